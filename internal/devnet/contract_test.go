@@ -1,0 +1,312 @@
+package devnet_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"onsight/internal/devnet"
+)
+
+// call is a recorded request with its reply.
+type call struct {
+	Request struct {
+		HTTP    string          `json:"http"`
+		Path    string          `json:"path"`
+		Method  *string         `json:"method"`
+		Params  json.RawMessage `json:"params"`
+		RawBody *string         `json:"raw_body"`
+	} `json:"request"`
+	Response json.RawMessage `json:"response"`
+	Status   *int            `json:"http_status"`
+	Port     string          `json:"port"`
+	Note     string          `json:"note"`
+	Alive    *bool           `json:"daemon_alive_after"`
+}
+
+// body is the request as it was sent.
+func (c *call) body() []byte {
+	switch {
+	case c.Request.RawBody != nil:
+		var b []byte
+		for _, r := range *c.Request.RawBody {
+			b = append(b, byte(r)) // recorded byte by byte; one body is not UTF-8
+		}
+		return b
+	case c.Request.Method != nil:
+		o := map[string]any{"jsonrpc": "2.0", "id": "0", "method": *c.Request.Method}
+		if len(c.Request.Params) > 0 && string(c.Request.Params) != "null" {
+			o["params"] = c.Request.Params
+		}
+		b, err := json.Marshal(o)
+		if err != nil {
+			panic(err)
+		}
+		return b
+	case string(c.Request.Params) == "null":
+		return nil
+	}
+	return c.Request.Params
+}
+
+func readCall(t testing.TB, path string) *call {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c call
+	if err := json.Unmarshal(raw, &c); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return &c
+}
+
+// send sends a request as recorded and returns status and body.
+func (c *call) send(t testing.TB, url string) (int, []byte, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), c.Request.HTTP, url+c.Request.Path, bytes.NewReader(c.body()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, b, err
+}
+
+// shape decodes a body for comparing: numbers exact, text that is no JSON as a string.
+func shape(b []byte) any {
+	var v any
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if d.Decode(&v) != nil {
+		return string(b)
+	}
+	return v
+}
+
+// notComparable says, by the beginning of a file's name, why a recorded call cannot be compared with a replay of the chain recording.
+var notComparable = map[string]string{
+	// both
+	"ckpt_":                                 "another network, with checkpoints",
+	"pulse_":                                "another network, with pulse blocks",
+	"unsynced_":                             "a node without peers",
+	"get_accrued":                           "method not implemented",
+	"get_alternative_chains":                "method not implemented",
+	"get_checkpoints":                       "method not implemented",
+	"get_coinbase_tx_sum":                   "method not implemented",
+	"get_connections":                       "method not implemented",
+	"get_fee_estimate":                      "method not implemented",
+	"get_net_stats":                         "method not implemented",
+	"get_output_distribution":               "method not implemented",
+	"get_pending_events":                    "method not implemented",
+	"get_quorum_state":                      "method not implemented",
+	"get_service_keys":                      "method not implemented",
+	"get_service_node_":                     "method not implemented",
+	"get_staking_requirement":               "method not implemented",
+	"get_transaction_pool":                  "method not implemented",
+	"get_transactions_coinbase":             "the recording holds no coinbase transactions",
+	"get_transactions_in_pool":              "the pool was another one then",
+	"get_transactions_memory_pool":          "the pool was another one then",
+	"mining_status":                         "method not implemented",
+	"sync_info":                             "method not implemented",
+	"err_plain_start_mining":                "mining is not implemented",
+	"get_info_on_service_node":              "recorded on another node",
+	"get_service_nodes_on_":                 "recorded on another node",
+	"get_last_block_header_hashes":          "pow_hash is not in the recording",
+	"get_block_header_by_height_pow":        "pow_hash is not in the recording",
+	"get_service_nodes_state_changes_bad":   "",
+	"get_service_nodes_after_unlock":        "recorded at another height",
+	"get_service_nodes_unlock_requested":    "recorded at another height",
+	"get_service_nodes_without_proofs":      "recorded right after a restart",
+	"get_service_nodes_before_hf9":          "recorded at the start of the chain",
+	"get_info_just_started":                 "recorded at the start of the chain",
+	"get_service_nodes_include_json":        "as_json is not in the recording",
+	"ons_names_to_owners_name_only_in_pool": "recorded before that name was mined",
+	"ons_resolve_session_pool2":             "recorded before that name was mined",
+}
+
+func reason(name string) string {
+	best := ""
+	for prefix := range notComparable {
+		if strings.HasPrefix(name, prefix) && len(prefix) > len(best) {
+			best = prefix
+		}
+	}
+	return notComparable[best]
+}
+
+// normalize removes what a replay cannot know or the daemon draws at random.
+func normalize(name string, v any) any {
+	o, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	r, ok := o["result"].(map[string]any)
+	if !ok {
+		r = o
+	}
+	delete(r, "blob")                // get_block: not in the recording
+	for _, key := range [...]string{ // of the machine and the minute
+		"free_space", "database_size", "start_time", "incoming_connections_count", "outgoing_connections_count", "target_height",
+		"pulse_ideal_timestamp", "pulse_target_timestamp", "tx_pool_size",
+	} {
+		if _, ok := r[key]; ok {
+			r[key] = "…"
+		}
+	}
+	if states, ok := r["service_node_states"].([]any); ok {
+		r["service_node_states"] = nodes(name, states)
+	}
+	if rows, ok := r["entries"].([]any); ok && strings.HasPrefix(name, "ons_owners_to_names") {
+		r["entries"] = byText(rows)
+	}
+	return v
+}
+
+// nodes keeps what of a list of service nodes is the same each time: how many, which fields, and the values that do not move.
+func nodes(name string, states []any) any {
+	var list []any
+	for _, s := range states {
+		o := s.(map[string]any)
+		for key := range o {
+			moves := strings.Contains(key, "uptime") || strings.Contains(key, "reachable") || strings.Contains(key, "reward") ||
+				key == "earned_downtime_blocks"
+			if moves || strings.Contains(name, "limit") || strings.Contains(name, "fields_all") || strings.Contains(name, "poll_") ||
+				strings.Contains(name, "public") || strings.Contains(name, "n_service") || strings.Contains(name, "get_all") ||
+				strings.Contains(name, "unknown") || strings.Contains(name, "false") {
+				o[key] = "…" // a random pick: only the fields can be compared
+			}
+		}
+		// Some lists appear only when not empty; which, depends on the node picked.
+		for _, key := range [...]string{"pulse_participation", "checkpoint_participation", "timestamp_participation", "timesync_status"} {
+			delete(o, key)
+		}
+		list = append(list, s)
+	}
+	return byText(list)
+}
+
+func byText(list []any) []string {
+	var texts []string
+	for _, v := range list {
+		b, _ := json.Marshal(v)
+		texts = append(texts, string(b))
+	}
+	for i := range texts {
+		for j := i + 1; j < len(texts); j++ {
+			if texts[j] < texts[i] {
+				texts[i], texts[j] = texts[j], texts[i]
+			}
+		}
+	}
+	return texts
+}
+
+// TestContract plays every recorded call that belongs to the state of the chain recording against its replay.
+func TestContract(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, recording, calls string
+		height                 uint64 // the chain's when the calls were recorded
+	}{
+		{"10", "testdata/oxend-chain.jsonl.gz", "testdata/rpc/oxend", 338},
+		{"11", "testdata/oxend11/chain.jsonl.gz", "testdata/oxend11/rpc", 293},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r, err := devnet.OpenRecording(c.recording)
+			if err != nil {
+				t.Fatal(err)
+			}
+			urls := map[bool]string{}
+			for _, public := range []bool{false, true} {
+				chain := r.Chain()
+				chain.Cut(c.height)
+				urls[public] = start(t, chain, devnet.Options{Public: public}).URL()
+			}
+			files, err := filepath.Glob(c.calls + "/*.json")
+			if err != nil || len(files) < 200 {
+				t.Fatalf("%d files, %v", len(files), err)
+			}
+			compared := 0
+			for _, file := range files {
+				name := strings.TrimSuffix(filepath.Base(file), ".json")
+				if reason(name) != "" {
+					continue
+				}
+				compared++
+				t.Run(name, func(t *testing.T) {
+					q := readCall(t, file)
+					if q.Alive != nil && !*q.Alive {
+						testDeadly(t, q, r, c.height)
+						return
+					}
+					public := q.Port == "public" || strings.Contains(name, "public")
+					chainURL := urls[public]
+					if strings.HasSuffix(name, "while_live") {
+						chain := r.Chain()
+						chain.Cut(244)
+						chainURL = start(t, chain, devnet.Options{}).URL()
+					}
+					status, got, err := q.send(t, chainURL)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if status != *q.Status {
+						t.Errorf("status %d, want %d", status, *q.Status)
+					}
+					want := shape(q.Response)
+					if s, ok := want.(string); ok {
+						if diff := cmp.Diff(s, string(got)); diff != "" {
+							t.Error(diff)
+						}
+						return
+					}
+					if diff := cmp.Diff(normalize(name, want), normalize(name, shape(got))); diff != "" {
+						t.Errorf("%s\n%s", q.body(), diff)
+					}
+				})
+			}
+			t.Logf("%d of %d recorded calls compared", compared, len(files))
+		})
+	}
+}
+
+// testDeadly shows that a request which killed the real daemon kills this one: no reply, and nobody listens any more.
+func testDeadly(t *testing.T, q *call, r *devnet.Recording, height uint64) {
+	chain := r.Chain()
+	chain.Cut(height)
+	d := start(t, chain, devnet.Options{Public: q.Port == "public"})
+	if _, _, err := q.send(t, d.URL()); err == nil {
+		t.Error("it answers")
+	}
+	if err := d.Crashed(); !errors.Is(err, devnet.ErrCrashed) {
+		t.Errorf("Crashed() = %v", err)
+	}
+	if _, err := http.Get(d.URL() + "/get_height"); err == nil {
+		t.Error("it still listens")
+	}
+}
+
+func start(t testing.TB, c *devnet.Chain, o devnet.Options) *devnet.Daemon {
+	t.Helper()
+	d, err := devnet.Serve(c, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
