@@ -1,0 +1,26 @@
+// Package store is the explorer's database: blocks, ONS records and the log of reorganisations, in one SQLite file.
+//
+// One process writes (it holds PATH.lock), any number read the same file. Every change of the chain is one [Store.Commit];
+// readers that keep their own copy ask [Store.Since] what to drop and what to add. Everything in here can be rebuilt from
+// the chain.
+//
+//	blocks   height, hash, time, digest     those with records or skips, every 256th, the first, the newest
+//	records  place, type, name_hash, …      one per applied ONS transaction, append-only
+//	skips    height, place, txid, reason    ONS transactions that could not be applied
+//	reorgs, undone                          what reorganisations took away
+//	commits  seq, base_height               what Since reads; the newest 10,000
+//	state    one row                        indexer.State
+//	writer   one row                        epoch, until: fences a writer that was replaced
+//
+// A record's place is height<<20 | index of its transaction in the block: one number that is the primary key, the order of
+// history, and what a rollback compares (DELETE … WHERE place >= (height+1)<<20).
+//
+// # Dialects
+//
+// The schema is made by the numbered SQL files in migrations, never by gorm. Statements keep to what SQLite and PostgreSQL
+// share; SQLite's own words stand in sqlite.go. For PostgreSQL the migrations change in three ways: BLOB becomes BYTEA,
+// INTEGER (which SQLite needs for a key that costs nothing) becomes BIGINT, and the index records_by_name gets place as its
+// second column (SQLite's indexes end with the row's key anyway). Begin's lease (writer.until) then replaces the lock file.
+//
+// There is no function that lists names: the chain holds only their hashes.
+package store

@@ -1,0 +1,199 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"gorm.io/gorm"
+
+	"onsight/indexer"
+	"onsight/ons"
+)
+
+// Counts returns how many records of each type (session, wallet, lokinet) live at a chain height, which counts blocks: at
+// the newest block it is that block's height + 1.
+func (s *Store) Counts(ctx context.Context, height uint64) (counts [3]uint64, err error) {
+	var rows []struct {
+		Type uint8
+		N    uint64
+	}
+	err = s.read.WithContext(ctx).Raw("SELECT r.type AS type, COUNT(*) AS n FROM records r"+
+		" JOIN (SELECT MAX(place) AS place FROM records WHERE place < ? GROUP BY name_hash, type) newest ON newest.place = r.place"+
+		" WHERE r.expires = 0 OR r.expires >= ? GROUP BY r.type", first(height), min(height, math.MaxInt64)).Scan(&rows).Error
+	if err != nil {
+		return counts, fmt.Errorf("count records in %s: %w", s.path, err)
+	}
+	for _, r := range rows {
+		if int(r.Type) >= len(counts) {
+			return counts, fmt.Errorf("count records in %s: there are records of type %d", s.path, r.Type)
+		}
+		counts[r.Type] = r.N
+	}
+	return counts, nil
+}
+
+// Totals counts what is stored, at one moment.
+type Totals struct {
+	Names   uint64 // distinct keys, living or not
+	Records uint64 // ONS transactions that applied
+	Blocks  uint64 // heights from the first to the newest; most have no row
+	Reorgs  uint64
+	Skips   uint64 // ONS transactions that did not apply
+}
+
+// Totals counts what is stored.
+func (s *Store) Totals(ctx context.Context) (t Totals, err error) {
+	err = s.view(ctx, "count", func(tx *gorm.DB) error {
+		return tx.Raw("SELECT" +
+			" (SELECT COUNT(*) FROM (SELECT 1 FROM records GROUP BY name_hash, type) n) AS names," +
+			" (SELECT COUNT(*) FROM records) AS records," +
+			" (SELECT COALESCE(MAX(height) - MIN(height) + 1, 0) FROM blocks) AS blocks," +
+			" (SELECT COUNT(*) FROM reorgs) AS reorgs," +
+			" (SELECT COUNT(*) FROM skips) AS skips").Scan(&t).Error
+	})
+	return t, err
+}
+
+// Sample returns the newest records of the n keys whose hashes follow from, in their order, wrapping around at the end;
+// fewer if there are fewer. A name registered as two types is two keys.
+func (s *Store) Sample(ctx context.Context, from ons.Hash, n int) (recs []ons.Record, err error) {
+	err = s.view(ctx, "sample records", func(tx *gorm.DB) error {
+		var rows []recordRow
+		for _, where := range []string{"name_hash > ?", "name_hash <= ?"} {
+			if n <= len(rows) {
+				break
+			}
+			var more []recordRow
+			err := tx.Where("place IN (SELECT MAX(place) FROM records WHERE "+where+
+				" GROUP BY name_hash, type ORDER BY name_hash, type LIMIT ?)", from[:], n-len(rows)).
+				Order("name_hash, type").Find(&more).Error
+			if err != nil {
+				return err
+			}
+			rows = append(rows, more...)
+		}
+		recs, err = records(rows)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return recs, nil
+}
+
+// DigestAt returns the running digest after the block at height; zero before the first record, ErrHeight above the tip.
+func (s *Store) DigestAt(ctx context.Context, height uint64) (d ons.Txid, err error) {
+	err = s.view(ctx, "read digest", func(tx *gorm.DB) error {
+		tip, err := newest(tx)
+		if err != nil {
+			return err
+		}
+		if tip == nil || height > tip.Height {
+			return fmt.Errorf("block %d: %w", height, ErrHeight)
+		}
+		d, err = digest(tx, height)
+		return err
+	})
+	return d, err
+}
+
+// Reorg is one time that blocks were taken back.
+type Reorg struct {
+	ID      uint64        // counts from 1
+	At      time.Time     // when it was written
+	Base    indexer.Point // the block that stayed; the chains part there or, where rows are sparse, above
+	Tip     indexer.Point // newest block of the chain that was left
+	Records uint64        // ONS transactions that were undone; see Undone
+}
+
+// Reorgs returns the newest limit reorganisations, newest first.
+func (s *Store) Reorgs(ctx context.Context, limit int) ([]Reorg, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	var rows []reorgRow
+	if err := s.read.WithContext(ctx).Order("id DESC").Limit(limit).Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("read reorganisations in %s: %w", s.path, err)
+	}
+	out := make([]Reorg, len(rows))
+	for i, r := range rows {
+		base, err := txid(r.BaseHash)
+		if err != nil {
+			return nil, fmt.Errorf("reorganisation %d in %s: %w", r.ID, s.path, err)
+		}
+		tip, err := txid(r.TipHash)
+		if err != nil {
+			return nil, fmt.Errorf("reorganisation %d in %s: %w", r.ID, s.path, err)
+		}
+		out[i] = Reorg{
+			ID: r.ID, At: time.UnixMicro(r.At).UTC(), Records: r.Records,
+			Base: indexer.Point{Height: r.BaseHeight, Hash: base}, Tip: indexer.Point{Height: r.TipHeight, Hash: tip},
+		}
+	}
+	return out, nil
+}
+
+// Undone is an ONS transaction that a reorganisation took back; the new chain may hold it again.
+type Undone struct {
+	Height  uint64
+	TxIndex uint32
+	Key     ons.Key
+	Kind    ons.Kind
+	Txid    ons.Txid
+}
+
+// Undone returns the first limit transactions that a reorganisation took back, in their chain's order.
+func (s *Store) Undone(ctx context.Context, reorg uint64, limit int) ([]Undone, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	var rows []undoneRow
+	err := s.read.WithContext(ctx).Where("reorg = ?", reorg).Order("place").Limit(limit).Find(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("read reorganisation %d in %s: %w", reorg, s.path, err)
+	}
+	out := make([]Undone, len(rows))
+	for i, r := range rows {
+		hash, err := txid(r.NameHash)
+		if err != nil {
+			return nil, fmt.Errorf("reorganisation %d in %s: %w", reorg, s.path, err)
+		}
+		id, err := txid(r.Txid)
+		if err != nil {
+			return nil, fmt.Errorf("reorganisation %d in %s: %w", reorg, s.path, err)
+		}
+		u := Undone{Key: ons.Key{Type: ons.Type(r.Type), Hash: ons.Hash(hash)}, Kind: ons.Kind(r.Kind), Txid: id}
+		u.Height, u.TxIndex = split(r.Place)
+		out[i] = u
+	}
+	return out, nil
+}
+
+// SkipRow is an ONS transaction that was left out of the index, and where.
+type SkipRow struct {
+	Height uint64
+	indexer.Skip
+}
+
+// Skips returns the newest limit skips, newest first.
+func (s *Store) Skips(ctx context.Context, limit int) ([]SkipRow, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	var rows []skipRow
+	err := s.read.WithContext(ctx).Order("height DESC, place DESC").Limit(limit).Find(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("read skips in %s: %w", s.path, err)
+	}
+	out := make([]SkipRow, len(rows))
+	for i, r := range rows {
+		id, err := txid(r.Txid)
+		if err != nil {
+			return nil, fmt.Errorf("skip of block %d in %s: %w", r.Height, s.path, err)
+		}
+		out[i] = SkipRow{Height: r.Height, Skip: indexer.Skip{Txid: id, Reason: r.Reason}}
+	}
+	return out, nil
+}
