@@ -1,0 +1,44 @@
+# `make help` lists the targets. Each is one line of work; long ones have their results in docs/.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+GO ?= go
+FUZZTIME ?= 10s
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+
+.PHONY: tools
+tools:
+	@command -v $(GO) >/dev/null || { echo "onsight needs Go 1.26 or newer: https://go.dev/dl/"; exit 1; }
+	@command -v $${CC:-cc} >/dev/null || { if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq gcc libc6-dev; else echo "onsight needs a C compiler for SQLite: install gcc"; exit 1; fi; }
+
+.PHONY: build
+build: tools ## Build the programs into bin/
+	@$(GO) build -o bin/ ./cmd/...
+
+.PHONY: demo
+demo: build ## Index a recorded chain in a temporary folder and resolve names from it
+	@scripts/demo
+
+.PHONY: check
+check: tools ## The quick checks before a commit: format, vet, staticcheck, tests of what changed
+	@scripts/stages fmt vet static quick
+
+.PHONY: test
+test: tools ## Everything that CI runs
+	@scripts/stages fmt vet static race kill bench-once demo clean
+
+.PHONY: bench
+bench: tools ## Measure side by side, and print the ratios of docs/benchmarks.md
+	@$(GO) run ./internal/bench
+
+.PHONY: fuzz
+fuzz: tools ## Fuzz every parser for FUZZTIME (10s) each
+	@scripts/fuzz $(FUZZTIME)
+
+.PHONY: torture-kill
+torture-kill: tools ## Kill the indexer 1,000 times at named points and compare digests
+	@scripts/stages kill-1000

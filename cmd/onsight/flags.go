@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"onsight/ons"
+)
+
+// flags are the settings that several commands share. Each has an environment variable; a flag wins over it.
+type flags struct {
+	oxend   []string
+	db      string
+	network string
+	output  string
+	verbose bool
+
+	rate        float64
+	connections int
+}
+
+func (f *flags) register(root *cobra.Command) {
+	pf := root.PersistentFlags()
+	pf.StringSliceVar(&f.oxend, "oxend", nil, "daemon `URL`, repeatable or comma separated (ONSIGHT_OXEND)")
+	pf.StringVar(&f.db, "db", "", "database, `PATH` or sqlite:PATH (ONSIGHT_DB; default onsight-<network>.db in the XDG data folder)")
+	pf.StringVar(&f.network, "network", "", "`NETWORK` to insist on: mainnet, testnet, devnet, fakechain, stagenet, localdev (ONSIGHT_NETWORK)")
+	pf.StringVarP(&f.output, "output", "o", "text", "`FORMAT` of the answer: text or json")
+	pf.BoolVarP(&f.verbose, "verbose", "v", false, "log every step to standard error")
+	pf.Float64Var(&f.rate, "oxend-rate", 0, "requests a second to each daemon (0: 4, on loopback unlimited)")
+	pf.IntVar(&f.connections, "oxend-connections", 0, "connections to each daemon (0: 2, on loopback 4)")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("network", cobra.FixedCompletions(networkNames(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+func networkNames() []string {
+	return []string{string(ons.Mainnet), string(ons.Testnet), string(ons.Devnet), string(ons.Fakechain), string(ons.Stagenet), string(ons.Localdev)}
+}
+
+// complete fills what was not given as a flag from the environment and checks the values.
+func (f *flags) complete(cmd *cobra.Command, env func(string) string) error {
+	changed := cmd.Flags().Changed
+	if v := env("ONSIGHT_OXEND"); v != "" && !changed("oxend") {
+		f.oxend = strings.Split(v, ",")
+	}
+	if v := env("ONSIGHT_DB"); v != "" && !changed("db") {
+		f.db = v
+	}
+	if v := env("ONSIGHT_NETWORK"); v != "" && !changed("network") {
+		f.network = v
+	}
+	urls := f.oxend[:0]
+	for _, u := range f.oxend {
+		if u = strings.TrimSpace(u); u != "" {
+			urls = append(urls, u)
+		}
+	}
+	f.oxend = urls
+	if f.network != "" {
+		if _, err := ons.ParseNetwork(f.network); err != nil {
+			return usagef("--network: unknown network %q: use one of %s", f.network, strings.Join(networkNames(), ", "))
+		}
+	}
+	if f.output != "text" && f.output != "json" {
+		return usagef("--output: unknown format %q: use text or json", f.output)
+	}
+	if f.rate < 0 || f.connections < 0 {
+		return usagef("--oxend-rate and --oxend-connections: must not be negative")
+	}
+	if scheme, _, ok := strings.Cut(f.db, ":"); ok && scheme != "sqlite" && (scheme == "postgres" || scheme == "postgresql") {
+		return usagef("--db: %s is not supported yet: use a path or sqlite:PATH", scheme)
+	}
+	return nil
+}
+
+func (f *flags) json() bool { return f.output == "json" }
+
+// path is the database file that was asked for; "" when none was named.
+func (f *flags) path() string { return strings.TrimPrefix(f.db, "sqlite:") }
+
+// defaultPath is where the database of a network lives when none is named.
+func defaultPath(env func(string) string, n ons.Network) (string, error) {
+	dir := env("XDG_DATA_HOME")
+	if dir == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", fmt.Errorf("find the data folder: %w", err)
+		}
+		dir = filepath.Join(home, ".local", "share")
+	}
+	return filepath.Join(dir, "onsight", "onsight-"+string(n)+".db"), nil
+}
+
+// logger writes to w: warnings and progress by default, every step with --verbose.
+func (f *flags) logger(p program) *slog.Logger {
+	level := slog.LevelInfo
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// yearFlag is --lokinet-year, which only private networks need.
+func yearFlag(cmd *cobra.Command, year *uint64) {
+	cmd.Flags().Uint64Var(year, "lokinet-year", 0, "`BLOCKS` in one lokinet year on a fakechain that changed it (ONSIGHT_LOKINET_YEAR)")
+}
+
+func completeYear(cmd *cobra.Command, env func(string) string, year *uint64) error {
+	v := env("ONSIGHT_LOKINET_YEAR")
+	if v == "" || cmd.Flags().Changed("lokinet-year") {
+		return nil
+	}
+	n, err := strconv.ParseUint(v, 10, 32)
+	if err != nil {
+		return usagef("ONSIGHT_LOKINET_YEAR: %q is not a number of blocks", v)
+	}
+	*year = n
+	return nil
+}

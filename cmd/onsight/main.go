@@ -1,0 +1,24 @@
+// Command onsight is the explorer: it follows an Oxen chain into an index of every ONS registration and answers from it.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	p := program{stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv}
+	os.Exit(p.run(ctx, os.Args[1:]))
+}
+
+// program is what a command may use of the world, so that a test can run the same program elsewhere.
+type program struct {
+	stdout, stderr io.Writer
+	env            func(string) string
+	step           func(string) // see store.Config.Step and indexer.Config.Step; nil outside of kill tests
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"onsight/indexer"
+	"onsight/internal/store"
+	"onsight/ons"
+)
+
+// historyLimit bounds how many changes of one name are shown.
+const historyLimit = 1000
+
+func (p program) resolveCommand(f *flags) *cobra.Command {
+	var kind string
+	var history bool
+	cmd := &cobra.Command{
+		Use:   "resolve NAME",
+		Short: "Print the value a name stands for",
+		Long: `Print the value a name stands for: a Session id, a wallet address or a .loki address.
+
+The database is asked if there is one (--db), else a daemon (--oxend). Either is asked for the name's hash only.`,
+		Example: `  onsight resolve jagerman
+  onsight resolve blocks.loki
+  onsight resolve alice --type wallet -o json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t, err := nameType(kind, args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			name, err := ons.ParseName(t, args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			return p.resolve(cmd.Context(), f, name, history)
+		},
+	}
+	cmd.Flags().StringVar(&kind, "type", "", "`TYPE` of the name: session, wallet or lokinet (default session, for NAME.loki lokinet)")
+	cmd.Flags().BoolVar(&history, "history", false, "list every change of the name as well; needs a database")
+	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{"session", "wallet", "lokinet"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// nameType is the type that was named, or the one the form of the name suggests.
+func nameType(kind, name string) (ons.Type, error) {
+	if kind != "" {
+		return ons.ParseType(kind)
+	}
+	if strings.HasSuffix(strings.ToLower(name), ".loki") {
+		return ons.Lokinet, nil
+	}
+	return ons.Session, nil
+}
+
+// answer is what a source said about one name.
+type answer struct {
+	source  string
+	sealed  ons.Sealed
+	record  recordView // only filled for -o json
+	history []ons.Record
+	rules   ons.Rules
+	asOf    asOfView
+}
+
+func (p program) resolve(ctx context.Context, f *flags, name ons.Name, history bool) error {
+	a, err := p.ask(ctx, f, name, history)
+	if err != nil {
+		return err
+	}
+	value, err := name.Open(a.sealed)
+	if err != nil {
+		return fmt.Errorf("registered, but what its owner stored is no value of this name: %w", err)
+	}
+	text, err := value.Text(a.rules.Network)
+	if err != nil {
+		return fmt.Errorf("registered, but what its owner stored is no %s value: %w", name.Type(), err)
+	}
+	if f.json() {
+		return p.printJSON(resolvedView{
+			Name: name.String(), Type: name.Type().String(), Value: text, Record: a.record,
+			AsOf: a.asOf, Source: a.source, Events: events(name, a.history, a.rules.Network),
+		})
+	}
+	if _, err := fmt.Fprintln(p.stdout, text); err != nil {
+		return err
+	}
+	if !history {
+		return nil
+	}
+	tw := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	for _, e := range events(name, a.history, a.rules.Network) {
+		shown := "(does not open)"
+		if e.Value != nil {
+			shown = *e.Value
+		}
+		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\n", e.Height, e.Kind, shown, e.Txid)
+	}
+	return tw.Flush()
+}
+
+// ask puts the question to the database if there is one, else to a daemon. A database that cannot tell whether a name is
+// missing, because it is still catching up, hands the question on to a daemon that was named.
+func (p program) ask(ctx context.Context, f *flags, name ons.Name, history bool) (answer, error) {
+	log := f.logger(p)
+	path, err := f.readPath(p.env)
+	if err != nil {
+		return answer{}, err
+	}
+	if f.path() == "" && len(f.oxend) > 0 {
+		path = "" // a daemon was named and no database
+	}
+	if path == "" {
+		if history {
+			return answer{}, usagef("--history: needs a database: daemons keep no history")
+		}
+		return p.askDaemon(ctx, f, log, name)
+	}
+	a, err := p.askIndex(ctx, f, path, name, history || f.json())
+	if err != nil && errors.Is(err, ons.ErrUnavailable) && len(f.oxend) > 0 && !history {
+		log.Debug("the database could not tell", "reason", err)
+		return p.askDaemon(ctx, f, log, name)
+	}
+	return a, err
+}
+
+func (p program) askIndex(ctx context.Context, f *flags, path string, name ons.Name, history bool) (answer, error) {
+	db, err := store.Open(ctx, store.Config{Path: path, ReadOnly: true})
+	if err != nil {
+		return answer{}, missing(path, err)
+	}
+	defer db.Close()
+	st, err := db.State(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	if f.network != "" && st.Network != "" && st.Network != ons.Network(f.network) {
+		return answer{}, fmt.Errorf("%s: holds %s, not %s: %w", path, st.Network, f.network, indexer.ErrOtherNetwork)
+	}
+	if st.Tip == nil {
+		return answer{}, fmt.Errorf("%s: the index is empty: %w", path, ons.ErrUnavailable)
+	}
+	a := answer{
+		source: "index",
+		rules:  ons.Rules{Network: st.Network, Year: st.Year},
+		asOf:   asOfView{Height: st.Tip.Height, Hash: st.Tip.Hash.String(), Time: clock(st.TipTime)},
+	}
+	key := ons.Key{Type: name.Type(), Hash: name.Hash()}
+	r, err := db.Record(ctx, key)
+	switch {
+	case errors.Is(err, ons.ErrNotFound) && st.Phase != indexer.Synced:
+		return answer{}, fmt.Errorf("the index stands at block %d of %d (%s): %w", st.Tip.Height, st.Target, st.Phase, ons.ErrUnavailable)
+	case errors.Is(err, ons.ErrNotFound):
+		return answer{}, fmt.Errorf("at height %d: %w", st.Tip.Height, ons.ErrNotFound)
+	case err != nil:
+		return answer{}, err
+	case !r.Live(st.Tip.Height + 1):
+		return answer{}, fmt.Errorf("expired at height %d: %w", r.Expires, ons.ErrNotFound)
+	}
+	if st.Phase != indexer.Synced {
+		fmt.Fprintf(p.stderr, "onsight: warning: the index stands at block %d of %d (%s): this may be out of date\n", st.Tip.Height, st.Target, st.Phase)
+	}
+	a.sealed, a.record = r.Sealed, newRecordView(r, st.Tip.Height+1, a.rules)
+	if history {
+		a.history, err = db.History(ctx, key, historyLimit)
+	}
+	return a, err
+}
+
+func (p program) askDaemon(ctx context.Context, f *flags, log *slog.Logger, name ons.Name) (answer, error) {
+	pool, err := f.pool(log, knownChain{})
+	if err != nil {
+		return answer{}, err
+	}
+	c, info, err := pool.Pick(ctx, 0, false, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{
+		source: "daemon",
+		rules:  ons.Rules{Network: info.Network},
+		asOf:   asOfView{Height: info.Height - 1, Hash: info.TopHash.String()},
+	}
+	if a.sealed, err = c.Lookup(ctx, name.Type(), name.Hash()); err != nil {
+		return answer{}, err
+	}
+	if !f.json() {
+		return a, nil
+	}
+	key := ons.Key{Type: name.Type(), Hash: name.Hash()}
+	records, err := c.Names(ctx, []ons.Key{key}, false)
+	if err != nil {
+		return answer{}, err
+	}
+	r, ok := records[key]
+	if !ok {
+		return answer{}, fmt.Errorf("%s: resolves the name but has no record of it: %w", c, ons.ErrUnavailable)
+	}
+	a.sealed, a.record = r.Sealed, daemonRecordView(r, info.Height, a.rules)
+	return a, nil
+}
+
+// events opens what a name's history holds.
+func events(name ons.Name, history []ons.Record, n ons.Network) []eventView {
+	var out []eventView
+	for _, r := range history {
+		e := eventView{
+			Kind: r.Kind.String(), Height: r.Updated, Txid: r.Txid.String(),
+			Owner: r.Owner.Text(n), BackupOwner: text(r.Backup.Text(n)), ExpirationHeight: number(r.Expires),
+		}
+		if v, err := name.Open(r.Sealed); err == nil {
+			if s, err := v.Text(n); err == nil {
+				e.Value = &s
+			}
+		}
+		out = append(out, e)
+	}
+	return out
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"onsight/indexer"
+	"onsight/internal/oxend"
+	"onsight/internal/store"
+	"onsight/ons"
+)
+
+// Exit codes, as `onsight help` lists them.
+const (
+	exitOK            = 0
+	exitError         = 1
+	exitUsage         = 2
+	exitUnavailable   = 3
+	exitNotRegistered = 4
+	exitLocked        = 5
+)
+
+const longHelp = `onsight follows an Oxen chain into an index of every ONS registration and answers from it.
+
+Names never leave this program: a daemon or a database is asked for a name's hash, and the sealed value is opened here.
+
+Exit codes: 0 done, found · 1 other error, or verify found differences · 2 wrong usage
+            3 could not find out · 4 not registered · 5 database locked by another writer`
+
+// usageError marks what the user wrote as wrong, as opposed to what became of it.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+// run executes one command line and returns the exit code.
+func (p program) run(ctx context.Context, args []string) int {
+	root, started := p.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(p.stderr, "onsight: error: %v\n", err)
+	if hint := hintFor(err); hint != "" {
+		fmt.Fprintf(p.stderr, "onsight: hint: %s\n", hint)
+	}
+	if !*started {
+		return exitUsage // cobra refused flags or arguments before any command began
+	}
+	return exitCode(err)
+}
+
+func (p program) root() (*cobra.Command, *bool) {
+	started := new(bool)
+	var f flags
+	root := &cobra.Command{
+		Use:           "onsight",
+		Short:         "An index of every ONS registration of an Oxen chain",
+		Long:          longHelp,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			*started = true
+			return f.complete(cmd, p.env)
+		},
+	}
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	f.register(root)
+	root.AddCommand(p.indexCommand(&f), p.resolveCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f))
+	return root, started
+}
+
+// exitCode maps an error to what the program exits with.
+func exitCode(err error) int {
+	var usage usageError
+	var locked *store.LockedError
+	var rpc *oxend.RPCError
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &locked):
+		return exitLocked
+	case errors.Is(err, ons.ErrNotFound):
+		return exitNotRegistered
+	case errors.Is(err, ons.ErrUnavailable), errors.As(err, &rpc), errors.Is(err, context.DeadlineExceeded):
+		return exitUnavailable
+	}
+	return exitError
+}
+
+// hintFor says what to do next, where we know it.
+func hintFor(err error) string {
+	var locked *store.LockedError
+	var final *indexer.FinalError
+	switch {
+	case errors.As(err, &locked):
+		return "only one program may write a database; stop the other one, or read with resolve and status"
+	case errors.As(err, &final):
+		return "the daemon may be on the wrong fork; the index keeps answering as it is"
+	case errors.Is(err, indexer.ErrOtherNetwork), errors.Is(err, oxend.ErrWrongNetwork):
+		return "name the right daemon with --oxend, or another database with --db"
+	case errors.Is(err, store.ErrSchemaOld):
+		return "run `onsight index` once to bring the database up to date"
+	case errors.Is(err, store.ErrSchemaNew):
+		return "this database was written by a newer onsight: use that one"
+	case errors.Is(err, errNoDatabase):
+		return "make one with `onsight index`, or ask a daemon with --oxend"
+	case errors.Is(err, errNoDaemon):
+		return "name one with --oxend URL or ONSIGHT_OXEND"
+	}
+	return ""
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/spf13/cobra"
+
+	"onsight/indexer"
+	"onsight/internal/store"
+	"onsight/ons"
+)
+
+// errDiffers makes verify exit 1 after it has printed what differs.
+var errDiffers = errors.New("the index differs from the daemon")
+
+type verifyView struct {
+	Height      uint64           `json:"height"`
+	Hash        string           `json:"hash"`
+	Index       countsView       `json:"index_counts"`
+	Daemon      countsView       `json:"daemon_counts"`
+	Sampled     int              `json:"sampled"`
+	Equal       bool             `json:"equal"`
+	Differences []differenceView `json:"differences"`
+}
+
+type differenceView struct {
+	What   string `json:"what"` // "counts", or type and name hash of a record
+	Field  string `json:"field"`
+	Index  string `json:"index"`
+	Daemon string `json:"daemon"`
+}
+
+func (p program) verifyCommand(f *flags) *cobra.Command {
+	sample := 256
+	var seed uint64
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Compare the index with a daemon: counts, and a sample of records",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if sample < 0 || sample > 1_000_000 {
+				return usagef("--sample: must be between 0 and 1000000")
+			}
+			if !cmd.Flags().Changed("seed") {
+				seed = rand.Uint64()
+			}
+			return p.verify(cmd.Context(), f, sample, seed)
+		},
+	}
+	cmd.Flags().IntVar(&sample, "sample", sample, "records to compare")
+	cmd.Flags().Uint64Var(&seed, "seed", 0, "`SEED` of the sample (default random)")
+	return cmd
+}
+
+func (p program) verify(ctx context.Context, f *flags, sample int, seed uint64) error {
+	log := f.logger(p)
+	path, err := f.readPath(p.env)
+	if err != nil {
+		return err
+	}
+	if path == "" {
+		return fmt.Errorf("%w: %w", errNoDatabase, ons.ErrUnavailable)
+	}
+	db, err := store.Open(ctx, store.Config{Path: path, ReadOnly: true})
+	if err != nil {
+		return missing(path, err)
+	}
+	defer db.Close()
+	st, err := db.State(ctx)
+	if err != nil {
+		return err
+	}
+	pool, err := f.pool(log, knownChain{st.Network, st.Genesis})
+	if err != nil {
+		return err
+	}
+	c, _, err := pool.Pick(ctx, 0, false, nil)
+	if err != nil {
+		return err
+	}
+	rep, err := indexer.Verify(ctx, c, db, sample, rand.New(rand.NewPCG(seed, seed)))
+	if err != nil {
+		return err
+	}
+	v := verifyView{
+		Height: rep.Tip.Height, Hash: rep.Tip.Hash.String(), Sampled: rep.Sampled, Equal: len(rep.Differences) == 0,
+		Index:       countsView{rep.Index[0], rep.Index[1], rep.Index[2]},
+		Daemon:      countsView{rep.Daemon[0], rep.Daemon[1], rep.Daemon[2]},
+		Differences: []differenceView{},
+	}
+	for _, d := range rep.Differences {
+		v.Differences = append(v.Differences, differenceView(d))
+	}
+	if err := p.printVerify(f, v); err != nil {
+		return err
+	}
+	if !v.Equal {
+		return errDiffers
+	}
+	return nil
+}
+
+func (p program) printVerify(f *flags, v verifyView) error {
+	if f.json() {
+		return p.printJSON(v)
+	}
+	for _, d := range v.Differences {
+		if _, err := fmt.Fprintf(p.stdout, "%s: %s is %s in the index, %s at the daemon\n", d.What, d.Field, d.Index, d.Daemon); err != nil {
+			return err
+		}
+	}
+	if !v.Equal {
+		return nil
+	}
+	_, err := fmt.Fprintf(p.stdout, "equal at height %d: %d session, %d wallet and %d lokinet names live, %d records compared\n",
+		v.Height, v.Index.Session, v.Index.Wallet, v.Index.Lokinet, v.Sampled)
+	return err
+}
