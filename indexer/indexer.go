@@ -224,7 +224,7 @@ func (x *Indexer) begin(ctx context.Context, c *oxend.Client, info oxend.Info, s
 		p.ops[0] = nil // before the fork an ONS field means nothing
 	}
 	st.Phase = Syncing
-	return x.write(ctx, st, nil, p)
+	return x.write(ctx, st, newRun(ons.Txid{}), nil, p)
 }
 
 // forkHeight asks from which height on names can be registered. A network may have skipped that fork number, in which
@@ -244,6 +244,14 @@ func forkHeight(ctx context.Context, c *oxend.Client) (uint64, error) {
 
 // follow writes the blocks above base up to the tip of info.
 func (x *Indexer) follow(ctx context.Context, c *oxend.Client, base Point, info oxend.Info, st *State) error {
+	digest := st.Digest
+	if base != *st.Tip { // what stands above base is being replaced
+		var err error
+		if digest, err = x.Store.DigestAt(ctx, base.Height); err != nil {
+			return err
+		}
+	}
+	n := newRun(digest)
 	st.Phase = Syncing
 	return ahead(ctx, c, base.Height+1, info.Height-1, x.Batch, x.Workers, x.Step, func(p page) error {
 		if p.prev != base.Hash {
@@ -257,7 +265,7 @@ func (x *Indexer) follow(ctx context.Context, c *oxend.Client, base Point, info 
 			st.Phase = Synced
 		}
 		at := base
-		if err := x.write(ctx, st, &at, p); err != nil {
+		if err := x.write(ctx, st, n, &at, p); err != nil {
 			return err
 		}
 		base = *st.Tip
@@ -266,16 +274,15 @@ func (x *Indexer) follow(ctx context.Context, c *oxend.Client, base Point, info 
 }
 
 // write applies a page to the records below it and commits it on top of base.
-func (x *Indexer) write(ctx context.Context, st *State, base *Point, p page) error {
-	digest, err := x.apply(ctx, *st, base, &p)
-	if err != nil {
+func (x *Indexer) write(ctx context.Context, st *State, n *run, base *Point, p page) error {
+	if err := x.apply(ctx, n, base, ons.Rules{Network: st.Network, Year: st.Year}, p); err != nil {
 		return err
 	}
 	if err := x.commit(ctx, st, Range{Base: base, Blocks: p.blocks}); err != nil {
 		return err
 	}
 	last := p.blocks[len(p.blocks)-1]
-	st.Tip, st.TipTime, st.Digest = &last.Point, last.Time, digest
+	st.Tip, st.TipTime, st.Digest = &last.Point, last.Time, n.digest
 	return nil
 }
 
