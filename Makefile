@@ -33,7 +33,7 @@ test: tools ## Everything that CI runs
 
 .PHONY: bench
 bench: tools ## Measure side by side, and print the ratios of docs/benchmarks.md
-	@$(GO) run ./internal/bench
+	@scripts/stages bench
 
 .PHONY: fuzz
 fuzz: tools ## Fuzz every parser for FUZZTIME (10s) each

@@ -45,7 +45,7 @@ func (m *meter) advance(r indexer.Range) {
 			m.log.Debug("blocks indexed", "height", height, "target", target)
 			return
 		}
-		m.from, m.at, m.last = r.Blocks[0].Height, m.now(), m.now()
+		m.from, m.at, m.last = height, m.now(), m.now() // what came before was not timed
 		if m.tty {
 			m.bar = progressbar.NewOptions64(int64(target-m.from),
 				progressbar.OptionSetWriter(m.w),
@@ -57,6 +57,7 @@ func (m *meter) advance(r indexer.Range) {
 				progressbar.OptionThrottle(100*time.Millisecond),
 				progressbar.OptionClearOnFinish())
 		}
+		return
 	}
 	if m.bar != nil {
 		_ = m.bar.Set64(int64(height - m.from)) // a bar that cannot be drawn is no reason to stop

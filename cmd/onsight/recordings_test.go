@@ -180,3 +180,45 @@ func TestLocked(t *testing.T) {
 		t.Errorf("resolve beside a writer: exit code %d: %s", code, stderr)
 	}
 }
+
+// TestGeneratedNames resolves every name of a generated chain whose value is known, the one in the scheme of 2020 among
+// them, from the index and from daemons of both dialects.
+func TestGeneratedNames(t *testing.T) {
+	t.Parallel()
+	for _, dialect := range []devnet.Dialect{devnet.Dialect10, devnet.Dialect11} {
+		t.Run(dialect.String(), func(t *testing.T) {
+			t.Parallel()
+			chain, truth := devnet.Generate(devnet.GenerateConfig{Seed: 4, Blocks: 600, Ordinary: 30, ONS: 120, Dialect: dialect})
+			d, err := devnet.Serve(chain, devnet.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			db := filepath.Join(t.TempDir(), "names.db")
+			env := map[string]string{"ONSIGHT_LOKINET_YEAR": strconv.FormatUint(chain.Year(), 10)}
+			if code, _, stderr := runProgram(t, env, "index", "--once", "--db", db, "--oxend", d.URL()); code != 0 {
+				t.Fatalf("index: exit code %d: %s", code, stderr)
+			}
+			legacy := 0
+			for _, n := range truth.Open() {
+				sources := [][]string{{"--db", db}, {"--oxend", d.URL()}}
+				if n.Legacy {
+					legacy++ // opening takes a second and 256 MiB: once is enough
+					sources = sources[:1]
+				}
+				for _, source := range sources {
+					code, out, stderr := runProgram(t, env, append([]string{"resolve", n.Name.String(), "--type", n.Name.Type().String()}, source...)...)
+					if code != 0 || strings.TrimSpace(out) != n.Text {
+						t.Errorf("a %s name from %s: exit code %d, %q, want %q: %s", n.Name.Type(), source[0], code, out, n.Text, stderr)
+					}
+				}
+			}
+			if len(truth.Open()) < 20 || legacy == 0 {
+				t.Errorf("%d names, %d of them in the scheme of 2020: too few to show anything", len(truth.Open()), legacy)
+			}
+			if err := d.Crashed(); err != nil {
+				t.Errorf("the daemon was killed by a question: %v", err)
+			}
+		})
+	}
+}

@@ -204,7 +204,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 	for name, f := range map[string]func() error{
 		"Current400": func() error { _, err := s.Current(b.Context(), some, tip); return err },
-		"Lookup":     func() error { _, err := s.Record(b.Context(), keys[g.r.IntN(len(keys))]); return err },
+		"Record":     func() error { _, err := s.Record(b.Context(), keys[g.r.IntN(len(keys))]); return err },
 		"Counts":     func() error { _, err := s.Counts(b.Context(), tip+1); return err },
 		"Full":       func() error { _, err := s.Since(b.Context(), 0); return err },
 		"Digest":     func() error { _, err := s.DigestAt(b.Context(), tip-100); return err },
