@@ -85,3 +85,13 @@ type Store interface {
 	// removal is written to the reorg log. It returns ErrFenced or ErrBase, both without having changed anything.
 	Commit(ctx context.Context, epoch uint64, r Range) error
 }
+
+// Delta is what a reader has to do to its copy: drop what is above Base (everything when Full), then add Records.
+type Delta struct {
+	Seq     uint64       // what the reader knows afterwards
+	Full    bool         // start from nothing; Base means nothing
+	Base    uint64       // height; everything above it is dropped
+	Records []ons.Record // all above Base, in the chain's order; with Full all there are
+	Tip     *Point       // newest block; nil while there is none. The same as State.Tip
+	State   State
+}

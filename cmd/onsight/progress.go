@@ -56,6 +56,7 @@ func (m *meter) advance(r indexer.Range) {
 				progressbar.OptionSetPredictTime(true),
 				progressbar.OptionThrottle(100*time.Millisecond),
 				progressbar.OptionClearOnFinish())
+			_ = m.bar.RenderBlank() // starts its clock
 		}
 		return
 	}

@@ -24,7 +24,7 @@ type replica struct {
 	state   indexer.State
 }
 
-func (r *replica) apply(d Delta) {
+func (r *replica) apply(d indexer.Delta) {
 	keep := 0
 	for !d.Full && keep < len(r.records) && r.records[keep].Updated <= d.Base {
 		keep++

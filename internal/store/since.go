@@ -7,33 +7,22 @@ import (
 	"gorm.io/gorm"
 
 	"onsight/indexer"
-	"onsight/ons"
 )
-
-// Delta is what a reader has to do to its copy: drop what is above Base (everything when Full), then add Records.
-type Delta struct {
-	Seq     uint64         // what the reader knows afterwards
-	Full    bool           // start from nothing; Base means nothing
-	Base    uint64         // height; everything above it is dropped
-	Records []ons.Record   // all above Base, in the chain's order; with Full all there are
-	Tip     *indexer.Point // newest block; nil while there is none. The same as State.Tip
-	State   indexer.State
-}
 
 // Since returns what a reader that knows seq must do, read at one moment; seq 0 knows nothing. A reader that has not asked
 // for 10,000 commits starts over. With Full the whole history comes at once: some 300 bytes a record.
-func (s *Store) Since(ctx context.Context, seq uint64) (d Delta, err error) {
+func (s *Store) Since(ctx context.Context, seq uint64) (d indexer.Delta, err error) {
 	err = s.view(ctx, "read changes", func(tx *gorm.DB) error {
 		d, err = since(tx, seq)
 		return err
 	})
 	if err != nil {
-		return Delta{}, err
+		return indexer.Delta{}, err
 	}
 	return d, nil
 }
 
-func since(tx *gorm.DB, seq uint64) (d Delta, err error) {
+func since(tx *gorm.DB, seq uint64) (d indexer.Delta, err error) {
 	var log struct{ Oldest, Newest uint64 }
 	if err := tx.Raw("SELECT COALESCE(MIN(seq), 0) AS oldest, COALESCE(MAX(seq), 0) AS newest FROM commits").Scan(&log).Error; err != nil {
 		return d, err
@@ -42,7 +31,7 @@ func since(tx *gorm.DB, seq uint64) (d Delta, err error) {
 	if err != nil {
 		return d, err
 	}
-	d = Delta{Seq: log.Newest, Tip: st.Tip, State: st}
+	d = indexer.Delta{Seq: log.Newest, Tip: st.Tip, State: st}
 	// A seq from the future is of another database, or of commits a power cut took back.
 	d.Full = seq == 0 || seq > log.Newest || seq+1 < log.Oldest
 	from := uint64(0)
