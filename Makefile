@@ -24,7 +24,7 @@ demo: build ## Index a recorded chain in a temporary folder and resolve names fr
 	@scripts/demo
 
 .PHONY: check
-check: tools ## The quick checks before a commit: format, vet, staticcheck, tests of what changed
+check: tools ## What a commit must pass: format, vet, staticcheck, all tests that are not cached
 	@scripts/stages fmt vet static quick
 
 .PHONY: test

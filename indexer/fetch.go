@@ -42,8 +42,12 @@ func fetch(ctx context.Context, c *oxend.Client, from, to uint64) (page, error) 
 	}
 	var hashes []ons.Txid
 	var places []place
+	seen := map[ons.Txid]bool{}
 	for lo := from; lo <= to; lo += headersPerCall {
 		headers, err := c.Headers(ctx, lo, min(lo+headersPerCall-1, to))
+		if errors.Is(err, oxend.ErrTooHigh) {
+			err = fmt.Errorf("%w: %w", errMoved, err)
+		}
 		if err != nil {
 			return page{}, err
 		}
@@ -55,6 +59,10 @@ func fetch(ctx context.Context, c *oxend.Client, from, to uint64) (page, error) 
 					h.Height, h.Prev, last.Hash, last.Height, errMoved)
 			}
 			for i, hash := range h.TxHashes {
+				if seen[hash] {
+					return page{}, fmt.Errorf("%s: transaction %s is in the chain twice: %w", c, hash, ErrLying)
+				}
+				seen[hash] = true
 				hashes = append(hashes, hash)
 				places = append(places, place{len(p.blocks), uint32(i)})
 			}
@@ -67,6 +75,9 @@ func fetch(ctx context.Context, c *oxend.Client, from, to uint64) (page, error) 
 	for lo := 0; lo < len(hashes); lo += txsPerCall {
 		hi := min(lo+txsPerCall, len(hashes))
 		txs, err := c.Transactions(ctx, hashes[lo:hi])
+		if errors.Is(err, oxend.ErrMissingTx) {
+			err = fmt.Errorf("%w: %w", errMoved, err) // a reorganisation sends transactions back to the pool
+		}
 		if err != nil {
 			return page{}, err
 		}
@@ -74,6 +85,9 @@ func fetch(ctx context.Context, c *oxend.Client, from, to uint64) (page, error) 
 			op, err := tx.Op()
 			if errors.Is(err, ons.ErrNotONS) {
 				continue
+			}
+			if errors.Is(err, ons.ErrTx) { // no chain holds such a one: it is the reply that is damaged
+				return page{}, fmt.Errorf("%s: transaction %s: %w: %w", c, tx.Hash, err, ons.ErrUnavailable)
 			}
 			at := places[lo+i]
 			p.ops[at.block] = append(p.ops[at.block], mined{

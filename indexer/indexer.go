@@ -24,12 +24,17 @@ const (
 )
 
 var (
-	// ErrOtherNetwork is returned by Sync if and only if the daemon's network or genesis is not the one that is stored.
+	// ErrOtherNetwork is returned by Sync if and only if the daemon's network or genesis is not the one that is stored or
+	// asked for.
 	ErrOtherNetwork = errors.New("this database belongs to another network")
+	// ErrOtherYear is returned by Sync if and only if Config.Year is not the one that the index was begun with.
+	ErrOtherYear = errors.New("the index was begun with another lokinet year")
 	// ErrNoFork is returned by Sync when the daemon knows no height for the fork that brought ONS.
-	ErrNoFork = errors.New("the network has no height for the ONS fork")
+	ErrNoFork = fmt.Errorf("the network has no height for the ONS fork: %w", ons.ErrUnavailable)
 	// ErrLying is returned by Sync when a daemon contradicts itself about the chain: not a reorganisation, not usable.
-	ErrLying = errors.New("the daemon contradicts itself")
+	ErrLying = fmt.Errorf("the daemon contradicts itself: %w", ons.ErrUnavailable)
+	// ErrBelowStart is returned by Sync when the daemon's chain leaves ours below the first block of the index.
+	ErrBelowStart = fmt.Errorf("the daemon's chain leaves the index below its first block, a new database would be needed: %w", ons.ErrUnavailable)
 )
 
 // Config says what an Indexer reads, writes and accepts.
@@ -59,7 +64,6 @@ type Config struct {
 // Indexer writes one index. Its methods do one round each and must not run concurrently.
 type Indexer struct {
 	Config
-	known *oxend.Client // the daemon whose identity was checked last
 }
 
 // New returns an Indexer over cfg. It does nothing yet.
@@ -88,83 +92,146 @@ func New(cfg Config) *Indexer {
 	return &Indexer{Config: cfg}
 }
 
-// Sync brings the index to the daemon's tip and returns the state it reached, which on an error is the last one stored.
-// Blocks that the daemon no longer has are undone. Everything written before an error stays and is continued from.
+// Sync brings the index to the daemon's tip and returns the state that is stored then, also with an error. Blocks that the
+// daemon no longer has are undone. Everything written before an error stays and is continued from. The phase says whether
+// the end was reached: a daemon that is still syncing itself takes the index only as far as it has come.
 //
-// Errors: those of the daemon wrap ons.ErrUnavailable; ErrOtherNetwork, ErrNoFork, ErrLying, *FinalError; ErrFenced.
+// A daemon that cannot do its work is left for another one of the pool, each once.
+//
+// Errors: those of the daemons wrap ons.ErrUnavailable, among them ErrNoFork, ErrLying and ErrBelowStart; a chain that
+// leaves ours below a final block gives a *FinalError; ErrOtherNetwork, ErrOtherYear; the store's, such as ErrFenced.
 func (x *Indexer) Sync(ctx context.Context) (State, error) {
-	st, err := x.Store.State(ctx)
-	if err != nil {
-		return State{}, err
-	}
-	for stuck := 0; ; {
-		before := st.Tip
-		done, err := x.round(ctx, &st)
-		if err == nil && done {
-			return st, nil
+	var moved, forks, failed int
+	for {
+		st, err := x.Store.State(ctx)
+		if err != nil {
+			return State{}, err
 		}
-		// A chain that moved between two requests is read again, as long as that leads somewhere.
-		if err != nil && (!errors.Is(err, errMoved) || stuck == 3) {
-			if errors.Is(err, errMoved) {
-				err = fmt.Errorf("%w: %w", ErrLying, err)
+		step, err := x.round(ctx, st)
+		if step.forked {
+			forks++
+		}
+		switch {
+		case err == nil && step.done:
+			return x.Store.State(ctx)
+		case err == nil && forks <= maxForks:
+			moved = 0
+			continue
+		case err == nil:
+			err = fmt.Errorf("%d reorganisations in one round: %w", forks, ErrLying)
+		case errors.Is(err, errMoved) && moved < maxMoved && ctx.Err() == nil:
+			moved++ // read again: a reorganisation looks like this, a lie stays
+			continue
+		case errors.Is(err, errMoved):
+			err = fmt.Errorf("%w: %w", err, ErrLying)
+		}
+		if step.client != nil && blames(err) && ctx.Err() == nil {
+			x.Pool.Failed(step.client, err)
+			if failed++; failed < x.Pool.Len() {
+				x.Log.Warn("trying another daemon", "left", step.client.String(), "reason", err)
+				continue
 			}
-			return st, err
 		}
-		if stuck++; before == nil || st.Tip == nil || *before != *st.Tip {
-			stuck = 0
+		if now, err := x.Store.State(ctx); err == nil {
+			st = now
 		}
+		return st, err
 	}
 }
+
+const (
+	maxMoved = 3 // times the same stretch is read again because it did not fit together
+	maxForks = 3 // reorganisations that one Sync follows: an honest chain has one
+)
 
 // errMoved is returned by round when the chain it read stopped fitting together, as it does when it is reorganised
 // between two requests.
 var errMoved = errors.New("the chain changed while it was read")
 
-// round takes st to the tip the daemon has now. It reports whether there is nothing left to do.
-func (x *Indexer) round(ctx context.Context, st *State) (bool, error) {
-	var tip uint64
-	if st.Tip != nil {
-		tip = st.Tip.Height
-	}
-	c, info, err := x.Pool.Pick(ctx, tip, st.Tip != nil, x.ours)
+// blames reports whether an error may be the daemon's fault, so that another one is worth asking.
+func blames(err error) bool {
+	var final *FinalError
+	return errors.Is(err, ons.ErrUnavailable) || errors.Is(err, ErrOtherNetwork) || errors.As(err, &final)
+}
+
+// step is what a round came to.
+type step struct {
+	client *oxend.Client // the daemon that was followed; nil if none was found
+	forked bool          // blocks were undone
+	done   bool          // nothing is left to do
+}
+
+// round takes the index from st to the tip the daemon has now.
+func (x *Indexer) round(ctx context.Context, st State) (step, error) {
+	ours, err := x.below(ctx, st)
 	if err != nil {
-		return false, err
+		return step{}, err
 	}
-	if info.Height == 0 {
-		return false, fmt.Errorf("%s: reports a chain without blocks: %w", c, ons.ErrUnavailable)
+	pick, err := x.Pool.Pick(ctx, ours)
+	if err != nil {
+		return step{}, err
 	}
-	if err := x.identify(ctx, c, st); err != nil {
-		return false, err
+	s := step{client: pick.Client}
+	if err := x.adopt(pick, &st); err != nil {
+		return s, err
 	}
+	top := pick.Info.Height - 1
+	st.Target, st.Asked = max(pick.Best, top), x.Now()
 	if st.Tip == nil {
-		if err := x.begin(ctx, c, info, st); err != nil {
-			return false, err
+		if err := x.begin(ctx, pick, &st); err != nil {
+			return s, err
 		}
 	}
-	st.Target, st.Asked = info.Height-1, x.Now()
-	if st.Tip == nil {
-		st.Phase = Synced // the fork that brings ONS is still ahead
-		return true, x.commit(ctx, st, Range{})
+	if st.Tip == nil { // the fork that brings ONS is still ahead
+		st.Phase = end(pick)
+		s.done = true
+		return s, x.commit(ctx, &st, Range{})
 	}
 
-	base, forked, err := x.common(ctx, c, info, *st.Tip)
+	base, forked, err := x.common(ctx, pick, *st.Tip)
 	if err != nil {
-		return false, err
+		return s, err
 	}
-	if !forked && st.Target <= st.Tip.Height {
+	if !forked && top <= st.Tip.Height {
 		// The daemon has what we have, or less of it: being behind is no contradiction, so nothing is undone.
-		return true, x.settle(ctx, info, st)
+		s.done = true
+		return s, x.settle(ctx, pick, &st)
 	}
 	if forked {
-		if err := x.allow(ctx, base, st); err != nil {
-			return false, err
+		if err := x.allow(ctx, base, &st); err != nil {
+			return s, err
 		}
 		x.Log.Warn("reorganisation", "fork", base.Height, "undone", st.Tip.Height-base.Height, "target", st.Target)
+		s.forked = true
 	}
-	if err := x.follow(ctx, c, base, info, st); err != nil {
-		return false, err
+	return s, x.follow(ctx, pick, base, &st) // and once more: the chain went on meanwhile
+}
+
+// lagging is how many blocks the daemon in use may be behind the best one before its tip is no end to speak of.
+const lagging = 3
+
+// end is the phase at the daemon's tip: a daemon that is itself behind is no authority on what is not registered.
+func end(pick oxend.Choice) Phase {
+	if pick.Info.Synced && pick.Best <= pick.Info.Height-1+lagging {
+		return Synced
 	}
-	return false, nil // once more: the chain went on meanwhile
+	return Syncing
+}
+
+// depth is how far below our tip a daemon must agree with us (specification D.3: reorganisations of a healthy network
+// end there).
+const depth = 11
+
+// below is the newest stored block at least depth under our tip; nil while there is none.
+func (x *Indexer) below(ctx context.Context, st State) (*oxend.Point, error) {
+	if st.Tip == nil {
+		return nil, nil
+	}
+	points, err := x.Store.Points(ctx, st.Tip.Height-min(st.Tip.Height, depth), 1)
+	if err != nil || len(points) == 0 {
+		return nil, err
+	}
+	return &oxend.Point{Height: points[0].Height, Hash: points[0].Hash}, nil
 }
 
 // ours gives our block hash at a height, if it is one of those that are stored.
@@ -176,35 +243,29 @@ func (x *Indexer) ours(ctx context.Context, height uint64) (ons.Txid, bool, erro
 	return points[0].Hash, true, nil
 }
 
-// identify refuses a daemon of another network than the stored one, and takes over the first one's.
-func (x *Indexer) identify(ctx context.Context, c *oxend.Client, st *State) error {
-	if c == x.known {
-		return nil
-	}
-	id, err := oxend.Identify(ctx, c)
-	if err != nil {
-		return err
-	}
+// adopt holds a daemon to the network of the index, or takes its network over for an index that is empty.
+func (x *Indexer) adopt(pick oxend.Choice, st *State) error {
+	id := pick.Identity
 	if x.Network != "" && x.Network != id.Network {
-		return fmt.Errorf("%s: follows %s, not %s: %w", c, id.Network, x.Network, ErrOtherNetwork)
+		return fmt.Errorf("%s: follows %s, not %s: %w", pick.Client, id.Network, x.Network, ErrOtherNetwork)
 	}
 	if st.Network == "" {
 		st.Network, st.Genesis, st.Year = id.Network, id.Genesis, x.Year
 	}
 	if id.Network != st.Network || id.Genesis != st.Genesis {
 		return fmt.Errorf("%s: follows %s with genesis %s, the index %s with genesis %s: %w",
-			c, id.Network, id.Genesis, st.Network, st.Genesis, ErrOtherNetwork)
+			pick.Client, id.Network, id.Genesis, st.Network, st.Genesis, ErrOtherNetwork)
 	}
 	if x.Year != 0 && x.Year != st.Year {
-		return fmt.Errorf("the index was made with a lokinet year of %d blocks, not %d: use a new database", st.Year, x.Year)
+		began := ons.Rules{Network: st.Network, Year: st.Year}.Blocks(uint8(ons.Lokinet))
+		return fmt.Errorf("%w: of %d blocks, not %d: use a new database", ErrOtherYear, began, x.Year)
 	}
-	x.known = c
 	return nil
 }
 
 // begin finds where ONS begins and stores the block before it, on which everything else will stand.
-func (x *Indexer) begin(ctx context.Context, c *oxend.Client, info oxend.Info, st *State) error {
-	start, err := forkHeight(ctx, c)
+func (x *Indexer) begin(ctx context.Context, pick oxend.Choice, st *State) error {
+	start, err := forkHeight(ctx, pick.Client)
 	if err != nil {
 		return err
 	}
@@ -213,10 +274,10 @@ func (x *Indexer) begin(ctx context.Context, c *oxend.Client, info oxend.Info, s
 	if anchor > 0 {
 		anchor--
 	}
-	if info.Height <= anchor {
+	if pick.Info.Height <= anchor {
 		return nil
 	}
-	p, err := fetch(ctx, c, anchor, anchor)
+	p, err := fetch(ctx, pick.Client, anchor, anchor)
 	if err != nil {
 		return err
 	}
@@ -242,8 +303,9 @@ func forkHeight(ctx context.Context, c *oxend.Client) (uint64, error) {
 	return 0, fmt.Errorf("%s: %w", c, ErrNoFork)
 }
 
-// follow writes the blocks above base up to the tip of info.
-func (x *Indexer) follow(ctx context.Context, c *oxend.Client, base Point, info oxend.Info, st *State) error {
+// follow writes the blocks above base up to the daemon's tip.
+func (x *Indexer) follow(ctx context.Context, pick oxend.Choice, base Point, st *State) error {
+	top := pick.Info.Height - 1
 	digest := st.Digest
 	if base != *st.Tip { // what stands above base is being replaced
 		var err error
@@ -253,16 +315,16 @@ func (x *Indexer) follow(ctx context.Context, c *oxend.Client, base Point, info 
 	}
 	n := newRun(digest)
 	st.Phase = Syncing
-	return ahead(ctx, c, base.Height+1, info.Height-1, x.Batch, x.Workers, x.Step, func(p page) error {
+	return ahead(ctx, pick.Client, base.Height+1, top, x.Batch, x.Workers, x.Step, func(p page) error {
 		if p.prev != base.Hash {
 			return fmt.Errorf("block %d: prev_hash %s is not the hash %s of block %d: %w",
 				p.blocks[0].Height, p.prev, base.Hash, base.Height, errMoved)
 		}
-		if last := p.blocks[len(p.blocks)-1].Point; last.Height == st.Target {
-			if last.Hash != info.TopHash {
-				return fmt.Errorf("block %d: %s in the chain, %s in get_info: %w", last.Height, last.Hash, info.TopHash, errMoved)
+		if last := p.blocks[len(p.blocks)-1].Point; last.Height == top {
+			if last.Hash != pick.Info.TopHash {
+				return fmt.Errorf("block %d: %s in the chain, %s in get_info: %w", last.Height, last.Hash, pick.Info.TopHash, errMoved)
 			}
-			st.Phase = Synced
+			st.Phase = end(pick)
 		}
 		at := base
 		if err := x.write(ctx, st, n, &at, p); err != nil {
@@ -282,7 +344,8 @@ func (x *Indexer) write(ctx context.Context, st *State, n *run, base *Point, p p
 		return err
 	}
 	last := p.blocks[len(p.blocks)-1]
-	st.Tip, st.TipTime, st.Digest = &last.Point, last.Time, n.digest
+	tip := last.Point // a copy: the block holds records
+	st.Tip, st.TipTime, st.Digest = &tip, last.Time, n.digest
 	return nil
 }
 
@@ -299,14 +362,14 @@ func (x *Indexer) commit(ctx context.Context, st *State, r Range) error {
 	return nil
 }
 
-// settle stores that the tip was reached, when that says anything new.
-func (x *Indexer) settle(ctx context.Context, info oxend.Info, st *State) error {
+// settle stores that the daemon's tip was reached, when that says anything new.
+func (x *Indexer) settle(ctx context.Context, pick oxend.Choice, st *State) error {
 	stored, err := x.Store.State(ctx)
 	if err != nil {
 		return err
 	}
-	st.Phase = Synced
-	if err := x.finalise(ctx, info, st); err != nil {
+	st.Phase = end(pick)
+	if err := x.finalise(ctx, pick.Info, st); err != nil {
 		return err
 	}
 	if stored.Phase == st.Phase && stored.Final == st.Final && stored.Target == st.Target && st.Asked.Sub(stored.Asked) < time.Minute {

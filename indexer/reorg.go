@@ -15,7 +15,7 @@ const searchStep = 64
 // FinalError is returned by Sync when the daemon's chain leaves ours below a block that is final. Nothing was undone.
 // Its advice is for an operator: another daemon, or Config.AcceptBelow.
 type FinalError struct {
-	Fork  uint64 // newest block both chains have
+	Fork  uint64 // newest stored block that both chains have
 	Final uint64 // the final block that the daemon's chain does not have
 }
 
@@ -25,9 +25,10 @@ func (e *FinalError) Error() string {
 }
 
 // common returns the newest stored block that the daemon's chain is known to have, and whether the daemon's chain
-// contradicts a stored block above it. A daemon that merely ends earlier contradicts nothing.
-func (x *Indexer) common(ctx context.Context, c *oxend.Client, info oxend.Info, tip Point) (base Point, forked bool, err error) {
-	top := Point{Height: info.Height - 1, Hash: info.TopHash}
+// contradicts a stored block above it. A daemon that merely ends earlier contradicts nothing, even if it has none of our
+// blocks yet: then base is zero.
+func (x *Indexer) common(ctx context.Context, pick oxend.Choice, tip Point) (base Point, forked bool, err error) {
+	c, top := pick.Client, Point{Height: pick.Info.Height - 1, Hash: pick.Info.TopHash}
 	if tip == top {
 		return tip, false, nil
 	}
@@ -36,8 +37,11 @@ func (x *Indexer) common(ctx context.Context, c *oxend.Client, info oxend.Info, 
 		if err != nil {
 			return Point{}, false, err
 		}
+		if len(points) == 0 && !forked {
+			return Point{}, false, nil
+		}
 		if len(points) == 0 {
-			return Point{}, false, fmt.Errorf("%s: shares no block with the index: %w", c, ErrOtherNetwork)
+			return Point{}, false, fmt.Errorf("%s: %w", c, ErrBelowStart)
 		}
 		if below == tip.Height {
 			points = points[:1] // as a rule the tip is still there, and one hash tells
@@ -61,7 +65,7 @@ func (x *Indexer) common(ctx context.Context, c *oxend.Client, info oxend.Info, 
 		forked = true
 		last := points[len(points)-1].Height
 		if last == 0 {
-			return Point{}, false, fmt.Errorf("%s: shares no block with the index: %w", c, ErrOtherNetwork)
+			return Point{}, false, fmt.Errorf("%s: %w", c, ErrBelowStart)
 		}
 		below = last - 1
 	}

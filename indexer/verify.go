@@ -39,31 +39,66 @@ type Difference struct {
 	Daemon string
 }
 
+// verifyTries is how often Verify begins again because the chain moved under it.
+const verifyTries = 3
+
 // Verify compares the index with a daemon that stands at the same block: the counts of live names, and a random sample of
-// records field by field. It changes nothing. If the two stand at different blocks nothing can be said and the error
-// wraps ons.ErrUnavailable.
+// records field by field. It changes nothing. If the two stand at different blocks, or do not stand still for long enough,
+// nothing can be said and the error wraps ons.ErrUnavailable.
 //
 // A daemon of the 11.x dialect does not show expired records (specification G): of those it only checks the absence.
 func Verify(ctx context.Context, c *oxend.Client, s VerifyStore, sample int, rng *rand.Rand) (Report, error) {
+	var from ons.Hash
+	for i := range from {
+		from[i] = byte(rng.Uint32())
+	}
+	for try := 1; ; try++ {
+		st, info, err := stand(ctx, c, s)
+		if err != nil {
+			return Report{}, err
+		}
+		rep, err := verify(ctx, c, s, st, info, sample, from)
+		if err == nil && len(rep.Differences) == 0 {
+			return rep, nil
+		}
+		// A block in between explains every difference, so it must be known that there was none.
+		again, _, err2 := stand(ctx, c, s)
+		if err2 == nil && *again.Tip == *st.Tip {
+			return rep, err
+		}
+		if err2 != nil || try == verifyTries {
+			return Report{}, fmt.Errorf("the chain moved while it was compared: %w", ons.ErrUnavailable)
+		}
+	}
+}
+
+// stand returns the state of both sides if they stand at the same block.
+func stand(ctx context.Context, c *oxend.Client, s VerifyStore) (State, oxend.Info, error) {
 	st, err := s.State(ctx)
 	if err != nil {
-		return Report{}, err
+		return State{}, oxend.Info{}, err
 	}
 	info, err := c.Info(ctx)
 	if err != nil {
-		return Report{}, err
+		return State{}, oxend.Info{}, err
 	}
-	if st.Tip == nil || info.Height == 0 || st.Tip.Height != info.Height-1 || st.Tip.Hash != info.TopHash {
+	if st.Tip == nil || st.Tip.Height != info.Height-1 || st.Tip.Hash != info.TopHash {
 		at := "empty"
 		if st.Tip != nil {
 			at = fmt.Sprintf("at block %d (%s)", st.Tip.Height, st.Tip.Hash)
 		}
-		return Report{}, fmt.Errorf("the index is %s, %s has %d blocks up to %s: nothing to compare: %w", at, c, info.Height, info.TopHash, ons.ErrUnavailable)
+		return State{}, oxend.Info{}, fmt.Errorf("the index is %s, %s has %d blocks up to %s: nothing to compare: %w",
+			at, c, info.Height, info.TopHash, ons.ErrUnavailable)
 	}
 	if !info.Counted {
-		return Report{}, fmt.Errorf("%s: get_info has no ons_counts: %w", c, ons.ErrUnavailable)
+		return State{}, oxend.Info{}, fmt.Errorf("%s: get_info has no ons_counts: %w", c, ons.ErrUnavailable)
 	}
+	return st, info, nil
+}
+
+func verify(ctx context.Context, c *oxend.Client, s VerifyStore, st State, info oxend.Info, sample int, from ons.Hash) (Report, error) {
 	rep := Report{Tip: *st.Tip, Daemon: info.Counts}
+	var err error
 	if rep.Index, err = s.Counts(ctx, info.Height); err != nil {
 		return Report{}, err
 	}
@@ -71,11 +106,6 @@ func Verify(ctx context.Context, c *oxend.Client, s VerifyStore, sample int, rng
 		if n != rep.Daemon[t] {
 			rep.add("counts", ons.Type(t).String(), strconv.FormatUint(n, 10), strconv.FormatUint(rep.Daemon[t], 10))
 		}
-	}
-
-	var from ons.Hash
-	for i := range from {
-		from[i] = byte(rng.Uint32())
 	}
 	seen := map[ons.Key]bool{} // the sample wraps around: it ends where it meets itself
 	for rep.Sampled < sample {

@@ -72,8 +72,11 @@ func (f *flags) complete(cmd *cobra.Command, env func(string) string) error {
 	if f.rate < 0 || f.connections < 0 {
 		return usagef("--oxend-rate and --oxend-connections: must not be negative")
 	}
-	if scheme, _, ok := strings.Cut(f.db, ":"); ok && scheme != "sqlite" && (scheme == "postgres" || scheme == "postgresql") {
+	if scheme, _, ok := strings.Cut(f.db, ":"); ok && (scheme == "postgres" || scheme == "postgresql") {
 		return usagef("--db: %s is not supported yet: use a path or sqlite:PATH", scheme)
+	}
+	if f.path() == "" && (changed("db") || f.db != "") {
+		return usagef("--db: names no file: use a path or sqlite:PATH")
 	}
 	return nil
 }

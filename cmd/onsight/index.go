@@ -56,59 +56,84 @@ type indexOptions struct {
 
 func (p program) index(ctx context.Context, f *flags, opt indexOptions) error {
 	log := f.logger(p)
-	path, err := p.writePath(ctx, f, log)
+	w, err := p.openWriter(ctx, f, log, opt)
 	if err != nil {
+		if ctx.Err() != nil && !opt.once {
+			return nil // stopped, as it is meant to be
+		}
 		return err
 	}
-	db, err := store.Open(ctx, store.Config{Path: path, Log: log, Step: p.step})
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	epoch, err := db.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	st, err := db.State(ctx)
-	if err != nil {
-		return err
-	}
-	pool, err := f.pool(log, knownChain{st.Network, st.Genesis})
-	if err != nil {
-		return err
-	}
-	meter := newMeter(p.stderr, log, time.Now)
-	defer meter.stop()
-	x := indexer.New(indexer.Config{
-		Pool: pool, Store: db, Epoch: epoch,
-		Network: ons.Network(f.network), Year: opt.year, AcceptBelow: opt.acceptBelow,
-		Log: log, Step: p.step, OnRange: meter.advance,
-	})
-	log.Debug("database open", "path", path, "network", st.Network)
+	defer w.db.Close()
+	defer w.meter.stop()
 	if opt.once {
-		st, err := x.Sync(ctx)
-		meter.stop()
+		st, err := w.Sync(ctx)
+		w.meter.stop()
 		if err != nil {
 			return err
 		}
 		return p.printIndexed(f, st)
 	}
-	return p.repeat(ctx, log, meter, opt.interval, x.Sync)
+	return p.repeat(ctx, log, w, opt.interval)
+}
+
+// writer is an index open for writing, and the meter that watches it.
+type writer struct {
+	*indexer.Indexer
+	db    *store.Store
+	meter *meter
+}
+
+func (p program) openWriter(ctx context.Context, f *flags, log *slog.Logger, opt indexOptions) (*writer, error) {
+	path, err := p.writePath(ctx, f, log)
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, store.Config{Path: path, Log: log, Step: p.step})
+	if err != nil {
+		return nil, err
+	}
+	w, err := p.newWriter(ctx, f, log, opt, db)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	log.Debug("database open", "path", path)
+	return w, nil
+}
+
+func (p program) newWriter(ctx context.Context, f *flags, log *slog.Logger, opt indexOptions, db *store.Store) (*writer, error) {
+	epoch, err := db.Begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st, err := db.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := f.pool(log, st)
+	if err != nil {
+		return nil, err
+	}
+	meter := newMeter(p.stderr, log, time.Now)
+	return &writer{db: db, meter: meter, Indexer: indexer.New(indexer.Config{
+		Pool: pool, Store: db, Epoch: epoch,
+		Network: ons.Network(f.network), Year: opt.year, AcceptBelow: opt.acceptBelow,
+		Log: log, Step: p.step, OnRange: meter.advance,
+	})}, nil
 }
 
 // repeat runs rounds until ctx ends, which is how this program is meant to be stopped. What only a person can settle
 // ends it; what may pass by itself is tried again, ever more slowly.
-func (p program) repeat(ctx context.Context, log *slog.Logger, meter *meter, interval time.Duration, sync func(context.Context) (indexer.State, error)) error {
-	wait := interval
+func (p program) repeat(ctx context.Context, log *slog.Logger, w *writer, interval time.Duration) error {
+	wait, worked := interval, false
 	for {
-		_, err := sync(ctx)
-		meter.stop()
+		_, err := w.Sync(ctx)
+		w.meter.stop()
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:
-			wait = interval
-		case fatal(err):
+			wait, worked = interval, true
+		case fatal(err, worked):
 			return err
 		default:
 			log.Error("round ended", "error", err, "again_in", wait)
@@ -124,9 +149,12 @@ func (p program) repeat(ctx context.Context, log *slog.Logger, meter *meter, int
 	}
 }
 
-// fatal tells errors that no waiting mends.
-func fatal(err error) bool {
-	return errors.Is(err, indexer.ErrOtherNetwork) || errors.Is(err, oxend.ErrWrongNetwork) || errors.Is(err, indexer.ErrFenced)
+// fatal tells errors that no waiting mends. A wrong daemon is one only at first: later it may be on the port by mistake.
+func fatal(err error, worked bool) bool {
+	if errors.Is(err, indexer.ErrFenced) || errors.Is(err, indexer.ErrOtherYear) {
+		return true
+	}
+	return !worked && (errors.Is(err, indexer.ErrOtherNetwork) || errors.Is(err, oxend.ErrWrongNetwork))
 }
 
 // writePath is the database to write. Without a name it is the network's default one, and a daemon has to say which
@@ -140,28 +168,36 @@ func (p program) writePath(ctx context.Context, f *flags, log *slog.Logger) (str
 		network = ons.Mainnet
 	}
 	if network == "" {
-		pool, err := f.pool(log, knownChain{})
+		pool, err := f.pool(log, indexer.State{})
 		if err != nil {
 			return "", err
 		}
-		_, info, err := pool.Pick(ctx, 0, false, nil)
+		pick, err := pool.Pick(ctx, nil)
 		if err != nil {
 			return "", err
 		}
-		network = info.Network
+		network = pick.Identity.Network
 	}
 	return defaultPath(p.env, network)
 }
 
+// printIndexed says where the index stands. If that is not the end of the chain, the error says so too.
 func (p program) printIndexed(f *flags, st indexer.State) error {
-	view := indexedView{Network: string(st.Network), Phase: string(st.Phase), Target: st.Target}
+	view := indexedView{Network: string(st.Network), Phase: string(st.Phase), Start: st.Start, Target: st.Target}
+	line := fmt.Sprintf("%s: nothing to index yet: ONS begins at height %d, the chain is at %d", st.Network, st.Start, st.Target)
 	if st.Tip != nil {
-		view.Height, view.Hash = st.Tip.Height, st.Tip.Hash.String()
-		view.Digest = indexer.Digest(st.Network, st.Genesis, st.Tip.Height, st.Digest).String()
+		hash, digest := st.Tip.Hash.String(), indexer.Digest(st.Network, st.Genesis, st.Tip.Height, st.Digest).String()
+		view.Height, view.Hash, view.Digest = &st.Tip.Height, &hash, &digest
+		line = fmt.Sprintf("%s: %s at height %d, digest %s", st.Network, st.Phase, st.Tip.Height, digest)
 	}
+	var err error
 	if f.json() {
-		return p.printJSON(view)
+		err = p.printJSON(view)
+	} else {
+		_, err = fmt.Fprintln(p.stdout, line)
 	}
-	_, err := fmt.Fprintf(p.stdout, "%s: %s at height %d, digest %s\n", view.Network, view.Phase, view.Height, view.Digest)
+	if err == nil && st.Phase != indexer.Synced {
+		err = fmt.Errorf("the daemon is not at the end of the chain, block %d, itself: %w", st.Target, ons.ErrUnavailable)
+	}
 	return err
 }

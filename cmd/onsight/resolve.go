@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"onsight/indexer"
-	"onsight/internal/store"
 	"onsight/ons"
 )
 
@@ -106,47 +105,38 @@ func (p program) resolve(ctx context.Context, f *flags, name ons.Name, history b
 	return tw.Flush()
 }
 
-// ask puts the question to the database if there is one, else to a daemon. A database that cannot tell whether a name is
-// missing, because it is still catching up, hands the question on to a daemon that was named.
+// ask puts the question to the database if one is named or, with no daemon named either, there is one; else to a daemon. A
+// database that cannot tell hands the question on to a daemon that was named.
 func (p program) ask(ctx context.Context, f *flags, name ons.Name, history bool) (answer, error) {
 	log := f.logger(p)
-	path, err := f.readPath(p.env)
-	if err != nil {
-		return answer{}, err
+	local := f.path() != ""
+	if !local && len(f.oxend) == 0 {
+		var err error
+		if local, err = f.hasDatabase(p.env); err != nil {
+			return answer{}, err
+		}
 	}
-	if f.path() == "" && len(f.oxend) > 0 {
-		path = "" // a daemon was named and no database
-	}
-	if path == "" {
+	if !local {
 		if history {
 			return answer{}, usagef("--history: needs a database: daemons keep no history")
 		}
 		return p.askDaemon(ctx, f, log, name)
 	}
-	a, err := p.askIndex(ctx, f, path, name, history || f.json())
-	if err != nil && errors.Is(err, ons.ErrUnavailable) && len(f.oxend) > 0 && !history {
-		log.Debug("the database could not tell", "reason", err)
+	a, err := p.askIndex(ctx, f, name, history || f.json())
+	if errors.Is(err, ons.ErrUnavailable) && len(f.oxend) > 0 && !history {
+		log.Info("the database could not tell, asking a daemon", "reason", err)
 		return p.askDaemon(ctx, f, log, name)
 	}
 	return a, err
 }
 
-func (p program) askIndex(ctx context.Context, f *flags, path string, name ons.Name, history bool) (answer, error) {
-	db, err := store.Open(ctx, store.Config{Path: path, ReadOnly: true})
-	if err != nil {
-		return answer{}, missing(path, err)
-	}
-	defer db.Close()
-	st, err := db.State(ctx)
+func (p program) askIndex(ctx context.Context, f *flags, name ons.Name, history bool) (answer, error) {
+	db, err := f.openDatabase(ctx, p.env, true)
 	if err != nil {
 		return answer{}, err
 	}
-	if f.network != "" && st.Network != "" && st.Network != ons.Network(f.network) {
-		return answer{}, fmt.Errorf("%s: holds %s, not %s: %w", path, st.Network, f.network, indexer.ErrOtherNetwork)
-	}
-	if st.Tip == nil {
-		return answer{}, fmt.Errorf("%s: the index is empty: %w", path, ons.ErrUnavailable)
-	}
+	defer db.Close()
+	st := db.state
 	a := answer{
 		source: "index",
 		rules:  ons.Rules{Network: st.Network, Year: st.Year},
@@ -154,56 +144,60 @@ func (p program) askIndex(ctx context.Context, f *flags, path string, name ons.N
 	}
 	key := ons.Key{Type: name.Type(), Hash: name.Hash()}
 	r, err := db.Record(ctx, key)
-	switch {
-	case errors.Is(err, ons.ErrNotFound) && st.Phase != indexer.Synced:
-		return answer{}, fmt.Errorf("the index stands at block %d of %d (%s): %w", st.Tip.Height, st.Target, st.Phase, ons.ErrUnavailable)
-	case errors.Is(err, ons.ErrNotFound):
+	if err != nil && !errors.Is(err, ons.ErrNotFound) {
+		return answer{}, unavailable(err)
+	}
+	where := fmt.Sprintf("the index stands at block %d of %d (%s)", st.Tip.Height, st.Target, st.Phase)
+	switch missing := err != nil; {
+	case (missing || !r.Live(st.Tip.Height+1)) && st.Phase != indexer.Synced:
+		// The blocks that are missing may register it, or an expired one again.
+		return answer{}, fmt.Errorf("%s: %w", where, ons.ErrUnavailable)
+	case missing:
 		return answer{}, fmt.Errorf("at height %d: %w", st.Tip.Height, ons.ErrNotFound)
-	case err != nil:
-		return answer{}, err
 	case !r.Live(st.Tip.Height + 1):
 		return answer{}, fmt.Errorf("expired at height %d: %w", r.Expires, ons.ErrNotFound)
-	}
-	if st.Phase != indexer.Synced {
-		fmt.Fprintf(p.stderr, "onsight: warning: the index stands at block %d of %d (%s): this may be out of date\n", st.Tip.Height, st.Target, st.Phase)
+	case st.Phase != indexer.Synced:
+		fmt.Fprintf(p.stderr, "onsight: warning: %s: this may be out of date\n", where)
 	}
 	a.sealed, a.record = r.Sealed, newRecordView(r, st.Tip.Height+1, a.rules)
 	if history {
-		a.history, err = db.History(ctx, key, historyLimit)
+		if a.history, err = db.History(ctx, key, historyLimit); err != nil {
+			return answer{}, unavailable(err)
+		}
 	}
-	return a, err
+	return a, nil
 }
 
 func (p program) askDaemon(ctx context.Context, f *flags, log *slog.Logger, name ons.Name) (answer, error) {
-	pool, err := f.pool(log, knownChain{})
+	pool, err := f.pool(log, indexer.State{})
 	if err != nil {
 		return answer{}, err
 	}
-	c, info, err := pool.Pick(ctx, 0, false, nil)
+	pick, err := pool.Pick(ctx, nil)
 	if err != nil {
 		return answer{}, err
 	}
 	a := answer{
 		source: "daemon",
-		rules:  ons.Rules{Network: info.Network},
-		asOf:   asOfView{Height: info.Height - 1, Hash: info.TopHash.String()},
+		rules:  ons.Rules{Network: pick.Identity.Network},
+		asOf:   asOfView{Height: pick.Info.Height - 1, Hash: pick.Info.TopHash.String()},
 	}
-	if a.sealed, err = c.Lookup(ctx, name.Type(), name.Hash()); err != nil {
+	if a.sealed, err = pool.Lookup(ctx, name.Type(), name.Hash()); err != nil {
 		return answer{}, err
 	}
 	if !f.json() {
 		return a, nil
 	}
 	key := ons.Key{Type: name.Type(), Hash: name.Hash()}
-	records, err := c.Names(ctx, []ons.Key{key}, false)
+	records, err := pool.Names(ctx, []ons.Key{key}, false)
 	if err != nil {
 		return answer{}, err
 	}
 	r, ok := records[key]
 	if !ok {
-		return answer{}, fmt.Errorf("%s: resolves the name but has no record of it: %w", c, ons.ErrUnavailable)
+		return answer{}, fmt.Errorf("the daemon resolves the name but has no record of it: %w", ons.ErrUnavailable)
 	}
-	a.sealed, a.record = r.Sealed, daemonRecordView(r, info.Height, a.rules)
+	a.sealed, a.record = r.Sealed, daemonRecordView(r, pick.Info.Height, a.rules)
 	return a, nil
 }
 

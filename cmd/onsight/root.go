@@ -82,7 +82,6 @@ func (p program) root() (*cobra.Command, *bool) {
 func exitCode(err error) int {
 	var usage usageError
 	var locked *store.LockedError
-	var rpc *oxend.RPCError
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
@@ -90,7 +89,7 @@ func exitCode(err error) int {
 		return exitLocked
 	case errors.Is(err, ons.ErrNotFound):
 		return exitNotRegistered
-	case errors.Is(err, ons.ErrUnavailable), errors.As(err, &rpc), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, ons.ErrUnavailable):
 		return exitUnavailable
 	}
 	return exitError

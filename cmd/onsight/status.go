@@ -13,47 +13,8 @@ import (
 	"onsight/ons"
 )
 
-// recentReorgs is how many undone branches the status lists.
-const recentReorgs = 5
-
-type statusView struct {
-	Database string `json:"database"`
-	Network  string `json:"network"`
-	Genesis  string `json:"genesis"`
-	Phase    string `json:"phase"` // syncing, synced, fork_below_final
-	Start    uint64 `json:"start_height"`
-	Height   uint64 `json:"height"`
-	Hash     string `json:"hash"`
-	Time     string `json:"time"`
-	Target   uint64 `json:"target_height"`
-	Lag      uint64 `json:"lag"`
-	Final    uint64 `json:"final_height"`
-	AskedAt  string `json:"asked_at"` // when a daemon last answered
-
-	Live    countsView  `json:"live"`
-	Names   uint64      `json:"names"`   // distinct, expired included
-	Records uint64      `json:"records"` // changes of all names
-	Skipped uint64      `json:"skipped"` // transactions that could not be applied
-	Reorgs  uint64      `json:"reorgs"`
-	Recent  []reorgView `json:"recent_reorgs,omitempty"`
-
-	DigestHeight uint64 `json:"digest_height"`
-	Digest       string `json:"digest"`
-}
-
-type countsView struct {
-	Session uint64 `json:"session"`
-	Wallet  uint64 `json:"wallet"`
-	Lokinet uint64 `json:"lokinet"`
-}
-
-type reorgView struct {
-	At      string `json:"at"`
-	Fork    uint64 `json:"fork_height"`
-	Blocks  uint64 `json:"blocks_undone"`
-	Records uint64 `json:"records_undone"`
-	OldHash string `json:"old_hash"`
-}
+// recent is how many undone branches and skipped transactions the status lists.
+const recent = 5
 
 func (p program) statusCommand(f *flags) *cobra.Command {
 	at := int64(-1)
@@ -76,19 +37,12 @@ Two instances that show the same digest at the same height hold the same history
 }
 
 func (p program) status(ctx context.Context, f *flags, at int64) error {
-	path, err := f.readPath(p.env)
+	db, err := f.openDatabase(ctx, p.env, true)
 	if err != nil {
 		return err
 	}
-	if path == "" {
-		return fmt.Errorf("%w: %w", errNoDatabase, ons.ErrUnavailable)
-	}
-	db, err := store.Open(ctx, store.Config{Path: path, ReadOnly: true})
-	if err != nil {
-		return missing(path, err)
-	}
 	defer db.Close()
-	v, err := newStatusView(ctx, db, path, at)
+	v, err := newStatusView(ctx, db, at)
 	if err != nil {
 		return err
 	}
@@ -98,14 +52,8 @@ func (p program) status(ctx context.Context, f *flags, at int64) error {
 	return p.printStatus(v)
 }
 
-func newStatusView(ctx context.Context, db *store.Store, path string, at int64) (statusView, error) {
-	st, err := db.State(ctx)
-	if err != nil {
-		return statusView{}, err
-	}
-	if st.Tip == nil {
-		return statusView{}, fmt.Errorf("%s: the index is empty: %w", path, ons.ErrUnavailable)
-	}
+func newStatusView(ctx context.Context, db *database, at int64) (statusView, error) {
+	st := db.state
 	height := st.Tip.Height
 	if at >= 0 {
 		if height = uint64(at); height > st.Tip.Height || height < st.Start {
@@ -124,12 +72,16 @@ func newStatusView(ctx context.Context, db *store.Store, path string, at int64) 
 	if err != nil {
 		return statusView{}, err
 	}
-	reorgs, err := db.Reorgs(ctx, recentReorgs)
+	reorgs, err := db.Reorgs(ctx, recent)
+	if err != nil {
+		return statusView{}, err
+	}
+	skips, err := db.Skips(ctx, recent)
 	if err != nil {
 		return statusView{}, err
 	}
 	v := statusView{
-		Database: path, Network: string(st.Network), Genesis: st.Genesis.String(), Phase: string(st.Phase),
+		Database: db.path, Network: string(st.Network), Genesis: st.Genesis.String(), Phase: string(st.Phase),
 		Start: st.Start, Height: st.Tip.Height, Hash: st.Tip.Hash.String(), Time: clock(st.TipTime),
 		Target: st.Target, Final: st.Final, AskedAt: st.Asked.UTC().Format(time.RFC3339),
 		Live:  countsView{counts[ons.Session], counts[ons.Wallet], counts[ons.Lokinet]},
@@ -141,6 +93,9 @@ func newStatusView(ctx context.Context, db *store.Store, path string, at int64) 
 	}
 	for _, r := range reorgs {
 		v.Recent = append(v.Recent, newReorgView(r))
+	}
+	for _, s := range skips {
+		v.Left = append(v.Left, skipView{Height: s.Height, Txid: s.Txid.String(), Reason: s.Reason})
 	}
 	return v, nil
 }
@@ -155,6 +110,9 @@ func (p program) printStatus(v statusView) error {
 	fmt.Fprintf(tw, "live names\t%d session, %d wallet, %d lokinet\n", v.Live.Session, v.Live.Wallet, v.Live.Lokinet)
 	fmt.Fprintf(tw, "all names\t%d, with %d changes\n", v.Names, v.Records)
 	fmt.Fprintf(tw, "skipped\t%d\n", v.Skipped)
+	for _, s := range v.Left {
+		fmt.Fprintf(tw, "\tat %d: %s\n", s.Height, s.Reason)
+	}
 	fmt.Fprintf(tw, "reorgs\t%d\n", v.Reorgs)
 	for _, r := range v.Recent {
 		fmt.Fprintf(tw, "\tat %s: %d blocks above %d, %d records\n", r.At, r.Blocks, r.Fork, r.Records)

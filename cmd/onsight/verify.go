@@ -9,29 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"onsight/indexer"
-	"onsight/internal/store"
-	"onsight/ons"
 )
 
 // errDiffers makes verify exit 1 after it has printed what differs.
 var errDiffers = errors.New("the index differs from the daemon")
-
-type verifyView struct {
-	Height      uint64           `json:"height"`
-	Hash        string           `json:"hash"`
-	Index       countsView       `json:"index_counts"`
-	Daemon      countsView       `json:"daemon_counts"`
-	Sampled     int              `json:"sampled"`
-	Equal       bool             `json:"equal"`
-	Differences []differenceView `json:"differences"`
-}
-
-type differenceView struct {
-	What   string `json:"what"` // "counts", or type and name hash of a record
-	Field  string `json:"field"`
-	Index  string `json:"index"`
-	Daemon string `json:"daemon"`
-}
 
 func (p program) verifyCommand(f *flags) *cobra.Command {
 	sample := 256
@@ -56,32 +37,20 @@ func (p program) verifyCommand(f *flags) *cobra.Command {
 }
 
 func (p program) verify(ctx context.Context, f *flags, sample int, seed uint64) error {
-	log := f.logger(p)
-	path, err := f.readPath(p.env)
+	db, err := f.openDatabase(ctx, p.env, true)
 	if err != nil {
 		return err
-	}
-	if path == "" {
-		return fmt.Errorf("%w: %w", errNoDatabase, ons.ErrUnavailable)
-	}
-	db, err := store.Open(ctx, store.Config{Path: path, ReadOnly: true})
-	if err != nil {
-		return missing(path, err)
 	}
 	defer db.Close()
-	st, err := db.State(ctx)
+	pool, err := f.pool(f.logger(p), db.state)
 	if err != nil {
 		return err
 	}
-	pool, err := f.pool(log, knownChain{st.Network, st.Genesis})
+	pick, err := pool.Pick(ctx, nil)
 	if err != nil {
 		return err
 	}
-	c, _, err := pool.Pick(ctx, 0, false, nil)
-	if err != nil {
-		return err
-	}
-	rep, err := indexer.Verify(ctx, c, db, sample, rand.New(rand.NewPCG(seed, seed)))
+	rep, err := indexer.Verify(ctx, pick.Client, db, sample, rand.New(rand.NewPCG(seed, seed)))
 	if err != nil {
 		return err
 	}

@@ -17,12 +17,13 @@ type versionView struct {
 }
 
 type indexedView struct {
-	Network string `json:"network"`
-	Phase   string `json:"phase"`
-	Height  uint64 `json:"height"`
-	Target  uint64 `json:"target_height"`
-	Hash    string `json:"hash"`
-	Digest  string `json:"digest"`
+	Network string  `json:"network"`
+	Phase   string  `json:"phase"`
+	Start   uint64  `json:"start_height"`
+	Height  *uint64 `json:"height"` // null while there is no block
+	Target  uint64  `json:"target_height"`
+	Hash    *string `json:"hash"`
+	Digest  *string `json:"digest"`
 }
 
 // asOfView says which state of the chain an answer describes.
@@ -67,6 +68,70 @@ type eventView struct {
 	Owner            string  `json:"owner"`
 	BackupOwner      *string `json:"backup_owner"`
 	ExpirationHeight *uint64 `json:"expiration_height"`
+}
+
+type statusView struct {
+	Database string `json:"database"`
+	Network  string `json:"network"`
+	Genesis  string `json:"genesis"`
+	Phase    string `json:"phase"` // syncing, synced, fork_below_final
+	Start    uint64 `json:"start_height"`
+	Height   uint64 `json:"height"`
+	Hash     string `json:"hash"`
+	Time     string `json:"time"`
+	Target   uint64 `json:"target_height"`
+	Lag      uint64 `json:"lag"`
+	Final    uint64 `json:"final_height"`
+	AskedAt  string `json:"asked_at"` // when a daemon last answered
+
+	Live    countsView  `json:"live"`
+	Names   uint64      `json:"names"`   // distinct, expired included
+	Records uint64      `json:"records"` // changes of all names
+	Skipped uint64      `json:"skipped"` // transactions that could not be applied
+	Reorgs  uint64      `json:"reorgs"`
+	Recent  []reorgView `json:"recent_reorgs,omitempty"`
+	Left    []skipView  `json:"recent_skips,omitempty"`
+
+	DigestHeight uint64 `json:"digest_height"`
+	Digest       string `json:"digest"`
+}
+
+type countsView struct {
+	Session uint64 `json:"session"`
+	Wallet  uint64 `json:"wallet"`
+	Lokinet uint64 `json:"lokinet"`
+}
+
+// skipView is a transaction that was left out, and why.
+type skipView struct {
+	Height uint64 `json:"height"`
+	Txid   string `json:"txid"`
+	Reason string `json:"reason"`
+}
+
+type reorgView struct {
+	At      string `json:"at"`
+	Fork    uint64 `json:"fork_height"`
+	Blocks  uint64 `json:"blocks_undone"`
+	Records uint64 `json:"records_undone"`
+	OldHash string `json:"old_hash"`
+}
+
+type verifyView struct {
+	Height      uint64           `json:"height"`
+	Hash        string           `json:"hash"`
+	Index       countsView       `json:"index_counts"`
+	Daemon      countsView       `json:"daemon_counts"`
+	Sampled     int              `json:"sampled"`
+	Equal       bool             `json:"equal"`
+	Differences []differenceView `json:"differences"`
+}
+
+type differenceView struct {
+	What   string `json:"what"` // "counts", or type and name hash of a record
+	Field  string `json:"field"`
+	Index  string `json:"index"`
+	Daemon string `json:"daemon"`
 }
 
 func (p program) printJSON(v any) error {

@@ -66,7 +66,7 @@ func txReply(tb testing.TB, file string, n int) ([]byte, []ons.Txid) {
 func BenchmarkHeaderPage(b *testing.B) {
 	const n = 500
 	body := headerReply(b, n)
-	run := func(name string, fast func([]byte) (*headerPage, bool)) {
+	run := func(name string, fast func([]byte) (*headerPage, error)) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
@@ -85,14 +85,14 @@ func BenchmarkHeaderPage(b *testing.B) {
 		})
 	}
 	run("json", nil)
-	run("scan", scanHeaders)
+	run("scan", scanHeaders(n))
 }
 
 func BenchmarkTxPage(b *testing.B) {
 	const n = 100
 	for name, file := range map[string]string{"10": "10/get_transactions_multi", "11": "11/get_transactions_ons_raw_00_buy_session_alice"} {
 		body, hashes := txReply(b, file, n)
-		run := func(kind string, fast func([]byte) (*txPage, bool)) {
+		run := func(kind string, fast func([]byte) (*txPage, error)) {
 			b.Run(name+"/"+kind, func(b *testing.B) {
 				b.SetBytes(int64(len(body)))
 				b.ReportAllocs()
@@ -109,7 +109,7 @@ func BenchmarkTxPage(b *testing.B) {
 			})
 		}
 		run("json", nil)
-		run("scan", scanTxs)
+		run("scan", scanTxs(n))
 	}
 }
 
@@ -134,19 +134,19 @@ func BenchmarkHeaders(b *testing.B) {
 func TestFastPath(t *testing.T) {
 	t.Parallel()
 	for _, body := range [][]byte{headerReply(t, 10), load(t, "11/get_block_headers_range_public_all").reply(), load(t, "10/pulse_get_block_headers_range").reply()} {
-		sameAsJSON(t, body, scanHeaders)
+		sameAsJSON(t, body, scanHeaders(maxPage))
 		var compact bytes.Buffer
 		if err := json.Compact(&compact, body); err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := scanHeaders(compact.Bytes()); !ok {
+		if _, err := scanHeaders(maxPage)(compact.Bytes()); err != nil {
 			t.Error("a page of headers is not scanned")
 		}
 	}
 	for _, f := range []string{"10/get_transactions_raw", "10/get_transactions_multi", "11/get_transactions_tx_extra_raw", "11/get_transactions_prune", "11/get_transactions_other_3"} {
 		body := load(t, f).reply()
-		sameAsJSON(t, body, scanTxs)
-		if _, ok := scanTxs(body); !ok {
+		sameAsJSON(t, body, scanTxs(maxTxs))
+		if _, err := scanTxs(maxTxs)(body); err != nil {
 			t.Errorf("%s is not scanned", f)
 		}
 	}

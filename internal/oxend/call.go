@@ -3,7 +3,6 @@ package oxend
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -54,9 +52,9 @@ type stated struct {
 
 func (s stated) verdict() stated { return s }
 
-// call posts r and returns its checked result. fast, if not nil, may decode the whole reply; when it declines,
-// encoding/json decides. What it returns holds no part of the reply's buffer.
-func call[T any](ctx context.Context, c *Client, r request, fast func([]byte) (*T, bool)) (*T, error) {
+// call posts r and returns its checked result. fast, if not nil, may decode the whole reply; when it fails with
+// errDeclined, encoding/json decides. What it returns holds no part of the reply's buffer.
+func call[T any](ctx context.Context, c *Client, r request, fast func([]byte) (*T, error)) (*T, error) {
 	var out *T
 	err := c.exchange(ctx, r, func(body []byte) (err error) {
 		out, err = decodeReply(body, r.private(), fast)
@@ -65,10 +63,14 @@ func call[T any](ctx context.Context, c *Client, r request, fast func([]byte) (*
 	return out, err
 }
 
-func decodeReply[T any](body []byte, private bool, fast func([]byte) (*T, bool)) (*T, error) {
+func decodeReply[T any](body []byte, private bool, fast func([]byte) (*T, error)) (*T, error) {
 	if fast != nil {
-		if out, ok := fast(body); ok {
+		out, err := fast(body)
+		if err == nil {
 			return out, checkStatus(out, private)
+		}
+		if err != errDeclined {
+			return nil, err
 		}
 	}
 	var env struct {
@@ -90,7 +92,7 @@ func decodeReply[T any](body []byte, private bool, fast func([]byte) (*T, bool))
 		}
 		return nil, e
 	case err != nil:
-		return nil, shapef("decode reply: %w", err)
+		return nil, badJSON(err, private)
 	case env.Result == nil:
 		return nil, shapef("reply has neither result nor error")
 	}
@@ -98,17 +100,22 @@ func decodeReply[T any](body []byte, private bool, fast func([]byte) (*T, bool))
 }
 
 func checkStatus(result any, private bool) error {
-	v, ok := result.(interface{ verdict() stated })
-	if !ok {
-		return nil
+	if v, ok := result.(interface{ verdict() stated }); ok {
+		return statusError(v.verdict().Status, private)
 	}
-	switch s := v.verdict().Status; {
+	return nil
+}
+
+func statusError(s string, private bool) error {
+	switch {
 	case s == "OK":
 		return nil
 	case s == "BUSY": // not synced yet
-		return &transportError{errors.New("daemon is busy")}
+		return &transportError{errors.New("daemon is busy (status BUSY): it has not synced yet")}
 	case s == "":
 		return shapef("reply has no status")
+	case s == "Failed":
+		return errors.New("status is Failed, not OK")
 	case private:
 		return errors.New("status is not OK")
 	default:
@@ -141,7 +148,8 @@ func (c *Client) exchange(ctx context.Context, r request, decode func([]byte) er
 		if !again || r.once || attempt >= c.attempts || ctx.Err() != nil {
 			break
 		}
-		if err = sleep(ctx, pause/2+rand.N(pause)); err != nil {
+		if !sleep(ctx, pause/2+rand.N(pause)) {
+			err = gaveUp(ctx)
 			break
 		}
 		pause *= 2
@@ -153,14 +161,15 @@ func (c *Client) exchange(ctx context.Context, r request, decode func([]byte) er
 	return fmt.Errorf("%s: %s: %w", c.name, r.method, err)
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// sleep reports whether d passed before ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return false
 	case <-t.C:
-		return nil
+		return true
 	}
 }
 
@@ -170,12 +179,15 @@ func (c *Client) attempt(ctx context.Context, body []byte, decode func([]byte) e
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return &waitError{gaveUp(ctx)}
 	}
-	if err := c.limit.Wait(ctx); err != nil {
-		return fmt.Errorf("wait for the rate limit: %w", err)
+	if err := c.limit.Wait(ctx); err != nil { // ctx ended, or would before our turn
+		if ctx.Err() != nil {
+			err = gaveUp(ctx)
+		}
+		return &waitError{err}
 	}
-	tctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("no whole reply within %s", c.timeout))
+	tctx, cancel := context.WithTimeoutCause(ctx, c.timeout, lateError(c.timeout))
 	defer cancel()
 	req, err := http.NewRequestWithContext(tctx, http.MethodPost, c.url, bytes.NewReader(body))
 	if err != nil {
@@ -223,27 +235,6 @@ func (c *Client) read(buf *bytes.Buffer, res *http.Response) error {
 		return fmt.Errorf("%w: at most %d bytes accepted", ErrTooLarge, c.max)
 	}
 	return err
-}
-
-// failed words a transport failure: without the URL (http.Client's text has it), and with the reason when it was us
-// who gave up.
-func failed(tctx, ctx context.Context, err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		err = ue.Err
-	}
-	var ce *tls.CertificateVerificationError
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case tctx.Err() != nil:
-		return &transportError{context.Cause(tctx)}
-	case errors.Is(err, errPin), errors.As(err, &ce):
-		return err
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return &transportError{errors.New("reply ends early")}
-	}
-	return &transportError{err}
 }
 
 func checkHTTP(res *http.Response) error {

@@ -130,13 +130,17 @@ func TestBadReplies(t *testing.T) {
 		{"html", text("<html><body>502</body></html>"), "invalid character '<'", 1},
 		{"empty", text(""), "unexpected end", 1},
 		{"trailing garbage", text(ok + "{}"), "after top-level value", 1},
-		{"not an object", text(`[1]`), "cannot unmarshal", 1},
-		{"result of wrong type", text(`{"result":7}`), "cannot unmarshal", 1},
-		{"field of wrong type", text(`{"result":{"status":"OK","height":"338"}}`), "cannot unmarshal", 1},
-		{"huge number", text(`{"result":{"status":"OK","height":1e400}}`), "cannot unmarshal", 1},
-		{"overflow", text(`{"result":{"status":"OK","height":18446744073709551616}}`), "cannot unmarshal", 1},
-		{"negative", text(`{"result":{"status":"OK","height":-1}}`), "cannot unmarshal", 1},
-		{"deep", text(`{"result":` + strings.Repeat("[", 1900) + strings.Repeat("]", 1900) + `}`), "cannot unmarshal", 1},
+		{"not an object", text(`[1]`), "reply is an array", 1},
+		{"result of wrong type", text(`{"result":7}`), "result is a number", 1},
+		{"field of wrong type", text(`{"result":{"status":"OK","height":"338"}}`), "field height is a string", 1},
+		{"huge number", text(`{"result":{"status":"OK","height":1e400}}`), "field height is a number that does not fit", 1},
+		{"overflow", text(`{"result":{"status":"OK","height":18446744073709551616}}`), "field height is a number that does not fit", 1},
+		{"negative", text(`{"result":{"status":"OK","height":-1}}`), "field height is a number that does not fit", 1},
+		{"list of wrong type", text(`{"result":{"status":"OK","ons_counts":"x"}}`), "field ons_counts is a string", 1},
+		{"long list", text(`{"result":{"status":"OK","ons_counts":[1,2,3,4]}}`), "an array has more than 3 elements", 1},
+		{"implausible height", text(strings.Replace(ok, `"height":1`, `"height":1099511627776`, 1)), "height is implausible", 1},
+		{"implausible immutable", text(strings.Replace(ok, `"height":1`, `"height":1,"immutable_height":18446744073709551615,"immutable_block_hash":"`+strings.Repeat("ab", 32)+`"`, 1)), "immutable_height is implausible", 1},
+		{"deep", text(`{"result":` + strings.Repeat("[", 1900) + strings.Repeat("]", 1900) + `}`), "result is an array", 1},
 		{"bad hash", text(`{"result":{"status":"OK","height":1,"nettype":"fakechain","top_block_hash":"zz"}}`), "64 hex digits", 1},
 		{"no result", text(`{"id":0}`), "neither result nor error", 1},
 		{"null result", text(`{"result":null}`), "neither result nor error", 1},
@@ -160,7 +164,12 @@ func TestBadReplies(t *testing.T) {
 		{"hangs up", func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, _ := w.(http.Hijacker).Hijack()
 			conn.Close()
-		}, "EOF", 3},
+		}, "without a reply (EOF)", 3},
+		{"not HTTP", func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			defer conn.Close()
+			fmt.Fprint(conn, "user:hunter2\n")
+		}, "no HTTP reply", 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -217,7 +226,7 @@ func TestBadHeaders(t *testing.T) {
 	}{
 		{"good", header(5, "") + "," + header(6, ""), "", nil},
 		{"too few", header(5, ""), "number of headers", nil},
-		{"too many", header(5, "") + "," + header(6, "") + "," + header(7, ""), "number of headers", nil},
+		{"too many", header(5, "") + "," + header(6, "") + "," + header(7, ""), "more than 2 elements", nil},
 		{"none", "", "number of headers", nil},
 		{"wrong height", header(5, "") + "," + header(7, ""), "height 7 where 6 was due", nil},
 		{"orphan", header(5, "") + "," + header(6, `,"orphan_status":true`), "main chain", nil},
@@ -228,7 +237,8 @@ func TestBadHeaders(t *testing.T) {
 		{"linkage", header(5, "") + `,{"height":6,"hash":"` + hash(7) + `","prev_hash":"` + hash(9) + `"}`, "prev_hash of block 6 is " + hash(9) + ", but block 5 is " + hash(6), ErrLinkage},
 		{"count", header(5, "") + `,{"height":6,"hash":"` + hash(7) + `","prev_hash":"` + hash(6) + `","num_txes":1}`, "1 transactions but 0", nil},
 		{"count the other way", header(5, "") + "," + header(6, `,"tx_hashes":["`+hash(9)+`"]`), "0 transactions but 1", nil},
-		{"empty tx hash", header(5, "") + `,{"height":6,"hash":"` + hash(7) + `","prev_hash":"` + hash(6) + `","tx_hashes":[null]}`, "empty transaction hash", nil},
+		{"empty tx hash", header(5, "") + `,{"height":6,"hash":"` + hash(7) + `","prev_hash":"` + hash(6) + `","tx_hashes":[null]}`, "64 hex digits", nil},
+		{"zero tx hash", header(5, "") + `,{"height":6,"hash":"` + hash(7) + `","prev_hash":"` + hash(6) + `","tx_hashes":["` + hash(0) + `"]}`, "empty transaction hash", nil},
 		{"time", header(5, "") + "," + header(6, `,"timestamp":18446744073709551615`), "timestamp", nil},
 	} {
 		c := serveReply(t, []byte(`{"result":{"status":"OK","headers":[`+tt.headers+`]}}`))

@@ -21,7 +21,8 @@
 // # What can be relied on
 //
 // Every method checks what it returns: number, order and linkage of headers, presence and identity of every
-// transaction. What was not checked is an error. A reply is limited in size and time; redirects are refused. Input
+// transaction. What was not checked is an error. A reply is limited in size and time, and an
+// array in it is not read beyond what was asked for or can be; redirects are refused. Input
 // never panics. Error texts name the daemon (without credentials) and the method, never a name hash or an owner.
 //
 // # Sources

@@ -1,9 +1,11 @@
 package oxend
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"onsight/ons"
@@ -11,7 +13,7 @@ import (
 
 var (
 	// ErrTooHigh is wrapped if and only if the daemon said that a height asked for lies beyond its newest block.
-	ErrTooHigh = errors.New("height is beyond the daemon's newest block")
+	ErrTooHigh error = noAnswer("height is beyond the daemon's newest block")
 	// ErrLinkage is wrapped if and only if a header's prev_hash is not the hash of the header before it.
 	ErrLinkage error = noAnswer("headers do not link")
 	// ErrMissingTx is wrapped if and only if a transaction asked for did not come back as a mined one.
@@ -30,7 +32,7 @@ type noAnswer string
 func (e noAnswer) Error() string        { return string(e) }
 func (e noAnswer) Is(target error) bool { return target == ons.ErrUnavailable }
 
-// RPCError is an error the daemon itself reported inside an HTTP 200.
+// RPCError is an error the daemon itself reported inside an HTTP 200. It is an ons.ErrUnavailable too.
 type RPCError struct {
 	Code    int64
 	Message string // one line; empty for the ons_* methods, whose messages quote what was asked
@@ -42,6 +44,9 @@ func (e *RPCError) Error() string {
 	}
 	return fmt.Sprintf("daemon error %d: %s", e.Code, e.Message)
 }
+
+// Is makes it an ons.ErrUnavailable: it says why the daemon gave no answer.
+func (e *RPCError) Is(target error) bool { return target == ons.ErrUnavailable }
 
 // Codes of RPCError that mean something to this package (spec E.1).
 const (
@@ -97,3 +102,29 @@ func isRPC(err error, code int64) bool {
 	var e *RPCError
 	return errors.As(err, &e) && e.Code == code
 }
+
+// lateError says how long we waited for a reply before we gave up.
+type lateError time.Duration
+
+func (e lateError) Error() string { return fmt.Sprintf("no whole reply within %s", time.Duration(e)) }
+
+// gaveUp says why ctx ended; package context's own words for a deadline help nobody.
+func gaveUp(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if cause == context.DeadlineExceeded {
+		return timeUp{}
+	}
+	return cause
+}
+
+// timeUp is context.DeadlineExceeded in other words.
+type timeUp struct{}
+
+func (timeUp) Error() string { return "no whole reply in the time the caller gave" }
+func (timeUp) Unwrap() error { return context.DeadlineExceeded }
+
+// waitError says that a question was not put because its turn did not come.
+type waitError struct{ err error }
+
+func (e *waitError) Error() string { return "its turn to ask did not come in time" }
+func (e *waitError) Unwrap() error { return e.err }

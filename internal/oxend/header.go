@@ -35,11 +35,17 @@ type wireHeader struct {
 
 type headerPage struct {
 	stated
-	Headers []wireHeader `json:"headers"`
+	Headers wireHeaders `json:"headers"`
 }
+
+type wireHeaders = list[wireHeader, pageLimit]
 
 // maxPage bounds one call of Headers or HeadersAt.
 const maxPage = 10_000
+
+type pageLimit struct{}
+
+func (pageLimit) most() int { return maxPage }
 
 // Headers returns the headers of the blocks from..to, both inclusive, with their transaction hashes, in one request
 // (at most 10,000; 500 to 1,000 are a good page). They are consecutive, on the main chain, and each names the hash of
@@ -53,7 +59,7 @@ func (c *Client) Headers(ctx context.Context, from, to uint64) ([]Header, error)
 		End      uint64 `json:"end_height"`
 		TxHashes bool   `json:"get_tx_hashes"`
 	}
-	p, err := call(ctx, c, request{method: "get_block_headers_range", params: params{from, to, true}}, scanHeaders)
+	p, err := call(ctx, c, request{method: "get_block_headers_range", params: params{from, to, true}}, scanHeaders(int(to-from)+1))
 	if err != nil {
 		return nil, c.rangeError(err, from, to)
 	}
@@ -93,7 +99,7 @@ func (c *Client) HeadersAt(ctx context.Context, heights []uint64) ([]Header, err
 	}
 	type result struct {
 		stated
-		Headers []wireHeader `json:"block_headers"`
+		Headers wireHeaders `json:"block_headers"`
 	}
 	const method = "get_block_header_by_height"
 	r, err := call[result](ctx, c, request{method: method, params: params{heights, true}}, nil)
@@ -189,7 +195,7 @@ func (c *Client) blockHash11(ctx context.Context, height uint64) (wireHash, erro
 	type params struct {
 		Heights [1]uint64 `json:"heights"`
 	}
-	m, err := call[map[string]json.RawMessage](ctx, c, request{method: "get_block_hash", params: params{[1]uint64{height}}}, nil)
+	m, err := call[fields](ctx, c, request{method: "get_block_hash", params: params{[1]uint64{height}}}, nil)
 	if err != nil {
 		return wireHash{}, err
 	}

@@ -80,7 +80,7 @@ type Info struct {
 	Network   ons.Network
 	Height    uint64   // number of blocks: the newest has Height-1. At least 1
 	TopHash   ons.Txid // hash of the newest block
-	Target    uint64   // best height heard of from peers, counted like Height; 0 or lower than Height when none is better
+	Target    uint64   // best height heard of from peers, counted like Height; 0 or lower than Height when none is better or what was heard is implausible
 	Immutable Point    // newest block the daemon will not replace; zero: it knows none
 	HardFork  uint8    // fork of the next block
 	Counts    [3]uint64
@@ -98,17 +98,28 @@ type Point struct {
 
 type wireInfo struct {
 	stated
-	Network         string   `json:"nettype"`
-	Height          uint64   `json:"height"`
-	Target          uint64   `json:"target_height"`
-	TopHash         wireHash `json:"top_block_hash"`
-	ImmutableHeight uint64   `json:"immutable_height"`
-	ImmutableHash   string   `json:"immutable_block_hash"` // "" when there is none
-	HardFork        uint8    `json:"hard_fork"`
-	Counts          []uint64 `json:"ons_counts"`
-	Version         string   `json:"version"`
-	L2Height        optional `json:"l2_height"`  // 11.x
-	PubkeyBLS       string   `json:"pubkey_bls"` // 11.x
+	Network         string                   `json:"nettype"`
+	Height          uint64                   `json:"height"`
+	Target          uint64                   `json:"target_height"`
+	TopHash         wireHash                 `json:"top_block_hash"`
+	ImmutableHeight uint64                   `json:"immutable_height"`
+	ImmutableHash   string                   `json:"immutable_block_hash"` // "" when there is none
+	HardFork        uint8                    `json:"hard_fork"`
+	Counts          list[uint64, countLimit] `json:"ons_counts"`
+	Version         string                   `json:"version"`
+	L2Height        optional                 `json:"l2_height"`  // 11.x
+	PubkeyBLS       string                   `json:"pubkey_bls"` // 11.x
+}
+
+type countLimit struct{}
+
+func (countLimit) most() int { return 3 } // types of names
+
+// maxHeight is beyond any height that this century will see.
+const maxHeight = 1 << 40
+
+func implausible(field string, height uint64) error {
+	return shapef("%s is implausible: %d", field, height)
 }
 
 func (c *Client) info(ctx context.Context) (*wireInfo, error) {
@@ -131,14 +142,21 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 func (w *wireInfo) info() (Info, error) {
 	i := Info{
 		Height: w.Height, TopHash: ons.Txid(w.TopHash), Target: w.Target, HardFork: w.HardFork,
-		Version: oneLine(w.Version), Untrusted: w.Untrusted, Synced: w.Target <= w.Height,
+		Version: oneLine(w.Version), Untrusted: w.Untrusted,
 	}
+	if i.Target >= maxHeight { // peers say it, and any peer may lie
+		i.Target = 0
+	}
+	i.Synced = i.Target <= i.Height
 	var err error
 	if i.Network, err = ons.ParseNetwork(w.Network); err != nil {
 		return Info{}, fmt.Errorf("nettype %q is unknown: %w", oneLine(w.Network), ErrWrongNetwork)
 	}
 	if w.Height == 0 || i.TopHash == (ons.Txid{}) {
 		return Info{}, shapef("reply has no height or no top_block_hash")
+	}
+	if w.Height >= maxHeight {
+		return Info{}, implausible("height", w.Height)
 	}
 	switch len(w.Counts) {
 	case 0:
@@ -149,6 +167,9 @@ func (w *wireInfo) info() (Info, error) {
 	}
 	if w.ImmutableHash != "" {
 		h, err := ons.ParseTxid(w.ImmutableHash)
+		if w.ImmutableHeight >= maxHeight {
+			return Info{}, implausible("immutable_height", w.ImmutableHeight)
+		}
 		if err != nil || w.ImmutableHeight >= w.Height {
 			return Info{}, shapef("immutable block %d is not a block of the chain", w.ImmutableHeight)
 		}
@@ -183,6 +204,9 @@ func (c *Client) HardFork(ctx context.Context, version uint8) (Fork, error) {
 	}
 	if r.Untrusted {
 		return Fork{}, fmt.Errorf("%s: hard_fork_info: %w", c.name, ErrUntrusted)
+	}
+	if r.Earliest.n >= maxHeight {
+		return Fork{}, fmt.Errorf("%s: hard_fork_info: %w", c.name, implausible("earliest_height", r.Earliest.n))
 	}
 	return Fork{Version: r.Version, Earliest: r.Earliest.n, Known: r.Earliest.set, Enabled: r.Enabled}, nil
 }

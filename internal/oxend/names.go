@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"onsight/ons"
 )
@@ -17,7 +18,7 @@ func (c *Client) Lookup(ctx context.Context, t ons.Type, h ons.Hash) (ons.Sealed
 		Type ons.Type `json:"type"`
 		Hash string   `json:"name_hash"`
 	}
-	m, err := call[map[string]json.RawMessage](ctx, c, request{method: method, params: params{t, h.Base64()}}, nil)
+	m, err := call[fields](ctx, c, request{method: method, params: params{t, h.Base64()}}, nil)
 	if err != nil {
 		return ons.Sealed{}, fmt.Errorf("%w: %w", ons.ErrUnavailable, err)
 	}
@@ -33,7 +34,7 @@ func (c *Client) Lookup(ctx context.Context, t ons.Type, h ons.Hash) (ons.Sealed
 
 // resolved reads the result of ons_resolve: {} for no live record, encrypted_value without its nonce otherwise, and
 // nonce beside it unless the value is sealed in the scheme of 2020. Nothing else counts as an answer.
-func resolved(t ons.Type, m map[string]json.RawMessage) (ons.Sealed, error) {
+func resolved(t ons.Type, m fields) (ons.Sealed, error) {
 	var value, nonce wireHex
 	for key, raw := range m {
 		switch key {
@@ -46,15 +47,15 @@ func resolved(t ons.Type, m map[string]json.RawMessage) (ons.Sealed, error) {
 				return ons.Sealed{}, err
 			}
 		case "status":
-			if string(raw) != `"OK"` {
-				return ons.Sealed{}, errors.New("status is not OK")
+			if err := statusError(strings.Trim(string(raw), `"`), true); err != nil {
+				return ons.Sealed{}, err
 			}
 		case "untrusted":
 			if string(raw) != "false" {
 				return ons.Sealed{}, ErrUntrusted
 			}
 		default:
-			return ons.Sealed{}, fmt.Errorf("reply has an unknown field %q", oneLine(key))
+			return ons.Sealed{}, errors.New("reply has an unknown field")
 		}
 	}
 	if _, ok := m["encrypted_value"]; !ok {
@@ -95,6 +96,13 @@ type wireRecord struct {
 	Expires uint64   `json:"expiration_height"`
 	Txid    wireHash `json:"txid"`
 }
+
+type wireRecords = list[wireRecord, recordLimit]
+
+type recordLimit struct{}
+
+// One record for each type of each hash.
+func (recordLimit) most() int { return 3 * maxEntries }
 
 // maxEntries is the most hashes a public 10.x daemon takes in one call; three types each are below its limit of 8.
 const maxEntries = 256
@@ -142,7 +150,7 @@ func (c *Client) names10(ctx context.Context, keys []ons.Key, includeExpired boo
 	}
 	type result struct {
 		stated
-		Entries []wireRecord `json:"entries"`
+		Entries wireRecords `json:"entries"`
 	}
 	out := make(map[ons.Key]NameRecord)
 	for start := 0; start < len(order); start += maxEntries {
@@ -185,7 +193,7 @@ func (c *Client) names11(ctx context.Context, keys []ons.Key) (map[ons.Key]NameR
 	}
 	type result struct {
 		stated
-		Records []wireRecord `json:"result"`
+		Records wireRecords `json:"result"`
 	}
 	out := make(map[ons.Key]NameRecord)
 	for _, k := range keys {
@@ -222,6 +230,9 @@ func (w *wireRecord) record() (NameRecord, error) {
 	h, err := ons.ParseHash(w.Hash)
 	if err != nil {
 		return NameRecord{}, shapef("a record has a malformed name_hash")
+	}
+	if w.Updated >= maxHeight || w.Expires >= maxHeight {
+		return NameRecord{}, shapef("a record's update_height or expiration_height is implausible")
 	}
 	r := NameRecord{
 		Key: ons.Key{Type: w.Type, Hash: h}, Owner: w.Owner, Backup: w.Backup,

@@ -73,54 +73,63 @@ type Reach struct {
 
 type wireNodes struct {
 	stated
-	Unchanged bool       `json:"unchanged"`
-	Height    uint64     `json:"height"`
-	BlockHash wireHash   `json:"block_hash"`
-	HardFork  uint8      `json:"hardfork"`
-	States    []wireNode `json:"service_node_states"`
+	Unchanged bool                      `json:"unchanged"`
+	Height    uint64                    `json:"height"`
+	BlockHash wireHash                  `json:"block_hash"`
+	HardFork  uint8                     `json:"hardfork"`
+	States    list[wireNode, nodeLimit] `json:"service_node_states"`
 }
 
+// There are about 2,000 nodes, with at most 10 contributors each.
+type (
+	nodeLimit  struct{}
+	stakeLimit struct{}
+)
+
+func (nodeLimit) most() int  { return 20_000 }
+func (stakeLimit) most() int { return 1_000 }
+
 type wireNode struct {
-	Pubkey           string      `json:"service_node_pubkey"`
-	Ed25519          string      `json:"pubkey_ed25519"`
-	X25519           string      `json:"pubkey_x25519"`
-	BLS              string      `json:"pubkey_bls"`
-	IP               string      `json:"public_ip"`
-	StoragePort      uint16      `json:"storage_port"`
-	StorageOMQPort   uint16      `json:"storage_lmq_port"`
-	QuorumnetPort    uint16      `json:"quorumnet_port"`
-	SwarmID          optional    `json:"swarm_id"`
-	Swarm            string      `json:"swarm"` // the same in hex: 16 digits on 10.x, without padding on 11.x
-	Active           bool        `json:"active"`
-	Funded           bool        `json:"funded"`
-	Registered       uint64      `json:"registration_height"`
-	StateHeight      uint64      `json:"state_height"`
-	UnlockHeight     uint64      `json:"requested_unlock_height"`
-	Decommissions    uint32      `json:"decommission_count"`
-	EarnedDowntime   int64       `json:"earned_downtime_blocks"`
-	LastReward       uint64      `json:"last_reward_block_height"`
-	LastRewardIndex  uint32      `json:"last_reward_transaction_index"`
-	LastProof        uint64      `json:"last_uptime_proof"`
-	NodeVersion      [3]uint16   `json:"service_node_version"`
-	StorageVersion   [3]uint16   `json:"storage_server_version"`
-	LokinetVersion   [3]uint16   `json:"lokinet_version"`
-	Operator         string      `json:"operator_address"`
-	PortionsOperator uint64      `json:"portions_for_operator"`
-	StakeRequired    uint64      `json:"staking_requirement"`
-	Contributed      uint64      `json:"total_contributed"`
-	Reserved         optional    `json:"total_reserved"` // 11.x: only if it is not total_contributed
-	Contributors     []wireStake `json:"contributors"`
-	StorageOK        *bool       `json:"storage_server_reachable"`
-	StorageFirstUn   uint64      `json:"storage_server_first_unreachable"`
-	StorageLastUn    uint64      `json:"storage_server_last_unreachable"`
-	StorageLast      uint64      `json:"storage_server_last_reachable"`
-	LokinetOK        *bool       `json:"lokinet_reachable"`
-	LokinetFirstUn   uint64      `json:"lokinet_first_unreachable"`
-	LokinetLastUn    uint64      `json:"lokinet_last_unreachable"`
-	LokinetLast      uint64      `json:"lokinet_last_reachable"`
-	ReasonAll        uint16      `json:"last_decommission_reason_consensus_all"`
-	ReasonAny        uint16      `json:"last_decommission_reason_consensus_any"`
-	RegisteredHF     uint8       `json:"registration_hf_version"`
+	Pubkey           string                      `json:"service_node_pubkey"`
+	Ed25519          string                      `json:"pubkey_ed25519"`
+	X25519           string                      `json:"pubkey_x25519"`
+	BLS              string                      `json:"pubkey_bls"`
+	IP               string                      `json:"public_ip"`
+	StoragePort      uint16                      `json:"storage_port"`
+	StorageOMQPort   uint16                      `json:"storage_lmq_port"`
+	QuorumnetPort    uint16                      `json:"quorumnet_port"`
+	SwarmID          optional                    `json:"swarm_id"`
+	Swarm            string                      `json:"swarm"` // the same in hex: 16 digits on 10.x, without padding on 11.x
+	Active           bool                        `json:"active"`
+	Funded           bool                        `json:"funded"`
+	Registered       uint64                      `json:"registration_height"`
+	StateHeight      uint64                      `json:"state_height"`
+	UnlockHeight     uint64                      `json:"requested_unlock_height"`
+	Decommissions    uint32                      `json:"decommission_count"`
+	EarnedDowntime   int64                       `json:"earned_downtime_blocks"`
+	LastReward       uint64                      `json:"last_reward_block_height"`
+	LastRewardIndex  uint32                      `json:"last_reward_transaction_index"`
+	LastProof        uint64                      `json:"last_uptime_proof"`
+	NodeVersion      [3]uint16                   `json:"service_node_version"`
+	StorageVersion   [3]uint16                   `json:"storage_server_version"`
+	LokinetVersion   [3]uint16                   `json:"lokinet_version"`
+	Operator         string                      `json:"operator_address"`
+	PortionsOperator uint64                      `json:"portions_for_operator"`
+	StakeRequired    uint64                      `json:"staking_requirement"`
+	Contributed      uint64                      `json:"total_contributed"`
+	Reserved         optional                    `json:"total_reserved"` // 11.x: only if it is not total_contributed
+	Contributors     list[wireStake, stakeLimit] `json:"contributors"`
+	StorageOK        *bool                       `json:"storage_server_reachable"`
+	StorageFirstUn   uint64                      `json:"storage_server_first_unreachable"`
+	StorageLastUn    uint64                      `json:"storage_server_last_unreachable"`
+	StorageLast      uint64                      `json:"storage_server_last_reachable"`
+	LokinetOK        *bool                       `json:"lokinet_reachable"`
+	LokinetFirstUn   uint64                      `json:"lokinet_first_unreachable"`
+	LokinetLastUn    uint64                      `json:"lokinet_last_unreachable"`
+	LokinetLast      uint64                      `json:"lokinet_last_reachable"`
+	ReasonAll        uint16                      `json:"last_decommission_reason_consensus_all"`
+	ReasonAny        uint16                      `json:"last_decommission_reason_consensus_any"`
+	RegisteredHF     uint8                       `json:"registration_hf_version"`
 }
 
 type wireStake struct {

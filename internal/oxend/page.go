@@ -3,26 +3,33 @@ package oxend
 // Pages of headers and transactions are most of a sync. The scanner reads them four to five times as fast as
 // encoding/json (see the benchmarks), which remains the judge of whatever is unusual about a reply.
 
-// scanHeaders reads a reply of get_block_headers_range.
-func scanHeaders(body []byte) (*headerPage, bool) {
-	s, p := &scanner{b: body}, &headerPage{}
-	var page, seen uint32
-	var h wireHeader
-	field := func(key []byte) { h.scan(s, key, &seen) }
-	ok := s.reply(&p.stated, func(key []byte) {
-		if string(key) != "headers" {
-			s.other(key)
-			return
-		}
-		s.once(&page, 0)
-		p.Headers = make([]wireHeader, 0, len(body)/600) // about what a header takes
-		s.array(func() {
-			h, seen = wireHeader{}, 0
-			s.object(field)
-			p.Headers = append(p.Headers, h)
+// scanHeaders reads a reply of get_block_headers_range that has at most most headers.
+func scanHeaders(most int) func(body []byte) (*headerPage, error) {
+	return func(body []byte) (*headerPage, error) {
+		s, p := &scanner{b: body}, &headerPage{}
+		var page, seen uint32
+		var h wireHeader
+		field := func(key []byte) { h.scan(s, key, &seen) }
+		err := s.reply(&p.stated, func(key []byte) {
+			if string(key) != "headers" {
+				s.other(key)
+				return
+			}
+			s.once(&page, 0)
+			s.array(func() {
+				if !s.room(len(p.Headers), most) {
+					return
+				}
+				if p.Headers == nil {
+					p.Headers = make(wireHeaders, 0, min(most, len(body)/600+1)) // about what a header takes
+				}
+				h, seen = wireHeader{}, 0
+				s.object(field)
+				p.Headers = append(p.Headers, h)
+			})
 		})
-	})
-	return p, ok
+		return p, err
+	}
 }
 
 func (h *wireHeader) scan(s *scanner, key []byte, seen *uint32) {
@@ -54,36 +61,40 @@ func (h *wireHeader) scan(s *scanner, key []byte, seen *uint32) {
 		h.NumTxes = optional{s.uint(u64), true}
 	case "tx_hashes":
 		s.once(seen, 8)
-		h.TxHashes = s.list()
+		h.TxHashes = s.list(maxHashes)
 	default:
 		s.other(key)
 	}
 }
 
-// scanTxs reads a reply of get_transactions.
-func scanTxs(body []byte) (*txPage, bool) {
-	s, p := &scanner{b: body}, &txPage{}
-	var page, seen uint32
-	var t wireTx
-	field := func(key []byte) { t.scan(s, key, &seen) }
-	ok := s.reply(&p.stated, func(key []byte) {
-		switch string(key) {
-		case "txs":
-			s.once(&page, 0)
-			p.Txs = []wireTx{}
-			s.array(func() {
-				t, seen = wireTx{}, 0
-				s.object(field)
-				p.Txs = append(p.Txs, t)
-			})
-		case "missed_tx":
-			s.once(&page, 1)
-			p.Missed = s.list()
-		default:
-			s.other(key)
-		}
-	})
-	return p, ok
+// scanTxs reads a reply of get_transactions that has at most most transactions.
+func scanTxs(most int) func(body []byte) (*txPage, error) {
+	return func(body []byte) (*txPage, error) {
+		s, p := &scanner{b: body}, &txPage{}
+		var page, seen uint32
+		var t wireTx
+		field := func(key []byte) { t.scan(s, key, &seen) }
+		err := s.reply(&p.stated, func(key []byte) {
+			switch string(key) {
+			case "txs":
+				s.once(&page, 0)
+				s.array(func() {
+					if !s.room(len(p.Txs), most) {
+						return
+					}
+					t, seen = wireTx{}, 0
+					s.object(field)
+					p.Txs = append(p.Txs, t)
+				})
+			case "missed_tx":
+				s.once(&page, 1)
+				p.Missed = s.list(most)
+			default:
+				s.other(key)
+			}
+		})
+		return p, err
+	}
 }
 
 func (t *wireTx) scan(s *scanner, key []byte, seen *uint32) {

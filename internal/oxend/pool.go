@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,10 +15,9 @@ import (
 const (
 	maxLag   = 3                // blocks behind the best other …
 	lagFor   = 60 * time.Second // … for this long
-	safety   = 11               // a reorganisation of a healthy network is at most this deep (spec D.3)
 	askFor   = 3 * time.Second  // time for health questions to daemons that are not in use
-	firstFor = 15 * time.Second // the same while none is in use and there are several
-	failRest = 30 * time.Second // a daemon that failed is left alone for so long while another is in use
+	firstFor = 5 * time.Second  // the same while none is in use but another answered
+	failRest = 30 * time.Second // a daemon that failed is left alone for so long while another can be used
 )
 
 // PoolConfig lists the daemons of a pool.
@@ -38,6 +36,8 @@ type Pool struct {
 	log *slog.Logger
 	ups []*upstream
 
+	first time.Duration // firstFor
+
 	pick   sync.Mutex // held by Pick: one choice at a time
 	mu     sync.Mutex // guards what follows, and the fields of upstream that say so
 	want   ons.Network
@@ -51,10 +51,24 @@ type upstream struct {
 	// guarded by Pool.mu
 	known    bool // its identity was checked since it last failed
 	id       Identity
+	onsFork  *Fork // where ONS begins on its chain; nil: not asked since its identity was checked
 	info     Info
 	err      error     // of the last question; nil: it answered and is of the right network
 	when     time.Time // of the last question
+	fault    error     // what it last failed at in use though it answers; nil: nothing
+	faultAt  time.Time // when that was
 	lagSince time.Time // since when it, in use, lags behind; zero: it does not
+}
+
+// faulty reports whether u failed in use a short while ago. It needs Pool.mu.
+func (u *upstream) faulty(now time.Time) bool { return u.fault != nil && now.Sub(u.faultAt) < failRest }
+
+// reason says why u is not to be used now; nil if nothing speaks against it. It needs Pool.mu.
+func (u *upstream) reason(now time.Time) error {
+	if u.err == nil && u.faulty(now) {
+		return u.fault
+	}
+	return u.err
 }
 
 // UpstreamStatus says what a pool knows of one daemon.
@@ -62,7 +76,7 @@ type UpstreamStatus struct {
 	URL    string      // without credentials
 	Active bool        // it is the one in use
 	Height uint64      // number of blocks when it last answered; 0: it never did
-	Err    error       // why it cannot be used, as of the last question; nil: it can, or was not asked
+	Err    error       // why it is not used, as of the last question or Failed; nil: it can be, or was not asked
 	When   time.Time   // of the last question; zero: none
 	Net    ons.Network // as it last said; "": it never did
 }
@@ -72,7 +86,7 @@ func NewPool(c PoolConfig) (*Pool, error) {
 	if len(c.Clients) == 0 {
 		return nil, errors.New("no daemon to ask")
 	}
-	p := &Pool{now: c.Now, log: c.Log, want: c.Want, genes: c.Genesis}
+	p := &Pool{now: c.Now, log: c.Log, first: firstFor, want: c.Want, genes: c.Genesis}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -92,113 +106,124 @@ func NewPool(c PoolConfig) (*Pool, error) {
 func (p *Pool) Upstreams() []UpstreamStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out := make([]UpstreamStatus, len(p.ups))
+	out, now := make([]UpstreamStatus, len(p.ups)), p.now()
 	for i, u := range p.ups {
-		out[i] = UpstreamStatus{u.c.String(), u == p.active, u.info.Height, u.err, u.when, u.info.Network}
+		out[i] = UpstreamStatus{u.c.String(), u == p.active, u.info.Height, u.reason(now), u.when, u.info.Network}
 	}
 	return out
 }
 
-// Pick returns the daemon to follow now, and its fresh Info. tip is the height of the newest block we have, if
-// haveTip; ours returns the hash we have at a height, and whether we have one.
-//
-// It stays with the daemon in use. It leaves it when it fails, is untrusted or of another network, is not synced
-// while another is, or is more than 3 blocks behind the best other for 60 seconds; and then goes only to a daemon
-// that is of the right network, trusted, and has our block 11 below our tip. The very first choice prefers such a
-// daemon and takes one with other blocks if there is none: a deep reorganisation is the caller's to judge. A daemon
-// that is not synced is used when there is nothing better, an untrusted one never.
-//
-// When none can be used, the error wraps ons.ErrUnavailable and says why for each; it wraps ErrWrongNetwork too if
-// that was the reason for all.
-func (p *Pool) Pick(ctx context.Context, tip uint64, haveTip bool, ours func(context.Context, uint64) (ons.Txid, bool, error)) (*Client, Info, error) {
-	p.pick.Lock()
-	defer p.pick.Unlock()
-	if err := p.askAll(ctx); err != nil {
-		return nil, Info{}, err
-	}
-	r := round{p: p, tip: tip, haveTip: haveTip, ours: ours, reasons: make(map[*upstream]error)}
-	u, err := r.choose(ctx)
-	if err != nil {
-		return nil, Info{}, err
-	}
+// Len returns how many daemons the pool has.
+func (p *Pool) Len() int { return len(p.ups) }
+
+// Failed tells the pool that c, which answers when asked how it stands, failed at its work with err. c is passed over
+// for the next 30 seconds while another daemon qualifies; when none does it is used all the same.
+func (p *Pool) Failed(c *Client, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if u != p.active {
-		p.log.LogAttrs(ctx, slog.LevelInfo, "daemon chosen", slog.String("daemon", u.c.String()), slog.Uint64("height", u.info.Height))
-		p.active, u.lagSince = u, time.Time{}
+	for _, u := range p.ups {
+		if u.c != c {
+			continue
+		}
+		if err == nil {
+			err = errors.New("it failed in use")
+		}
+		if now := p.now(); !u.faulty(now) {
+			p.log.Info("daemon is passed over", "daemon", c.String(), "reason", err.Error())
+		}
+		u.fault, u.faultAt, u.known, u.onsFork = err, p.now(), false, nil
 	}
-	if u.known { // a lookup may have failed on it meanwhile
-		p.want, p.genes = u.id.Network, u.id.Genesis
-	}
-	return u.c, u.info, nil
 }
 
-// askAll asks every daemon how it stands: the one in use (or, when there is none, all) as long as its client takes,
-// the others at the same time but not for long. It fails only when ctx ended.
-func (p *Pool) askAll(ctx context.Context) error {
+// askAll asks every daemon how it stands, all at the same time: the one in use as long as its client takes, the
+// others not for long. Those that failed a short while ago are asked only if the one in use is of no use.
+func (p *Pool) askAll(ctx context.Context) {
 	p.mu.Lock()
 	active, now := p.active, p.now()
-	p.mu.Unlock()
 	var others, rested []*upstream
 	for _, u := range p.ups {
 		switch {
 		case u == active:
-		case active != nil && p.resting(u, now):
+		case active != nil && u.err != nil && !u.when.IsZero() && now.Sub(u.when) < failRest:
 			rested = append(rested, u)
 		default:
 			others = append(others, u)
 		}
 	}
-	octx, cancel := ctx, context.CancelFunc(func() {})
-	switch {
-	case active != nil:
-		octx, cancel = context.WithTimeout(ctx, askFor)
-	case len(others) > 1:
-		octx, cancel = context.WithTimeout(ctx, firstFor)
+	p.mu.Unlock()
+	if active == nil {
+		p.askFirst(ctx)
+		return
 	}
-	defer cancel()
 	var wg sync.WaitGroup
 	for _, u := range others {
-		wg.Go(func() { p.ask(octx, u) })
+		wg.Go(func() { p.askBriefly(ctx, u, askFor) })
 	}
-	if active != nil {
-		p.ask(ctx, active)
-	}
+	p.ask(ctx, ctx, active)
 	wg.Wait()
-	if active != nil && active.failed(p) { // now every one counts
-		rctx, cancel := context.WithTimeout(ctx, firstFor)
-		defer cancel()
+	p.mu.Lock()
+	lost := active.reason(p.now()) != nil
+	p.mu.Unlock()
+	if lost { // now every one counts
 		for _, u := range rested {
-			wg.Go(func() { p.ask(rctx, u) })
+			wg.Go(func() { p.askBriefly(ctx, u, p.first) })
 		}
 		wg.Wait()
 	}
-	return ctx.Err()
 }
 
-func (p *Pool) resting(u *upstream, now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return u.err != nil && !u.when.IsZero() && now.Sub(u.when) < failRest
+// askFirst asks every daemon while none is in use. Once one can be used, the others have only the rest of firstFor.
+func (p *Pool) askFirst(ctx context.Context) {
+	qctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	heard := make(chan *upstream)
+	for _, u := range p.ups {
+		go func() {
+			p.ask(ctx, qctx, u)
+			heard <- u
+		}()
+	}
+	late := time.NewTimer(p.first)
+	defer late.Stop()
+	expired, usable := false, false
+	for n := 0; n < len(p.ups); {
+		select {
+		case u := <-heard:
+			n++
+			p.mu.Lock()
+			usable = usable || u.err == nil
+			p.mu.Unlock()
+		case <-late.C:
+			expired = true
+		}
+		if expired && usable {
+			cancel(lateError(p.first))
+		}
+	}
 }
 
-func (u *upstream) failed(p *Pool) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return u.err != nil
+func (p *Pool) askBriefly(ctx context.Context, u *upstream, limit time.Duration) {
+	qctx, cancel := context.WithTimeoutCause(ctx, limit, lateError(limit))
+	defer cancel()
+	p.ask(ctx, qctx, u)
 }
 
-// ask asks u how it stands and, if it failed since, who it is.
-func (p *Pool) ask(ctx context.Context, u *upstream) {
+// ask asks u, within qctx, how it stands and, if it failed since, who it is. What it hears counts only if the
+// caller's ctx lives on: that a caller gave up says nothing about u.
+func (p *Pool) ask(ctx, qctx context.Context, u *upstream) {
 	p.mu.Lock()
 	known, id := u.known, u.id
 	p.mu.Unlock()
-	info, err := u.c.Info(ctx)
+	info, err := u.c.Info(qctx)
 	if err == nil && info.Untrusted {
 		err = fmt.Errorf("%s: %w", u.c, ErrUntrusted)
 	}
-	if err == nil && (!known || id.Network != info.Network) {
-		id, err = identify(ctx, u.c, info)
+	asked := err == nil && (!known || id.Network != info.Network)
+	if asked {
+		id, err = identify(qctx, u.c, info)
+	}
+	if ctx.Err() != nil {
+		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -212,10 +237,13 @@ func (p *Pool) ask(ctx context.Context, u *upstream) {
 	if err != nil && u.err == nil {
 		p.log.LogAttrs(ctx, slog.LevelInfo, "daemon cannot be used", slog.String("daemon", u.c.String()), slog.String("reason", err.Error()))
 	}
+	if asked || err != nil {
+		u.onsFork = nil
+	}
 	u.err, u.known, u.id = err, err == nil, id
 }
 
-// fits holds mu.
+// fits needs mu.
 func (p *Pool) fits(id Identity) error {
 	if p.want != "" && id.Network != p.want {
 		return fmt.Errorf("network is %s, not %s: %w", id.Network, p.want, ErrWrongNetwork)
@@ -224,216 +252,4 @@ func (p *Pool) fits(id Identity) error {
 		return fmt.Errorf("first block is %s, not %s: %w", id.Genesis, p.genes, ErrWrongNetwork)
 	}
 	return nil
-}
-
-// round is one choice, made on what was just heard.
-type round struct {
-	p       *Pool
-	tip     uint64
-	haveTip bool
-	ours    func(context.Context, uint64) (ons.Txid, bool, error)
-	reasons map[*upstream]error
-}
-
-// candidate is an upstream that answered and is of the right network.
-type candidate struct {
-	*upstream
-	info Info
-}
-
-func (r *round) choose(ctx context.Context) (*upstream, error) {
-	active, others := r.candidates()
-	leave := true
-	if active != nil {
-		if leave = r.shouldLeave(active, others); !leave {
-			return active.upstream, nil
-		}
-	}
-	var fallback *upstream
-	for _, synced := range []bool{true, false} {
-		for _, u := range others {
-			if u.info.Synced != synced || active != nil && !better(u.info, active.info) {
-				continue
-			}
-			err := r.onOurChain(ctx, u.c)
-			if err == nil {
-				return u.upstream, nil
-			}
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			r.reasons[u.upstream] = err
-			if errors.Is(err, errFork) && fallback == nil {
-				fallback = u.upstream
-			}
-		}
-	}
-	r.p.mu.Lock()
-	first := r.p.active == nil
-	r.p.mu.Unlock()
-	switch {
-	case active != nil:
-		return active.upstream, nil
-	case first && fallback != nil:
-		return fallback, nil
-	}
-	return nil, r.unavailable()
-}
-
-// candidates notes the reason of each daemon that cannot be used and returns the others; active is nil unless the one
-// in use is among them.
-func (r *round) candidates() (active *candidate, others []candidate) {
-	r.p.mu.Lock()
-	defer r.p.mu.Unlock()
-	for _, u := range r.p.ups {
-		switch {
-		case u.err != nil:
-			r.reasons[u] = u.err
-		case u == r.p.active:
-			active = &candidate{u, u.info}
-		default:
-			others = append(others, candidate{u, u.info})
-		}
-	}
-	return active, others
-}
-
-// shouldLeave reports whether something may be better than the daemon in use, which answers.
-func (r *round) shouldLeave(active *candidate, others []candidate) bool {
-	lags := false
-	for _, u := range others {
-		lags = lags || ahead(u.info, active.info)
-	}
-	r.p.mu.Lock()
-	defer r.p.mu.Unlock()
-	now := r.p.now()
-	switch {
-	case !lags:
-		active.lagSince = time.Time{}
-	case active.lagSince.IsZero():
-		active.lagSince = now
-	}
-	return !active.info.Synced || lags && now.Sub(active.lagSince) >= lagFor
-}
-
-func ahead(u, active Info) bool { return u.Synced && u.Height > active.Height+maxLag }
-
-// better reports whether leaving a daemon that answers for u is worth it.
-func better(u, active Info) bool { return ahead(u, active) || u.Synced && !active.Synced }
-
-var errFork = errors.New("it does not have our blocks")
-
-// onOurChain checks that c has the block we have 11 below our tip. It wraps errFork if and only if c answered and
-// does not.
-func (r *round) onOurChain(ctx context.Context, c *Client) error {
-	if !r.haveTip || r.ours == nil {
-		return nil
-	}
-	height := r.tip - min(r.tip, safety)
-	want, ok, err := r.ours(ctx, height)
-	if err != nil {
-		return fmt.Errorf("read our block %d: %w", height, err)
-	}
-	if !ok {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, askFor)
-	defer cancel()
-	got, err := c.BlockHash(ctx, height)
-	switch {
-	case errors.Is(err, ErrTooHigh):
-		return fmt.Errorf("%w: it is below block %d", errFork, height)
-	case err != nil:
-		return err
-	case got != want:
-		return fmt.Errorf("%w: its block %d is %s, ours %s", errFork, height, got, want)
-	}
-	return nil
-}
-
-// unavailable says why each daemon is of no use.
-func (r *round) unavailable() error {
-	var lines []string
-	wrong := true
-	for _, u := range r.p.ups {
-		err := r.reasons[u]
-		wrong = wrong && errors.Is(err, ErrWrongNetwork)
-		lines = append(lines, reason(u.c, err))
-	}
-	err := fmt.Errorf("%w: no daemon can be used: %s", ons.ErrUnavailable, strings.Join(lines, "; "))
-	if wrong {
-		return &both{err, ErrWrongNetwork}
-	}
-	return err
-}
-
-func reason(c *Client, err error) string {
-	if err == nil {
-		return c.String() + ": not asked"
-	}
-	if s := err.Error(); strings.Contains(s, c.String()) {
-		return s
-	}
-	return c.String() + ": " + err.Error()
-}
-
-// both is err, and to errors.Is also what.
-type both struct{ err, what error }
-
-func (b *both) Error() string   { return b.err.Error() }
-func (b *both) Unwrap() []error { return []error{b.err, b.what} }
-
-// Lookup makes Pool an ons.Source: it asks the daemon in use and, when that cannot say, the others in order. A daemon
-// is asked only after it was found of the right network and trusted. That a name is not registered is believed only of
-// a daemon that is synced; from another it wraps ons.ErrUnavailable.
-func (p *Pool) Lookup(ctx context.Context, t ons.Type, h ons.Hash) (ons.Sealed, error) {
-	p.mu.Lock()
-	order := make([]*upstream, 0, len(p.ups))
-	if p.active != nil {
-		order = append(order, p.active)
-	}
-	for _, u := range p.ups {
-		if u != p.active {
-			order = append(order, u)
-		}
-	}
-	p.mu.Unlock()
-	r := round{p: p, reasons: make(map[*upstream]error)}
-	for _, u := range order {
-		s, err := p.lookup(ctx, u, t, h)
-		if err == nil || errors.Is(err, ons.ErrNotFound) {
-			return s, err
-		}
-		if ctx.Err() != nil {
-			return ons.Sealed{}, fmt.Errorf("%w: %w", ons.ErrUnavailable, ctx.Err())
-		}
-		r.reasons[u] = err
-	}
-	return ons.Sealed{}, r.unavailable()
-}
-
-// fresh is for how long an answer to "how do you stand" serves lookups.
-const fresh = 30 * time.Second
-
-func (p *Pool) lookup(ctx context.Context, u *upstream, t ons.Type, h ons.Hash) (ons.Sealed, error) {
-	p.mu.Lock()
-	stale := u.when.IsZero() || p.now().Sub(u.when) >= fresh || u.err != nil
-	p.mu.Unlock()
-	if stale {
-		p.ask(ctx, u)
-	}
-	p.mu.Lock()
-	err, synced := u.err, u.info.Synced
-	if err == nil && p.want == "" {
-		p.want, p.genes = u.id.Network, u.id.Genesis
-	}
-	p.mu.Unlock()
-	if err != nil {
-		return ons.Sealed{}, err
-	}
-	s, err := u.c.Lookup(ctx, t, h)
-	if errors.Is(err, ons.ErrNotFound) && !synced {
-		return ons.Sealed{}, fmt.Errorf("%s: not registered as far as it knows, but it is still syncing", u.c)
-	}
-	return s, err
 }

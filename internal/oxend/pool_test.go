@@ -1,7 +1,6 @@
 package oxend
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -27,6 +26,9 @@ type daemon struct {
 	fork      byte   // which chain …
 	forkAt    uint64 // … from this height on
 	names     string // result of ons_resolve
+	onsFork   uint64 // height of hard fork 16; there is no 15. 0: the network has neither
+	broken    string // a method that fails
+	hangs     bool   // until the test ends
 	hashes    map[uint64]string
 }
 
@@ -49,18 +51,27 @@ func (d *daemon) hash(height uint64) ons.Txid {
 }
 
 func startDaemon(t testing.TB) *daemon {
-	d := &daemon{height: 100, network: "fakechain", names: "{}"}
+	d := &daemon{height: 100, network: "fakechain", names: "{}", onsFork: 10}
 	d.server = serve(t, func(w httpWriter, r rpcRequest) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		var p struct{ Height, Heights []uint64 }
+		if d.hangs {
+			d.mu.Unlock()
+			<-t.Context().Done()
+			d.mu.Lock()
+			return
+		}
+		var p struct {
+			Height, Heights []uint64
+			Version         uint8
+		}
 		json.Unmarshal(r.Params, &p)
 		ok := func(m map[string]any) {
 			m["status"] = "OK"
 			answer(w, m)
 		}
 		switch {
-		case d.down:
+		case d.down, r.Method == d.broken:
 			w.WriteHeader(503)
 		case r.Method == "get_version":
 			ok(map[string]any{"version": 262144})
@@ -77,6 +88,12 @@ func startDaemon(t testing.TB) *daemon {
 				hs = append(hs, map[string]any{"height": h, "hash": d.hash(h).String(), "prev_hash": d.hash(h - 1).String()})
 			}
 			ok(map[string]any{"block_headers": hs})
+		case r.Method == "hard_fork_info" && p.Version >= 16 && d.onsFork > 0:
+			ok(map[string]any{"version": p.Version, "earliest_height": d.onsFork})
+		case r.Method == "hard_fork_info":
+			ok(map[string]any{"version": p.Version})
+		case r.Method == methodNames:
+			ok(map[string]any{})
 		case r.Method == "ons_resolve":
 			answer(w, json.RawMessage(d.names))
 		default:
@@ -121,6 +138,8 @@ func startPool(t testing.TB, n int, conf PoolConfig) (*Pool, []*daemon, *clock) 
 	return p, ds, ck
 }
 
+var errWork = errors.New("headers do not fit together")
+
 func TestPoolPick(t *testing.T) {
 	t.Parallel()
 	type step struct {
@@ -128,7 +147,9 @@ func TestPoolPick(t *testing.T) {
 		wait time.Duration
 		do   func(a, b, c *daemon)
 		tip  uint64 // of our chain (fork 0); 0: none
+		fail string // which of them is given to Failed first
 		want string // "a", "b", "c", or what the error says
+		best uint64 // of Choice; 0: not checked
 	}
 	grow := func(n uint64, ds ...*daemon) {
 		for _, d := range ds {
@@ -141,7 +162,7 @@ func TestPoolPick(t *testing.T) {
 	}{
 		{"stays", []step{
 			{say: "the first is preferred", want: "a"},
-			{say: "3 behind for long is fine", do: func(a, b, c *daemon) { grow(3, b, c) }, want: "a"},
+			{say: "3 behind for long is fine", do: func(a, b, c *daemon) { grow(3, b, c) }, want: "a", best: 102},
 			{wait: time.Hour, want: "a"},
 		}},
 		{"fails and stays away", []step{
@@ -235,6 +256,61 @@ func TestPoolPick(t *testing.T) {
 			{do: func(a, b, c *daemon) { a.set(func(d *daemon) { d.down = true }) }, say: "b is of another network now that one was used", want: "c"},
 			{do: func(a, b, c *daemon) { c.set(func(d *daemon) { d.fork = 7 }) }, say: "its first block changed unnoticed", want: "c"},
 		}},
+		{"first choice with one down", []step{
+			{do: func(a, b, c *daemon) {
+				a.set(func(d *daemon) { d.down = true })
+				b.set(func(d *daemon) { d.fork, d.forkAt = 1, 1 })
+				c.set(func(d *daemon) { d.fork, d.forkAt = 1, 1 })
+			}, tip: 99, want: "taken only when every daemon answers"},
+			{say: "nor when one is too short", do: func(a, b, c *daemon) {
+				a.set(func(d *daemon) { d.down, d.broken = false, "get_block_hash" })
+			}, tip: 99, want: "it does not have our blocks: its block 88 is"},
+			{do: func(a, b, c *daemon) {
+				a.set(func(d *daemon) { d.broken, d.height = "", 50 })
+			}, tip: 99, say: "all have answered now", want: "a"},
+		}},
+		{"first choice far behind", []step{
+			{do: func(a, b, c *daemon) { grow(4, b); grow(1, c) }, want: "b", best: 103},
+		}},
+		{"first choice a bit behind", []step{
+			{do: func(a, b, c *daemon) { grow(3, b) }, want: "a", best: 102},
+		}},
+		{"first choice far behind another chain", []step{
+			{do: func(a, b, c *daemon) { b.set(func(d *daemon) { d.fork, d.forkAt, d.height = 1, 50, 200 }) }, tip: 90, want: "a"},
+		}},
+		{"first choice says it is synced", []step{
+			{do: func(a, b, c *daemon) {
+				a.set(func(d *daemon) { d.height = 20 })
+				b.set(func(d *daemon) { d.target = 500 })
+				c.set(func(d *daemon) { d.height, d.target = 200, 500 })
+			}, want: "c", best: 499},
+			{want: "c", say: "not left for one that knows less"},
+		}},
+		{"implausible target", []step{
+			{do: func(a, b, c *daemon) { a.set(func(d *daemon) { d.target = 1 << 40 }) }, want: "a", best: 99},
+			{do: func(a, b, c *daemon) { a.set(func(d *daemon) { d.target = 1<<40 - 1 }) }, want: "b", best: 1<<40 - 2},
+		}},
+		{"fails in use", []step{
+			{want: "a"},
+			{fail: "a", want: "b"},
+			{fail: "b", want: "c"},
+			{fail: "c", say: "all did: the first has rested longest", wait: time.Second, want: "a"},
+			{say: "and nothing else qualifies", wait: 28 * time.Second, want: "a"},
+			{say: "b and c have rested, and are free to take; a too", wait: time.Hour, want: "a"},
+		}},
+		{"fails in use while the others are no use", []step{
+			{want: "a"},
+			{do: func(a, b, c *daemon) {
+				b.set(func(d *daemon) { d.down = true })
+				c.set(func(d *daemon) { d.fork, d.forkAt = 1, 50 })
+			}, tip: 99, want: "a"},
+			{fail: "a", tip: 99, say: "never locked out", want: "a"},
+			{do: func(a, b, c *daemon) { b.set(func(d *daemon) { d.down = false }) }, tip: 99, say: "b rests, but is asked", want: "b"},
+			{do: func(a, b, c *daemon) { b.set(func(d *daemon) { d.down = true }) }, tip: 99, say: "a rests, but is used", want: "a"},
+		}},
+		{"fails before the first choice", []step{
+			{fail: "a", want: "b"},
+		}},
 		{"all down", []step{
 			{do: func(a, b, c *daemon) {
 				for _, d := range []*daemon{a, b, c} {
@@ -248,19 +324,29 @@ func TestPoolPick(t *testing.T) {
 			t.Parallel()
 			p, ds, ck := startPool(t, 3, PoolConfig{})
 			own := &daemon{}
-			ours := func(_ context.Context, height uint64) (ons.Txid, bool, error) { return own.hash(height), true, nil }
 			for i, s := range tt.steps {
 				ck.add(s.wait)
 				if s.do != nil {
 					s.do(ds[0], ds[1], ds[2])
 				}
-				c, info, err := p.Pick(t.Context(), s.tip, s.tip > 0, ours)
+				if s.fail != "" {
+					p.Failed(p.ups[strings.Index("abc", s.fail)].c, errWork)
+				}
+				var ours *Point
+				if s.tip > 0 {
+					ours = &Point{Height: s.tip - 11, Hash: own.hash(s.tip - 11)}
+				}
+				got, err := p.Pick(t.Context(), ours)
 				if n := strings.Index("abc", s.want); n >= 0 {
-					if err != nil || c != p.ups[n].c || info.Height != ds[n].height {
-						t.Fatalf("step %d (%s): got %v at %d, %v, want %s", i, s.say, c, info.Height, err, s.want)
+					if err != nil || got.Client != p.ups[n].c || got.Info.Height != ds[n].height || string(got.Identity.Network) != ds[n].network {
+						t.Fatalf("step %d (%s): got %v at %d, %v, want %s", i, s.say, got.Client, got.Info.Height, err, s.want)
+					}
+					if s.best != 0 && got.Best != s.best {
+						t.Errorf("step %d (%s): best is %d, want %d", i, s.say, got.Best, s.best)
 					}
 					continue
 				}
+				c := got.Client
 				if !errors.Is(err, ons.ErrUnavailable) || errors.Is(err, ErrWrongNetwork) || !strings.Contains(err.Error(), s.want) {
 					t.Fatalf("step %d (%s): got %v, %v, want an error with %q", i, s.say, c, err, s.want)
 				}
@@ -278,7 +364,7 @@ func TestPoolWrongNetwork(t *testing.T) {
 	t.Parallel()
 	for name, conf := range map[string]PoolConfig{"network": {Want: ons.Testnet}, "genesis": {Genesis: ons.Txid{1}}} {
 		p, ds, _ := startPool(t, 2, conf)
-		_, _, err := p.Pick(t.Context(), 0, false, nil)
+		_, err := p.Pick(t.Context(), nil)
 		if !errors.Is(err, ons.ErrUnavailable) || !errors.Is(err, ErrWrongNetwork) {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -288,7 +374,7 @@ func TestPoolWrongNetwork(t *testing.T) {
 		ds[1].set(func(d *daemon) { d.down = true })
 		p, _, _ = startPool(t, 1, conf)
 		p.ups = append(p.ups, &upstream{c: dial(t, Config{URL: ds[1].URL, Attempts: 1})})
-		if _, _, err = p.Pick(t.Context(), 0, false, nil); errors.Is(err, ErrWrongNetwork) || !errors.Is(err, ons.ErrUnavailable) {
+		if _, err = p.Pick(t.Context(), nil); errors.Is(err, ErrWrongNetwork) || !errors.Is(err, ons.ErrUnavailable) {
 			t.Errorf("%s and down: got %v", name, err)
 		}
 		for _, u := range p.Upstreams() {
@@ -296,50 +382,6 @@ func TestPoolWrongNetwork(t *testing.T) {
 				t.Errorf("%s: status %+v", name, u)
 			}
 		}
-	}
-}
-
-func TestPoolLookup(t *testing.T) {
-	t.Parallel()
-	value := `{"encrypted_value":"` + strings.Repeat("ab", 49) + `","nonce":"` + strings.Repeat("cd", 24) + `"}`
-	p, ds, _ := startPool(t, 2, PoolConfig{})
-	ask := func(want error) {
-		t.Helper()
-		s, err := p.Lookup(t.Context(), ons.Session, ons.Hash{1})
-		if want == nil && (err != nil || len(s.Ciphertext) != 49) || want != nil && !errors.Is(err, want) {
-			t.Errorf("got %+v, %v, want %v", s, err, want)
-		}
-		if errors.Is(err, ons.ErrNotFound) == errors.Is(err, ons.ErrUnavailable) && err != nil {
-			t.Errorf("got %v: both or neither", err)
-		}
-	}
-	ask(ons.ErrNotFound)
-	ds[1].set(func(d *daemon) { d.names = value })
-	ask(ons.ErrNotFound) // the first said so; it is believed
-	ds[0].set(func(d *daemon) { d.down = true })
-	ask(nil)
-	ds[1].set(func(d *daemon) { d.down = true })
-	ask(ons.ErrUnavailable)
-
-	// Only a synced daemon knows that a name is not registered.
-	p, ds, _ = startPool(t, 1, PoolConfig{})
-	ds[0].set(func(d *daemon) { d.target = 500 })
-	ask(ons.ErrUnavailable)
-	ds[0].set(func(d *daemon) { d.names = value })
-	ask(nil)
-
-	// An untrusted one is not asked at all.
-	p, ds, _ = startPool(t, 1, PoolConfig{})
-	ds[0].set(func(d *daemon) { d.untrusted, d.names = true, value })
-	ask(ons.ErrUnavailable)
-
-	dead, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := p.Lookup(dead, ons.Session, ons.Hash{}); !errors.Is(err, ons.ErrUnavailable) {
-		t.Errorf("dead context: %v", err)
-	}
-	if _, _, err := p.Pick(dead, 0, false, nil); !errors.Is(err, context.Canceled) {
-		t.Errorf("dead context: %v", err)
 	}
 }
 
@@ -354,63 +396,14 @@ func TestPoolConcurrent(t *testing.T) {
 				ds[n%3].set(func(d *daemon) { d.down = n%2 == 0; d.height += uint64(n) })
 				ck.add(20 * time.Second)
 				if i%2 == 0 {
-					p.Pick(t.Context(), 0, false, nil)
+					p.Pick(t.Context(), nil)
 				} else {
 					p.Lookup(t.Context(), ons.Session, ons.Hash{})
+					p.Failed(p.ups[n%3].c, errWork)
 				}
 				p.Upstreams()
 			}
 		})
 	}
 	wg.Wait()
-}
-
-func TestIdentify(t *testing.T) {
-	t.Parallel()
-	mainnet := make(map[uint64]string)
-	for _, c := range mainnetCheckpoints {
-		mainnet[c.height] = c.hash
-	}
-	lie := make(map[uint64]string)
-	for h, x := range mainnet {
-		lie[h] = x
-	}
-	lie[1000] = strings.Repeat("ab", 32)
-	for _, tt := range []struct {
-		name    string
-		network string
-		height  uint64
-		hashes  map[uint64]string
-		ok      bool
-		asked   string
-	}{
-		{"mainnet", "mainnet", 1_500_000, mainnet, true, "[1,10,100,1000,86535,97407,98552,144650,266284,301187]"},
-		{"mainnet, young", "mainnet", 1000, lie, true, "[1,10,100]"},
-		{"mainnet, new", "mainnet", 1, mainnet, true, ""},
-		{"mainnet, a checkpoint is another", "mainnet", 2000, lie, false, "[1,10,100,1000]"},
-		{"mainnet, first block is another", "mainnet", 2000, nil, false, ""},
-		{"testnet", "testnet", 2000, map[uint64]string{0: testGenesis}, true, ""},
-		{"devnet", "devnet", 2000, map[uint64]string{0: testGenesis}, true, ""},
-		{"testnet, first block is another", "testnet", 2000, mainnet, false, ""},
-		{"fakechain", "fakechain", 2000, nil, true, ""},
-		{"stagenet", "stagenet", 2000, nil, true, ""},
-		{"unknown", "moon", 2000, mainnet, false, ""},
-	} {
-		d := startDaemon(t)
-		d.set(func(d *daemon) { d.network, d.height, d.hashes = tt.network, tt.height, tt.hashes })
-		id, err := Identify(t.Context(), dial(t, Config{URL: d.URL}))
-		if tt.ok && (err != nil || string(id.Network) != tt.network || id.Genesis != d.hash(0)) {
-			t.Errorf("%s: got %v, %v", tt.name, id, err)
-		}
-		if !tt.ok && !errors.Is(err, ErrWrongNetwork) {
-			t.Errorf("%s: got %v", tt.name, err)
-		}
-		last := string(d.bodies[len(d.bodies)-1])
-		if asked := strings.Contains(last, "heights"); asked != (tt.asked != "") || !strings.Contains(last, tt.asked) {
-			t.Errorf("%s: asked %s, want %s", tt.name, last, tt.asked)
-		}
-	}
-	if FinalHeight(ons.Mainnet) != 301187 || FinalHeight(ons.Fakechain) != 0 {
-		t.Error("final heights")
-	}
 }

@@ -3,6 +3,7 @@ package oxend
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 
 	"onsight/ons"
 )
@@ -14,6 +15,7 @@ type scanner struct {
 	b   []byte
 	i   int
 	bad bool
+	err error // why encoding/json need not be asked either; then bad is set
 }
 
 // next skips white space and returns the byte after it, or 0.
@@ -204,8 +206,12 @@ func (s *scanner) once(seen *uint32, n int) {
 	*seen |= 1 << n
 }
 
-// reply reads an envelope that holds a result, which is an object with a status.
-func (s *scanner) reply(st *stated, field func(key []byte)) bool {
+// errDeclined says that a scanner leaves a reply to encoding/json.
+var errDeclined = errors.New("oxend: internal error: reply is left to encoding/json")
+
+// reply reads an envelope that holds a result, which is an object with a status. It fails with errDeclined, or for
+// good because of an array that is too long.
+func (s *scanner) reply(st *stated, field func(key []byte)) error {
 	var outer, inner uint32
 	s.object(func(key []byte) {
 		switch string(key) {
@@ -229,11 +235,30 @@ func (s *scanner) reply(st *stated, field func(key []byte)) bool {
 			s.other(key)
 		}
 	})
-	return s.next() == 0 && s.i == len(s.b) && !s.bad && outer != 0
+	switch {
+	case s.err != nil:
+		return s.err
+	case s.bad, s.next() != 0, s.i != len(s.b), outer == 0:
+		return errDeclined
+	}
+	return nil
 }
 
-// list reads an array of hashes; an empty one is nil.
-func (s *scanner) list() (l wireHashes) {
-	s.array(func() { l = append(l, s.hash()) })
+// list reads an array of at most most hashes; an empty one is nil.
+func (s *scanner) list(most int) (l wireHashes) {
+	s.array(func() {
+		if s.room(len(l), most) {
+			l = append(l, s.hash())
+		}
+	})
 	return l
+}
+
+// room reports whether an array of n elements may have one more, and otherwise ends the reading for good.
+func (s *scanner) room(n, most int) bool {
+	if n < most {
+		return true
+	}
+	s.bad, s.err = true, tooMany(most)
+	return false
 }

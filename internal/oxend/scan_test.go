@@ -40,8 +40,8 @@ func TestScanOdd(t *testing.T) {
 					`{"result":{"status":"OK"},` + f + `}`,
 					`{` + f + `,"result":{"headers":[],"status":"OK"}}` + value,
 				} {
-					sameAsJSON(t, []byte(body), scanHeaders)
-					sameAsJSON(t, []byte(body), scanTxs)
+					sameAsJSON(t, []byte(body), scanHeaders(maxPage))
+					sameAsJSON(t, []byte(body), scanTxs(maxTxs))
 				}
 			}
 		}
@@ -54,13 +54,13 @@ func TestScanTraps(t *testing.T) {
 	t.Parallel()
 	for _, list := range []string{`"headers":[{"height":7}],"headers":[{}]`, `"txs":[{"block_height":7}],"txs":[{}]`} {
 		body := []byte(`{"result":{"status":"OK",` + list + `}}`)
-		sameAsJSON(t, body, scanHeaders)
-		sameAsJSON(t, body, scanTxs)
+		sameAsJSON(t, body, scanHeaders(maxPage))
+		sameAsJSON(t, body, scanTxs(maxTxs))
 	}
 	for _, end := range []string{"\x00", "\x00 ", " \x00x"} {
 		body := []byte(`{"result":{"status":"OK","headers":[]}}` + end)
-		sameAsJSON(t, body, scanHeaders)
-		sameAsJSON(t, body, scanTxs)
+		sameAsJSON(t, body, scanHeaders(maxPage))
+		sameAsJSON(t, body, scanTxs(maxTxs))
 	}
 }
 
@@ -94,7 +94,7 @@ func TestScanProperty(t *testing.T) {
 			end, tail = tail+"}", ""
 		}
 		body := []byte(`{"jsonrpc":"2.0","result":{"status":"OK","` + name + `":[` + strings.Join(list, ",") + `]` + extra + `}` + end + tail)
-		sameAsJSON(t, body, scanHeaders)
-		sameAsJSON(t, body, scanTxs)
+		sameAsJSON(t, body, scanHeaders(maxPage))
+		sameAsJSON(t, body, scanTxs(maxTxs))
 	})
 }

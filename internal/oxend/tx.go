@@ -51,12 +51,16 @@ type wireTx struct {
 
 type txPage struct {
 	stated
-	Txs    []wireTx   `json:"txs"`
-	Missed wireHashes `json:"missed_tx"`
+	Txs    list[wireTx, txLimit] `json:"txs"`
+	Missed wireHashes            `json:"missed_tx"`
 }
 
 // maxTxs is how many transactions one request asks for.
 const maxTxs = 100
+
+type txLimit struct{}
+
+func (txLimit) most() int { return maxTxs }
 
 // Transactions returns the mined transactions with these hashes, in that order, asking for at most 100 at a time.
 // One that does not come back, or is not mined yet, is an error that wraps ErrMissingTx and names it; so is an answer
@@ -68,7 +72,7 @@ func (c *Client) Transactions(ctx context.Context, hashes []ons.Txid) ([]Tx, err
 	}
 	got := make(map[ons.Txid]Tx, len(hashes))
 	err = inBatches(hashes, func(batch []ons.Txid) error {
-		p, err := call(ctx, c, request{method: "get_transactions", params: txParams(d, batch)}, scanTxs)
+		p, err := call(ctx, c, request{method: "get_transactions", params: txParams(d, batch)}, scanTxs(len(batch)))
 		if err != nil {
 			return err
 		}
@@ -195,16 +199,17 @@ func (c *Client) Lengths(ctx context.Context, hashes []ons.Txid) (map[ons.Txid]u
 		Decode bool     `json:"decode_as_json"`
 		Extra  bool     `json:"tx_extra"`
 	}
+	type tx struct {
+		Hash  wireHash `json:"tx_hash"`
+		Extra struct {
+			ONS struct {
+				Blocks uint64 `json:"blocks"`
+			} `json:"ons"`
+		} `json:"extra"`
+	}
 	type result struct {
 		stated
-		Txs []struct {
-			Hash  wireHash `json:"tx_hash"`
-			Extra struct {
-				ONS struct {
-					Blocks uint64 `json:"blocks"`
-				} `json:"ons"`
-			} `json:"extra"`
-		} `json:"txs"`
+		Txs list[tx, txLimit] `json:"txs"`
 	}
 	err = inBatches(hashes, func(batch []ons.Txid) error {
 		list := make([]string, len(batch))

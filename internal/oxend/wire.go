@@ -1,6 +1,7 @@
 package oxend
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -26,17 +27,87 @@ func (h *wireHash) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// wireHashes is a list of hashes, in the type it is given out with. An empty one is nil.
+// wireHashes is a list of at most maxHashes hashes, in the type it is given out with. An empty one is nil.
 type wireHashes []ons.Txid
 
+// maxHashes is more than a block or a reply has (a block is at most 600,000 bytes or so).
+const maxHashes = 100_000
+
 func (l *wireHashes) UnmarshalJSON(b []byte) error {
-	var hs []wireHash
-	if err := json.Unmarshal(b, &hs); err != nil {
-		return err
-	}
 	*l = nil
-	for _, h := range hs {
-		*l = append(*l, ons.Txid(h))
+	if string(b) == "null" {
+		return nil
+	}
+	s := scanner{b: b}
+	*l = s.list(maxHashes)
+	switch {
+	case s.err != nil:
+		return s.err
+	case s.bad:
+		return errHash
+	}
+	return nil
+}
+
+// list is an array that is not read beyond its limit. An empty one is nil.
+type list[T any, L limit] []T
+
+// limit says how many elements a list may have.
+type limit interface{ most() int }
+
+func (l *list[T, L]) UnmarshalJSON(b []byte) error {
+	*l = nil
+	var most L
+	d := json.NewDecoder(bytes.NewReader(b))
+	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		if t == nil {
+			return err // null
+		}
+		return json.Unmarshal(b, new([0]T)) // words what it is instead
+	}
+	for d.More() {
+		if len(*l) == most.most() {
+			return tooMany(most.most())
+		}
+		var zero T
+		*l = append(*l, zero)
+		if err := d.Decode(&(*l)[len(*l)-1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func tooMany(limit int) error { return shapef("an array has more than %d elements", limit) }
+
+// fields is an object of a few fields whose meaning is found out later.
+type fields map[string]json.RawMessage
+
+const maxFields = 16
+
+func (f *fields) UnmarshalJSON(b []byte) error {
+	*f = nil
+	d := json.NewDecoder(bytes.NewReader(b))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		if t == nil {
+			return err // null
+		}
+		return json.Unmarshal(b, new(struct{})) // words what it is instead
+	}
+	*f = make(fields)
+	for n := 0; d.More(); n++ {
+		if n == maxFields {
+			return shapef("an object has more than %d fields", maxFields)
+		}
+		key, err := d.Token()
+		if err != nil {
+			return err
+		}
+		var v json.RawMessage
+		if err := d.Decode(&v); err != nil {
+			return err
+		}
+		(*f)[key.(string)] = v
 	}
 	return nil
 }

@@ -118,10 +118,11 @@ func (s *Store) apply(tx *gorm.DB, epoch uint64, r *indexer.Range) error {
 		}
 		if r.Base != nil {
 			// A shorter window (after a rollback, or another setting) leaves rows that a later, longer one removes.
-			if err := prune(tx, old.Keep, keep, r.Blocks[n-1].Height); err != nil {
+			spare := [2]uint64{r.Blocks[n-1].Height, r.State.Final}
+			if err := prune(tx, old.Keep, keep, spare); err != nil {
 				return err
 			}
-			if err := prune(tx, r.Base.Height, min(r.Base.Height+1, keep), r.Blocks[n-1].Height); err != nil {
+			if err := prune(tx, r.Base.Height, min(r.Base.Height+1, keep), spare); err != nil {
 				return err
 			}
 		}
@@ -233,15 +234,15 @@ func create[Row any](tx *gorm.DB, rows []Row) error {
 	return tx.CreateInBatches(rows, batch).Error
 }
 
-// prune deletes the rows of blocks in [from, to) that nothing else keeps. The first block stays: it is where the index
-// begins.
-func prune(tx *gorm.DB, from, to, tip uint64) error {
+// prune deletes the rows of blocks in [from, to) that nothing else keeps. The first block stays, since the index begins
+// there, and the spared ones: the tip and the final block, below which no fork may be taken to lie by mistake.
+func prune(tx *gorm.DB, from, to uint64, spare [2]uint64) error {
 	if from >= to {
 		return nil
 	}
-	return tx.Exec("DELETE FROM blocks WHERE height >= ? AND height < ? AND height % ? <> 0 AND height <> ?"+
+	return tx.Exec("DELETE FROM blocks WHERE height >= ? AND height < ? AND height % ? <> 0 AND height <> ? AND height <> ?"+
 		" AND digest IS NULL AND height <> (SELECT MIN(height) FROM blocks)"+
-		" AND NOT EXISTS (SELECT 1 FROM skips WHERE skips.height = blocks.height)", from, to, sparse, tip).Error
+		" AND NOT EXISTS (SELECT 1 FROM skips WHERE skips.height = blocks.height)", from, to, sparse, spare[0], spare[1]).Error
 }
 
 // logCommit tells readers from where on their copy is no longer right.

@@ -38,7 +38,7 @@ func Example() {
 		Type: ons.Session, Hash: name.Hash(), Kind: ons.Buy, Registered: 101250, Updated: 101250,
 		Sealed: ons.Sealed{Ciphertext: make([]byte, 49), Nonce: make([]byte, 24)},
 	}}}
-	err = s.Commit(ctx, epoch, indexer.Range{Blocks: []indexer.Block{block}, State: indexer.State{Network: ons.Mainnet}})
+	err = s.Commit(ctx, epoch, indexer.Range{Blocks: []indexer.Block{block}, State: indexer.State{Network: ons.Mainnet, Phase: indexer.Synced}})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -33,7 +33,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// childMain is what a child does: "hold|PATH" keeps the database open until its input ends; "kill|PATH|POINT|N" opens it and
+// childMain is what a child does: "hold|PATH" keeps the database open until its input ends; "look|PATH|brief"
+// reads it; "kill|PATH|POINT|N" opens it and
 // commits, and kills itself when POINT is reached for the Nth time.
 func childMain(job []string) error {
 	ctx := context.Background()
@@ -45,6 +46,17 @@ func childMain(job []string) error {
 		}
 		fmt.Println("ready")
 		io.Copy(io.Discard, os.Stdin)
+		return s.Close()
+	case "look":
+		s, err := Open(ctx, Config{Path: job[1], ReadOnly: true, Brief: job[2] == "brief"})
+		if err != nil {
+			return err
+		}
+		st, err := s.State(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Println(st.Network)
 		return s.Close()
 	case "kill":
 		n, err := strconv.Atoi(job[3])

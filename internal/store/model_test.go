@@ -154,6 +154,7 @@ func (m *model) commit(r indexer.Range) {
 		case m.wanted(b, r.Keep) && b.Height >= r.Blocks[0].Height:
 			m.rows[b.Height] = true
 		case m.wanted(b, r.Keep):
+		case b.Height == r.State.Final: // spared if it has a row
 		case b.Height >= m.keep || r.Base != nil && b.Height == r.Base.Height:
 			delete(m.rows, b.Height)
 		}

@@ -272,7 +272,7 @@ func TestMigrations(t *testing.T) {
 		t.Fatalf("got %d migrations, error %v; the schema is %d", len(files), err, schema)
 	}
 	migrateDown(t, path, 0)
-	db, err := openReader(path)
+	db, err := openReader(path, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,13 +143,13 @@ func (s *Store) Current(ctx context.Context, keys []ons.Key, height uint64) (map
 }
 
 // Lookup returns the sealed value of a name that lives at the index's newest block. It returns ons.ErrNotFound if there is
-// no such name, and ons.ErrUnavailable if that cannot be said: there is no block yet, or the database does not answer. An
-// index that is still syncing answers for its newest block; State tells.
+// no such name, and ons.ErrUnavailable if that cannot be said: there is no block yet, the index has not reached the end of
+// the chain (the missing blocks may register the name, or an expired one again), or the database does not answer.
 func (s *Store) Lookup(ctx context.Context, t ons.Type, h ons.Hash) (ons.Sealed, error) {
 	var rec *ons.Record
-	var tip *blockRow
+	var st indexer.State
 	err := s.view(ctx, "look up", func(tx *gorm.DB) (err error) {
-		if tip, err = newest(tx); err != nil || tip == nil {
+		if st, err = fullState(tx); err != nil || st.Tip == nil {
 			return err
 		}
 		rec, err = record(tx, ons.Key{Type: t, Hash: h})
@@ -158,12 +158,14 @@ func (s *Store) Lookup(ctx context.Context, t ons.Type, h ons.Hash) (ons.Sealed,
 	switch {
 	case err != nil:
 		return ons.Sealed{}, fmt.Errorf("%w: %w", ons.ErrUnavailable, err)
-	case tip == nil:
+	case st.Tip == nil:
 		return ons.Sealed{}, fmt.Errorf("%w: %s has no blocks yet", ons.ErrUnavailable, s.path)
-	case rec == nil || !rec.Live(tip.Height+1):
-		return ons.Sealed{}, ons.ErrNotFound
+	case rec != nil && rec.Live(st.Tip.Height+1):
+		return rec.Sealed, nil
+	case st.Phase != indexer.Synced:
+		return ons.Sealed{}, fmt.Errorf("%w: the index stands at block %d of %d (%s)", ons.ErrUnavailable, st.Tip.Height, st.Target, st.Phase)
 	}
-	return rec.Sealed, nil
+	return ons.Sealed{}, ons.ErrNotFound
 }
 
 // Record returns the newest record of a key, expired or not; ons.ErrNotFound if there is none.

@@ -33,8 +33,8 @@ func openWriter(path string) (*gorm.DB, error) {
 }
 
 // openReader opens the connections that read, in the writer's process and in others.
-func openReader(path string) (*gorm.DB, error) {
-	return open(path, readers, common+"&mode=ro&_query_only=1")
+func openReader(path, more string) (*gorm.DB, error) {
+	return open(path, readers, common+"&mode=ro&_query_only=1"+more)
 }
 
 func open(path string, conns int, options string) (*gorm.DB, error) {

@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/mattn/go-sqlite3"
 	"gorm.io/gorm"
 
 	"onsight/indexer"
@@ -35,6 +37,10 @@ type Config struct {
 	ReadOnly bool             // read what another process writes: no lock, no migration, nothing is created
 	Log      *slog.Logger     // nil: silent
 	Now      func() time.Time // nil: time.Now
+
+	// Brief lets a reader that ends soon read a database which nobody writes from a folder that it may not write to. It
+	// would not notice a writer that begins while it reads. Only with ReadOnly.
+	Brief bool
 
 	// Step is called at named points, for tests that kill the process there; nil: not called.
 	//
@@ -76,7 +82,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		s.step = func(string) {}
 	}
 	if err := s.open(ctx, cfg); err != nil {
-		if _, ok := err.(*LockedError); ok {
+		if locked := (*LockedError)(nil); errors.As(err, &locked) {
 			return nil, err // names the database itself; nothing is open yet
 		}
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", cfg.Path, err), s.Close())
@@ -117,13 +123,29 @@ func (s *Store) open(ctx context.Context, cfg Config) (err error) {
 			return err
 		}
 	}
-	if s.read, err = openReader(s.path); err != nil {
+	err = s.openRead(ctx, cfg.ReadOnly, "")
+	if err != nil && cfg.Brief && s.still(err) {
+		return errors.Join(s.Close(), s.openRead(ctx, cfg.ReadOnly, "&immutable=1"))
+	}
+	return err
+}
+
+func (s *Store) openRead(ctx context.Context, check bool, more string) (err error) {
+	if s.read, err = openReader(s.path, more); err != nil || !check {
 		return err
 	}
-	if cfg.ReadOnly {
-		return s.checkSchema(ctx)
+	return s.checkSchema(ctx)
+}
+
+// still reports whether a reader was refused only because it may not write beside the file, and nobody else writes to it
+// now: a writer's log would be there.
+func (s *Store) still(err error) bool {
+	var e sqlite3.Error
+	if !errors.As(err, &e) || e.Code != sqlite3.ErrReadonly && e.Code != sqlite3.ErrCantOpen {
+		return false
 	}
-	return nil
+	_, err = os.Stat(s.path + "-wal")
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // Close closes the database and lets go of the lock. The last one to close a database also empties its log file.
