@@ -56,3 +56,11 @@ func Digest(network ons.Network, genesis ons.Txid, height uint64, running ons.Tx
 	buf = append(buf, running[:]...)
 	return blake2b.Sum256(buf)
 }
+
+// TipDigest is Digest at the newest block; the zero Txid while there is none.
+func (st State) TipDigest() ons.Txid {
+	if st.Tip == nil {
+		return ons.Txid{}
+	}
+	return Digest(st.Network, st.Genesis, st.Tip.Height, st.Digest)
+}

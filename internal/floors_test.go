@@ -27,6 +27,8 @@ var floors = map[string]int{
 	"internal/devnet": 3,
 	// edges
 	"internal/store": 4,
+	"internal/index": 4,
+	"api":            4,
 	// programs
 	"cmd/onsight": 5,
 	"cmd/devnet":  5,

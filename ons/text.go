@@ -137,6 +137,7 @@ var base58Sizes = [base58Block + 1]int{0, 2, 3, 5, 6, 7, 9, 10, 11}
 
 func base58(b []byte) string {
 	var s strings.Builder
+	s.Grow((len(b) + base58Block - 1) / base58Block * base58Chars)
 	for len(b) > 0 {
 		n := min(len(b), base58Block)
 		var v uint64

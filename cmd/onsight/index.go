@@ -186,7 +186,7 @@ func (p program) printIndexed(f *flags, st indexer.State) error {
 	view := indexedView{Network: string(st.Network), Phase: string(st.Phase), Start: st.Start, Target: st.Target}
 	line := fmt.Sprintf("%s: nothing to index yet: ONS begins at height %d, the chain is at %d", st.Network, st.Start, st.Target)
 	if st.Tip != nil {
-		hash, digest := st.Tip.Hash.String(), indexer.Digest(st.Network, st.Genesis, st.Tip.Height, st.Digest).String()
+		hash, digest := st.Tip.Hash.String(), st.TipDigest().String()
 		view.Height, view.Hash, view.Digest = &st.Tip.Height, &hash, &digest
 		line = fmt.Sprintf("%s: %s at height %d, digest %s", st.Network, st.Phase, st.Tip.Height, digest)
 	}

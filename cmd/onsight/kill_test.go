@@ -100,11 +100,7 @@ type killer struct {
 
 func newKiller(t *testing.T, seed uint64) *killer {
 	t.Helper()
-	k := &killer{t: t, rng: rand.New(rand.NewPCG(seed, 0)), folder: t.TempDir()}
-	k.binary = filepath.Join(k.folder, "onsight.test")
-	if out, err := exec.Command("go", "test", "-c", "-o", k.binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build the program to be killed: %v\n%s", err, out)
-	}
+	k := &killer{t: t, rng: rand.New(rand.NewPCG(seed, 0)), folder: t.TempDir(), binary: plainBinary(t)}
 	k.chain, _ = devnet.Generate(devnet.GenerateConfig{Seed: seed, Blocks: 50_000, Ordinary: 4_000, ONS: 6_000})
 	d, err := devnet.Serve(k.chain, devnet.Options{})
 	if err != nil {
@@ -142,6 +138,17 @@ func (k *killer) undisturbed() indexer.State {
 		k.t.Fatal(err)
 	}
 	return st
+}
+
+// plainBinary builds this test binary without the race detector: what its processes are looked at for is what they leave
+// and what they say.
+func plainBinary(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "onsight.test")
+	if out, err := exec.Command("go", "test", "-c", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build the program: %v\n%s", err, out)
+	}
+	return binary
 }
 
 // fresh goes on with a database that does not exist yet.

@@ -12,10 +12,14 @@ import (
 
 func main() {
 	log.SetOutput(io.Discard) // net/http quotes what strangers send there; our own log is slog's
+	os.Exit(program{stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv}.main())
+}
+
+// main runs the command line of this process until it ends or is told to.
+func (p program) main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	p := program{stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv}
-	os.Exit(p.run(ctx, os.Args[1:]))
+	return p.run(ctx, os.Args[1:])
 }
 
 // program is what a command may use of the world, so that a test can run the same program elsewhere.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"strconv"
 	"strings"
@@ -17,7 +16,7 @@ import (
 func TestMain(m *testing.M) {
 	if plan := os.Getenv("ONSIGHT_TEST_KILL"); plan != "" {
 		p := program{stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv, step: killAt(plan)}
-		os.Exit(p.run(context.Background(), os.Args[1:]))
+		os.Exit(p.main())
 	}
 	testscript.Main(m, map[string]func(){"onsight": main})
 }

@@ -18,14 +18,15 @@ import (
 const historyLimit = 1000
 
 func (p program) resolveCommand(f *flags) *cobra.Command {
-	var kind string
+	var kind, server string
 	var history bool
 	cmd := &cobra.Command{
 		Use:   "resolve NAME",
 		Short: "Print the value a name stands for",
 		Long: `Print the value a name stands for: a Session id, a wallet address or a .loki address.
 
-The database is asked if there is one (--db), else a daemon (--oxend). Either is asked for the name's hash only.`,
+The database is asked if there is one (--db), else a daemon (--oxend); with --server, an onsight server. Whoever is asked learns
+the name's hash only.`,
 		Example: `  onsight resolve jagerman
   onsight resolve blocks.loki
   onsight resolve alice --type wallet -o json`,
@@ -39,10 +40,14 @@ The database is asked if there is one (--db), else a daemon (--oxend). Either is
 			if err != nil {
 				return usageError{err}
 			}
-			return p.resolve(cmd.Context(), f, name, history)
+			if server != "" && history {
+				return usagef("--history: needs a database, not a server")
+			}
+			return p.resolve(cmd.Context(), f, name, server, history)
 		},
 	}
 	cmd.Flags().StringVar(&kind, "type", "", "`TYPE` of the name: session, wallet or lokinet (default session, for NAME.loki lokinet)")
+	cmd.Flags().StringVar(&server, "server", "", "ask the onsight server at `URL`")
 	cmd.Flags().BoolVar(&history, "history", false, "list every change of the name as well; needs a database")
 	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{"session", "wallet", "lokinet"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -69,8 +74,14 @@ type answer struct {
 	asOf    asOfView
 }
 
-func (p program) resolve(ctx context.Context, f *flags, name ons.Name, history bool) error {
-	a, err := p.ask(ctx, f, name, history)
+func (p program) resolve(ctx context.Context, f *flags, name ons.Name, server string, history bool) error {
+	var a answer
+	var err error
+	if server != "" {
+		a, err = askServer(ctx, server, name)
+	} else {
+		a, err = p.ask(ctx, f, name, history)
+	}
 	if err != nil {
 		return err
 	}

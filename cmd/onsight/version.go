@@ -17,13 +17,7 @@ func (p program) versionCommand(f *flags) *cobra.Command {
 		Short: "Show the version of this program",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			v := version
-			if info, ok := debug.ReadBuildInfo(); ok && v == "" {
-				v = info.Main.Version
-			}
-			if v == "" {
-				v = "(devel)"
-			}
+			v := versionText()
 			if f.json() {
 				return p.printJSON(versionView{Version: v, Go: runtime.Version()})
 			}
@@ -31,4 +25,15 @@ func (p program) versionCommand(f *flags) *cobra.Command {
 			return err
 		},
 	}
+}
+
+func versionText() string {
+	v := version
+	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
+		v = info.Main.Version
+	}
+	if v == "" {
+		v = "(devel)"
+	}
+	return v
 }

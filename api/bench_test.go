@@ -1,0 +1,309 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"onsight/indexer"
+	"onsight/internal/index"
+	"onsight/ons"
+)
+
+// size is what the benchmark has and does: the goals' numbers, or few with BENCH_SMALL set.
+type size struct {
+	names  int
+	rounds int
+	round  time.Duration
+}
+
+func benchSize() size {
+	if os.Getenv("BENCH_SMALL") != "" {
+		return size{names: 2000, rounds: 3, round: 50 * time.Millisecond}
+	}
+	return size{names: 100_000, rounds: 9, round: 700 * time.Millisecond}
+}
+
+// lines is how many connections ask at once; batchNames how many names a batch has.
+const (
+	lines      = 8
+	batchNames = 256
+)
+
+// BenchmarkNames compares, side by side in one run, single names with a constant gin handler of the same server, and
+// with batches. The client writes prepared requests and reads no more of a reply than where it ends, so that what is
+// measured is the server. Medians of rounds:
+//
+//	constant-req/s, names-req/s, ratio     requests a second at full load; the ratio's goal is at least 0.85
+//	constant-p99-us, names-p99-us, p99-ratio   from the moment a request was due, at half of what names reached; at most 1.5
+//	batch-names/s, batch-ratio             names a second in batches of 256, and over those asked one by one; at least 20
+func BenchmarkNames(b *testing.B) {
+	sz := benchSize()
+	rng := rand.New(rand.NewPCG(7, 0))
+	x, keys := bigIndex(b, rng, sz.names)
+	s := New(Config{Snapshot: func() Snapshot { return x.Snapshot() }})
+	constant := bytes.Repeat([]byte("x"), len(replyTo(b, s, keys[0])))
+	s.engine.GET("/constant", func(g *gin.Context) { g.Data(http.StatusOK, "application/json", constant) })
+	server := httptest.NewServer(s.Handler())
+	b.Cleanup(server.Close)
+	address := server.Listener.Addr().String()
+
+	constants := get("/constant")
+	singles := make([][]byte, len(keys))
+	for i, k := range keys {
+		singles[i] = nameRequest(k)
+	}
+	single := func(rng *rand.Rand) []byte { return singles[rng.IntN(len(singles))] }
+	var batches [][]byte
+	for range 64 {
+		batches = append(batches, batchRequest(keys, rng))
+	}
+	batch := func(rng *rand.Rand) []byte { return batches[rng.IntN(len(batches))] }
+	same := func(*rand.Rand) []byte { return constants }
+
+	full := func(next func(*rand.Rand) []byte) float64 {
+		return float64(len(load(b, address, next, sz.round, 0))) / sz.round.Seconds()
+	}
+	p99 := func(next func(*rand.Rand) []byte, rate float64) float64 {
+		took := load(b, address, next, sz.round, rate)
+		slices.Sort(took)
+		return float64(took[len(took)*99/100].Microseconds())
+	}
+	for _, next := range []func(*rand.Rand) []byte{same, single, batch} {
+		full(next) // warm
+	}
+	for b.Loop() {
+		var perConstant, perName, perBatch, slowConstant, slowName, ratios, slower, times []float64
+		for range sz.rounds {
+			c, n, bt := full(same), full(single), full(batch)
+			perConstant, perName, perBatch = append(perConstant, c), append(perName, n), append(perBatch, bt*batchNames)
+			ratios, times = append(ratios, n/c), append(times, bt*batchNames/n)
+		}
+		half := median(perName) / 2
+		for range sz.rounds {
+			c, n := p99(same, half), p99(single, half)
+			slowConstant, slowName, slower = append(slowConstant, c), append(slowName, n), append(slower, n/c)
+		}
+		b.ReportMetric(median(perConstant), "constant-req/s")
+		b.ReportMetric(median(perName), "names-req/s")
+		b.ReportMetric(median(ratios), "ratio")
+		b.ReportMetric(median(slowConstant), "constant-p99-us")
+		b.ReportMetric(median(slowName), "names-p99-us")
+		b.ReportMetric(median(slower), "p99-ratio")
+		b.ReportMetric(median(perBatch), "batch-names/s")
+		b.ReportMetric(median(times), "batch-ratio")
+	}
+	b.ReportMetric(0, "ns/op") // an op is a whole comparison
+}
+
+// BenchmarkHandler is the same without a network: what one request costs in the handler.
+func BenchmarkHandler(b *testing.B) {
+	rng := rand.New(rand.NewPCG(7, 0))
+	x, keys := bigIndex(b, rng, 2000)
+	s := New(Config{Snapshot: func() Snapshot { return x.Snapshot() }})
+	h := s.Handler()
+	for name, raw := range map[string][]byte{"single": nameRequest(keys[0]), "batch256": batchRequest(keys, rng)} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
+				if err != nil {
+					b.Fatal(err)
+				}
+				w := discard{http.Header{}}
+				h.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(status int) {
+	if status != http.StatusOK {
+		panic("api: internal error: status " + strconv.Itoa(status))
+	}
+}
+
+// canned is a database with so many names.
+type canned indexer.Delta
+
+func (c canned) Since(context.Context, uint64) (indexer.Delta, error) { return indexer.Delta(c), nil }
+
+func bigIndex(b *testing.B, rng *rand.Rand, names int) (*index.Index, []ons.Key) {
+	b.Helper()
+	random := func(n int) []byte {
+		p := make([]byte, 0, n+8)
+		for len(p) < n {
+			p = binary.LittleEndian.AppendUint64(p, rng.Uint64())
+		}
+		return p[:n]
+	}
+	d := indexer.Delta{Seq: 1, Full: true}
+	keys := make([]ons.Key, names)
+	for i := range keys {
+		r := ons.Record{
+			Type: ons.Type(i % 10 / 8), Hash: ons.Hash(random(32)), Kind: ons.Buy, Registered: uint64(i/10) + 1, Updated: uint64(i/10) + 1,
+			TxIndex: uint32(i % 10), Txid: ons.Txid(random(32)), Owner: ons.Owner{Kind: ons.OwnerWallet, Key: [32]byte(random(32)), View: [32]byte(random(32))},
+			Sealed: ons.Sealed{Ciphertext: random(49), Nonce: random(24)},
+		}
+		if r.Type == ons.Wallet {
+			r.Sealed.Ciphertext = random(81)
+		}
+		keys[i] = r.Key()
+		d.Records = append(d.Records, r)
+	}
+	d.State = indexer.State{
+		Network: ons.Mainnet, Phase: indexer.Synced, Asked: time.Now(), TipTime: 1_700_000_000,
+		Tip: &indexer.Point{Height: uint64(names), Hash: ons.Txid(random(32))},
+	}
+	d.Tip = d.State.Tip
+	x := index.New(canned(d))
+	if err := x.Load(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	return x, keys
+}
+
+func get(path string) []byte {
+	return []byte("GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+}
+
+func nameRequest(k ons.Key) []byte {
+	return get("/v1/names/" + k.Type.String() + "/" + k.Hash.String())
+}
+
+func batchRequest(keys []ons.Key, rng *rand.Rand) []byte {
+	var items []string
+	for range batchNames {
+		k := keys[rng.IntN(len(keys))]
+		items = append(items, fmt.Sprintf(`{"type":%q,"hash":%q}`, k.Type, k.Hash))
+	}
+	body := `{"names":[` + strings.Join(items, ",") + `]}`
+	return fmt.Appendf(nil, "POST /v1/names/resolve HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+}
+
+// replyTo returns the body of a single name.
+func replyTo(b *testing.B, s *Server, k ons.Key) []byte {
+	b.Helper()
+	w := httptest.NewRecorder()
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(nameRequest(k))))
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.Handler().ServeHTTP(w, r)
+	if w.Code != http.StatusOK {
+		b.Fatalf("%d %s", w.Code, w.Body)
+	}
+	return w.Body.Bytes()
+}
+
+// load asks over several connections for some time, each one request after the other, and returns how long each took.
+// With a rate (requests a second, of all connections together) requests are due at even distances, and count from
+// then; without one as fast as it goes.
+func load(b *testing.B, address string, next func(*rand.Rand) []byte, length time.Duration, rate float64) []time.Duration {
+	b.Helper()
+	var all []time.Duration
+	var failed error
+	var mu sync.Mutex // guards all and failed
+	var wg sync.WaitGroup
+	start := time.Now()
+	for line := range lines {
+		wg.Go(func() {
+			took, err := ask(address, next, rand.New(rand.NewPCG(uint64(line), 1)), start, length, rate)
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, took...)
+			if err != nil {
+				failed = err
+			}
+		})
+	}
+	wg.Wait()
+	if failed != nil || len(all) == 0 {
+		b.Fatalf("%d replies, %v", len(all), failed)
+	}
+	return all
+}
+
+func ask(address string, next func(*rand.Rand) []byte, rng *rand.Rand, start time.Time, length time.Duration, rate float64) ([]time.Duration, error) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	var took []time.Duration
+	r := bufio.NewReaderSize(conn, 64<<10)
+	every := time.Duration(0)
+	if rate > 0 {
+		every = time.Duration(float64(time.Second) * lines / rate)
+	}
+	due := start.Add(time.Duration(rng.Float64() * float64(every)))
+	for time.Since(start) < length {
+		if rate > 0 {
+			time.Sleep(time.Until(due))
+		} else {
+			due = time.Now()
+		}
+		if _, err := conn.Write(next(rng)); err != nil {
+			return nil, err
+		}
+		if err := skipReply(r); err != nil {
+			return nil, err
+		}
+		took = append(took, time.Since(due))
+		due = due.Add(every)
+	}
+	return took, nil
+}
+
+// skipReply reads one reply, which must be a 200 with a Content-Length.
+func skipReply(r *bufio.Reader) error {
+	length := -1
+	for first := true; ; first = false {
+		line, err := r.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		if first && !bytes.HasPrefix(line, []byte("HTTP/1.1 200 ")) {
+			return fmt.Errorf("reply %q", line)
+		}
+		if v, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(v))); err != nil {
+				return err
+			}
+		}
+		if len(line) == 2 {
+			break
+		}
+	}
+	if length < 0 {
+		return io.ErrUnexpectedEOF
+	}
+	_, err := r.Discard(length)
+	return err
+}
+
+func median(v []float64) float64 {
+	v = slices.Clone(v)
+	slices.Sort(v)
+	return v[len(v)/2]
+}

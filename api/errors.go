@@ -1,0 +1,101 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"onsight/ons"
+)
+
+// What can be wrong with a request, beside what package ons returns. Clients see the codes of faults, not these.
+var (
+	errUnknownParameter = errors.New("unknown query parameter")
+	errParameter        = errors.New("invalid query parameter")
+	errCursor           = errors.New("invalid cursor: take it from the page before")
+	errBody             = errors.New("invalid body")
+	errTooMany          = errors.New("too many names")
+	errTooLarge         = errors.New("the body is too large")
+	errMediaType        = errors.New("the body must be application/json")
+	errNoPath           = errors.New("no such path; /openapi.json lists them")
+	errMethod           = errors.New("this path does not take this method")
+	errBehind           = errors.New("cannot tell now")
+	errPanic            = errors.New("panic")
+)
+
+// fault is how an error is told: the status, and a code that stays the same whatever the words.
+type fault struct {
+	err    error
+	status int
+	code   string
+}
+
+// faults is the table of all of them. What is not in it is internal.
+var faults = []fault{
+	{errUnknownParameter, http.StatusBadRequest, "unknown_parameter"},
+	{errParameter, http.StatusBadRequest, "invalid_parameter"},
+	{errCursor, http.StatusBadRequest, "invalid_cursor"},
+	{ons.ErrType, http.StatusBadRequest, "invalid_type"},
+	{ons.ErrHash, http.StatusBadRequest, "invalid_hash"},
+	{ons.ErrOwner, http.StatusBadRequest, "invalid_owner"},
+	{errBody, http.StatusBadRequest, "invalid_body"},
+	{errTooMany, http.StatusBadRequest, "too_many_names"},
+	{ons.ErrNotFound, http.StatusNotFound, "not_registered"},
+	{errNoPath, http.StatusNotFound, "no_such_path"},
+	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed"},
+	{errTooLarge, http.StatusRequestEntityTooLarge, "body_too_large"},
+	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type"},
+	{errBehind, http.StatusServiceUnavailable, "behind"},
+}
+
+var internal = fault{errPanic, http.StatusInternalServerError, "internal"}
+
+// retryAfter is how many seconds a client should wait for an index that is behind: it is brought up to date more often.
+const retryAfter = "10"
+
+func faultOf(err error) fault {
+	for _, f := range faults {
+		if errors.Is(err, f.err) {
+			return f
+		}
+	}
+	return internal
+}
+
+// problem returns what is told of an error. The text of one that we did not foresee stays inside.
+func problem(err error) problemView {
+	f := faultOf(err)
+	detail := err.Error()
+	if f.status == http.StatusInternalServerError {
+		detail = "internal error"
+	}
+	return problemView{Type: "about:blank", Title: http.StatusText(f.status), Status: f.status, Code: f.code, Detail: detail}
+}
+
+// fail answers with an error.
+func (c *call) fail(err error) {
+	p := problem(err)
+	if p.Status == http.StatusInternalServerError && !errors.Is(err, errPanic) {
+		c.cfg.Log.Error("cannot answer", "operation", c.route, "err", err)
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic("api: internal error: " + err.Error())
+	}
+	h := c.gin.Writer.Header()
+	h["Cache-Control"] = noStore
+	if p.Status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", retryAfter)
+	}
+	c.write(p.Status, problemType, seal(body, c.frame.asOf))
+}
+
+// noMethod answers a method that a path does not have. gin has set Allow; HEAD is ours.
+func noMethod(c *call) error {
+	h := c.gin.Writer.Header()
+	if allow := h.Get("Allow"); strings.Contains(allow, http.MethodGet) {
+		h.Set("Allow", allow+", "+http.MethodHead)
+	}
+	return errMethod
+}

@@ -1,0 +1,339 @@
+package api_test
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
+
+	"onsight/api"
+	"onsight/indexer"
+	"onsight/internal/devnet"
+	"onsight/internal/index"
+	"onsight/internal/oxend"
+	"onsight/internal/store"
+	"onsight/ons"
+)
+
+// now is when the tests take place.
+var now = time.Unix(1735689700, 0)
+
+// site is a served API and the document it is held to.
+type site struct {
+	url    string
+	snap   func() api.Snapshot
+	doc    *openapi3.T
+	router routers.Router
+	log    *bytes.Buffer // to be read when nothing is served any more
+}
+
+// config returns what an API over an index answers from.
+func config(x *index.Index) api.Config {
+	return api.Config{
+		Snapshot: func() api.Snapshot { return x.Snapshot() },
+		Version:  "test", Now: func() time.Time { return now },
+	}
+}
+
+// serve serves an API on loopback.
+func serve(t testing.TB, cfg api.Config) *site {
+	t.Helper()
+	s := &site{snap: cfg.Snapshot, log: &bytes.Buffer{}}
+	cfg.Log = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	server := httptest.NewServer(api.New(cfg).Handler())
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	s.doc, s.router = document(t)
+	return s
+}
+
+// document reads the document in the tree, as 3.1.
+func document(t testing.TB) (*openapi3.T, routers.Router) {
+	t.Helper()
+	b, err := os.ReadFile("openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(doc.OpenAPI, "3.1") {
+		t.Fatalf("the document is of %s, want 3.1", doc.OpenAPI)
+	}
+	// The router validates the document, examples included; for a 3.1 one it and the filter below use the validator of
+	// JSON Schema 2020-12 by themselves.
+	router, err := legacy.NewRouter(doc, openapi3.EnableExamplesValidation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc, router
+}
+
+// reply is what came back.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// do sends a request and holds it and its reply to the document.
+func (s *site) do(t testing.TB, method, path, body string) (int, []byte) {
+	t.Helper()
+	r := s.send(t, method, path, body, nil)
+	return r.status, r.body
+}
+
+func (s *site) send(t testing.TB, method, path, body string, header http.Header) reply {
+	t.Helper()
+	newRequest := func() *http.Request {
+		r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if method == http.MethodPost {
+			r.Header.Set("Content-Type", "application/json")
+		}
+		for name, values := range header {
+			r.Header[name] = values
+		}
+		return r
+	}
+	resp, err := http.DefaultClient.Do(newRequest())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.check(t, newRequest(), resp, got)
+	return reply{resp.StatusCode, resp.Header, got}
+}
+
+// Do lets the generated client send through check.
+func (s *site) client(t testing.TB) *ClientWithResponses {
+	t.Helper()
+	c, err := NewClientWithResponses(s.url, WithHTTPClient(doer(func(r *http.Request) (*http.Response, error) {
+		var sent []byte
+		if r.Body != nil {
+			b, err := io.ReadAll(r.Body)
+			if err != nil {
+				return nil, err
+			}
+			sent, r.Body = b, io.NopCloser(bytes.NewReader(b))
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return nil, err
+		}
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		resp.Body = io.NopCloser(bytes.NewReader(got))
+		if err == nil {
+			again := r.Clone(r.Context())
+			again.Body = io.NopCloser(bytes.NewReader(sent))
+			s.check(t, again, resp, got)
+		}
+		return resp, err
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+type doer func(*http.Request) (*http.Response, error)
+
+func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
+
+// check holds a request and its reply to the document.
+func (s *site) check(t testing.TB, r *http.Request, resp *http.Response, body []byte) {
+	t.Helper()
+	what := r.Method + " " + r.URL.RequestURI()
+	asked := *r
+	if asked.Method == http.MethodHead {
+		if len(body) > 0 {
+			t.Errorf("%s: a body of %d bytes", what, len(body))
+		}
+		return // its headers are compared with GET's by TestHead
+	}
+	if resp.StatusCode != http.StatusNotModified {
+		if resp.ContentLength != int64(len(body)) {
+			t.Errorf("%s: Content-Length %d, body of %d bytes", what, resp.ContentLength, len(body))
+		}
+		if r.URL.Path != "/openapi.json" {
+			s.checkAsOf(t, what, body)
+		}
+	}
+	if cors := resp.Header.Get("Access-Control-Allow-Origin"); (cors == "*") != (r.Method == http.MethodGet) {
+		t.Errorf("%s: Access-Control-Allow-Origin %q", what, cors)
+	}
+	if resp.StatusCode >= 400 {
+		s.checkProblem(t, what, resp, body)
+		if code := problemOf(t, body).Code; code == "no_such_path" || code == "method_not_allowed" {
+			return // no operation's
+		}
+	}
+	route, params, err := s.router.FindRoute(&asked)
+	if err != nil {
+		if resp.StatusCode != http.StatusInternalServerError {
+			t.Errorf("%s: answered %d, but the document has no such operation: %v", what, resp.StatusCode, err)
+		}
+		return
+	}
+	in := &openapi3filter.RequestValidationInput{Request: &asked, PathParams: params, Route: route}
+	err = openapi3filter.ValidateRequest(t.Context(), in)
+	if err != nil && (resp.StatusCode < 400 || resp.StatusCode == http.StatusNotFound) {
+		t.Errorf("%s: answered %d, but the document does not allow the request: %v", what, resp.StatusCode, err)
+	}
+	out := (&openapi3filter.ResponseValidationInput{
+		RequestValidationInput: in, Status: resp.StatusCode, Header: resp.Header,
+		Options: &openapi3filter.Options{IncludeResponseStatus: true},
+	}).SetBodyBytes(body)
+	if err := openapi3filter.ValidateResponse(t.Context(), out); err != nil {
+		t.Errorf("%s: the reply is not what the document says: %v\n%s", what, err, body)
+	}
+}
+
+// checkProblem holds an error to the document's schema of all errors.
+func (s *site) checkProblem(t testing.TB, what string, resp *http.Response, body []byte) {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal(body, &v); err != nil {
+		t.Errorf("%s: %v in %s", what, err, body)
+	} else if err := s.doc.Components.Schemas["Problem"].Value.VisitJSON(v, openapi3.EnableJSONSchema2020()); err != nil {
+		t.Errorf("%s: %v in %s", what, err, body)
+	}
+	if got := resp.Header.Get("Content-Type"); got != "application/problem+json" {
+		t.Errorf("%s: Content-Type %q", what, got)
+	}
+	if p := problemOf(t, body); int(p.Status) != resp.StatusCode {
+		t.Errorf("%s: the body says status %d, the reply %d", what, p.Status, resp.StatusCode)
+	}
+	if retry := resp.Header.Get("Retry-After"); (retry != "") != (resp.StatusCode == http.StatusServiceUnavailable) {
+		t.Errorf("%s: status %d with Retry-After %q", what, resp.StatusCode, retry)
+	}
+}
+
+// checkAsOf compares as_of with the index.
+func (s *site) checkAsOf(t testing.TB, what string, body []byte) {
+	t.Helper()
+	var got struct {
+		AsOf *struct {
+			Height uint64
+			Hash   string
+			Time   time.Time
+		} `json:"as_of"`
+	}
+	if err := json.Unmarshal(body, &got); err != nil {
+		t.Errorf("%s: %v in %s", what, err, body)
+		return
+	}
+	if s.snap == nil {
+		return
+	}
+	switch state := s.snap().State(); {
+	case (got.AsOf == nil) != (state.Tip == nil), !bytes.Contains(body, []byte(`"as_of":`)):
+		t.Errorf("%s: as_of is %v, the index stands at %v: %s", what, got.AsOf, state.Tip, body)
+	case state.Tip == nil:
+	case got.AsOf.Height != state.Tip.Height || got.AsOf.Hash != state.Tip.Hash.String() || got.AsOf.Time.Unix() != state.TipTime:
+		t.Errorf("%s: as_of is %v, the index stands at %v", what, *got.AsOf, *state.Tip)
+	}
+}
+
+func problemOf(t testing.TB, body []byte) Problem {
+	t.Helper()
+	var p Problem
+	if err := json.Unmarshal(body, &p); err != nil {
+		t.Fatalf("%v in %s", err, body)
+	}
+	return p
+}
+
+// feed is a database that holds what it is told.
+type feed indexer.Delta
+
+func (f feed) Since(context.Context, uint64) (indexer.Delta, error) { return indexer.Delta(f), nil }
+
+// indexOf returns an index of a state and records.
+func indexOf(t testing.TB, state indexer.State, records ...ons.Record) *index.Index {
+	t.Helper()
+	slices.SortStableFunc(records, func(a, b ons.Record) int { return cmp.Compare(a.Updated, b.Updated) })
+	for i := range records {
+		records[i].TxIndex = uint32(i)
+	}
+	x := index.New(feed{Seq: 1, Full: true, Records: records, Tip: state.Tip, State: state})
+	if err := x.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// synced is the state of an index that is up to date.
+func synced() indexer.State {
+	return indexer.State{
+		Network: ons.Fakechain, Year: 1200, Start: 100, Final: 5000, Target: 5010, Phase: indexer.Synced, Asked: now.Add(-time.Minute),
+		Tip: &indexer.Point{Height: 5010, Hash: ons.Txid{1, 2, 3}}, TipTime: now.Unix() - 90, Digest: ons.Txid{4, 5, 6},
+	}
+}
+
+// chain is a generated chain, indexed into SQLite and from there into memory: the whole way a name takes.
+type chain struct {
+	*index.Index
+	chain *devnet.Chain
+	truth *devnet.Truth
+}
+
+func newChain(t testing.TB) chain {
+	t.Helper()
+	c, truth := devnet.Generate(devnet.GenerateConfig{Seed: 3})
+	d, err := devnet.Serve(c, devnet.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	client, err := oxend.New(oxend.Config{URL: d.URL(), Attempts: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.CloseIdle)
+	pool, err := oxend.NewPool(oxend.PoolConfig{Clients: []*oxend.Client{client}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "names.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	epoch, err := db.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := indexer.Config{Pool: pool, Store: db, Epoch: epoch, Year: c.Year(), Now: func() time.Time { return now }}
+	if _, err := indexer.New(cfg).Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	x := index.New(db)
+	if err := x.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return chain{x, c, truth}
+}

@@ -1,0 +1,283 @@
+package api
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"onsight/ons"
+)
+
+const schemas = "#/components/schemas/"
+
+// newHumaConfig returns a huma that describes and does nothing else: no document routes, no pages that load scripts
+// from elsewhere, no $schema fields.
+func newHumaConfig() huma.Config {
+	return huma.Config{OpenAPI: &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info: &huma.Info{
+			Title:   "onsight",
+			Version: "1",
+			Description: "The names of the Oxen Name System, by their hashes: no operation takes a plain name. " +
+				"Every reply but this document carries `as_of`, the block of which it is true; it is null while the index is empty. " +
+				"Errors are `application/problem+json` with a stable `code`. Query parameters that are not listed are an error. " +
+				"HEAD works wherever GET does.",
+		},
+		Components: &huma.Components{
+			Schemas:   huma.NewMapRegistry(schemas, schemaName),
+			Responses: map[string]*huma.Response{},
+		},
+		Tags: []*huma.Tag{{Name: "names"}, {Name: "service"}},
+	}}
+}
+
+// schemaName calls nameView Name.
+func schemaName(t reflect.Type, _ string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	r := []rune(strings.TrimSuffix(t.Name(), "View"))
+	if len(r) > 0 {
+		r[0] = unicode.ToUpper(r[0])
+	}
+	return string(r)
+}
+
+// encodeDocument returns the document and its ETag.
+func encodeDocument(o *huma.OpenAPI) ([]byte, []string) {
+	b, err := json.Marshal(o)
+	if err != nil {
+		panic("api: internal error: " + err.Error())
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, b, "", "  "); err != nil {
+		panic("api: internal error: " + err.Error())
+	}
+	out.WriteByte('\n')
+	sum := sha256.Sum256(out.Bytes())
+	return out.Bytes(), []string{`"` + hex.EncodeToString(sum[:16]) + `"`}
+}
+
+// ginPath turns {param} into :param.
+func ginPath(path string) string {
+	return strings.NewReplacer("{", ":", "}", "").Replace(path)
+}
+
+// queryNames returns the query parameters of an operation.
+func queryNames(op *huma.Operation) []string {
+	var names []string
+	for _, p := range op.Parameters {
+		if p.In == "query" {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// describer says in the document what the operations do, one method each.
+type describer struct{ registry huma.Registry }
+
+// newDescriber describes beside the operations what belongs to none of them.
+func newDescriber(c *huma.Components) describer {
+	d := describer{c.Schemas}
+	d.registry.Schema(reflect.TypeFor[asOfView](), true, "")
+	d.reply("Problem", problemView{})
+	code := d.registry.Map()["Problem"].Properties["code"]
+	for _, f := range append([]fault{internal}, faults...) {
+		code.Enum = append(code.Enum, f.code)
+	}
+	c.Responses["NoSuchPath"] = d.problems(errNoPath)
+	c.Responses["MethodNotAllowed"] = d.problems(errMethod)
+	return d
+}
+
+func (d describer) healthz() *huma.Operation {
+	op := operation("healthz", http.MethodGet, "/healthz", "service", "Is the process alive", "")
+	d.replies(op, "Health", healthView{}, nil, examples{"ok": exampleSealed(healthView{Status: "ok"})})
+	d.fails(op)
+	return op
+}
+
+func (d describer) readyz() *huma.Operation {
+	op := operation("readyz", http.MethodGet, "/readyz", "service", "Can it tell what is not registered",
+		"503 while the index is empty, incomplete, more than 2 blocks below the best daemon, or no daemon has answered for 10 minutes.")
+	d.replies(op, "Health", healthView{}, nil, examples{"ready": exampleSealed(healthView{Status: "ready"})})
+	d.fails(op, errBehind)
+	return op
+}
+
+func (d describer) openapi() *huma.Operation {
+	op := operation("openapi", http.MethodGet, "/openapi.json", "service", "This document", "")
+	op.Responses["200"] = &huma.Response{
+		Description: "OpenAPI 3.1", Headers: cacheHeaders(),
+		Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}}},
+	}
+	op.Responses["304"] = &huma.Response{Description: "The client has it"}
+	d.fails(op)
+	return op
+}
+
+func (d describer) status() *huma.Operation {
+	op := operation("status", http.MethodGet, "/v1/status", "service", "Index, daemons and versions", "")
+	d.replies(op, "Status", statusView{}, nil, examples{"ready": exampleSealed(exampleStatus()), "empty": exampleEmpty(exampleEmptyStatus())})
+	d.fails(op)
+	return op
+}
+
+func (d describer) name() *huma.Operation {
+	op := operation("name", http.MethodGet, "/v1/names/{type}/{hash}", "names", "The newest record of a name",
+		"A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index "+
+			"that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`.")
+	op.Parameters = []*huma.Param{typeParam(), hashParam()}
+	d.replies(op, "NameReply", nameView{}, cacheHeaders(), exampleNames())
+	d.fails(op, ons.ErrType, ons.ErrHash, ons.ErrNotFound, errBehind)
+	return op
+}
+
+func (d describer) history() *huma.Operation {
+	op := operation("history", http.MethodGet, "/v1/names/{type}/{hash}/history", "names", "What happened to a name, oldest first", "")
+	op.Parameters = []*huma.Param{typeParam(), hashParam(), limitParam(), nextParam()}
+	d.replies(op, "History", historyView{}, cacheHeaders(), examples{"bought and updated": exampleSealed(exampleHistory())})
+	d.fails(op, ons.ErrType, ons.ErrHash, errParameter, errCursor, ons.ErrNotFound, errBehind)
+	return op
+}
+
+func (d describer) owned() *huma.Operation {
+	op := operation("owned", http.MethodGet, "/v1/owners/{owner}/names", "names", "The names an owner may update",
+		"As owner or as backup owner. An owner without names has an empty list, but only by an index that is up to date; else it is 503 `behind`.")
+	op.Parameters = []*huma.Param{{
+		Name: "owner", In: "path", Required: true, Description: "Wallet address of the network, or 64 hexadecimal digits of an Ed25519 key",
+		Schema: &huma.Schema{Type: huma.TypeString, Pattern: "^([0-9A-Fa-f]{64}|[1-9A-HJ-NP-Za-km-z]{90,128})$"},
+	}, limitParam(), nextParam()}
+	d.replies(op, "Owned", ownedView{}, cacheHeaders(), examples{"one name": exampleSealed(exampleOwned())})
+	d.fails(op, ons.ErrOwner, errParameter, errCursor, errBehind)
+	return op
+}
+
+func (d describer) resolve() *huma.Operation {
+	op := operation("resolve", http.MethodPost, "/v1/names/resolve", "names", "Up to 1,000 names at once",
+		"In the order of the request. Names without a record are in the reply, with status `not_registered`, or `behind` if the index cannot tell now.")
+	op.Parameters = []*huma.Param{{
+		Name: "full", In: "query", Description: "1: whole records; 0: value, nonce and status only",
+		Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"0", "1"}, Default: "0"},
+	}}
+	op.RequestBody = &huma.RequestBody{
+		Required: true,
+		Content: map[string]*huma.MediaType{"application/json": {
+			Schema: d.registry.Schema(reflect.TypeFor[resolveView](), true, ""), Examples: exampleResolve().wrap(),
+		}},
+	}
+	d.replies(op, "Answers", answersView{}, nil, exampleAnswers())
+	d.registry.Map()["Answer"].Properties["record"] = orNull(huma.Schema{Ref: schemas + "Name"})
+	d.fails(op, errParameter, ons.ErrType, ons.ErrHash, errBody, errTooMany, errTooLarge, errMediaType, errBehind)
+	return op
+}
+
+func operation(id, method, path, tag, summary, description string) *huma.Operation {
+	return &huma.Operation{
+		OperationID: id, Method: method, Path: path, Tags: []string{tag}, Summary: summary, Description: description,
+		Responses: map[string]*huma.Response{},
+	}
+}
+
+// reply adds the schema of a view with as_of, and returns a reference to it.
+func (d describer) reply(name string, view any) *huma.Schema {
+	if d.registry.Map()[name] == nil {
+		s := huma.SchemaFromType(d.registry, reflect.TypeOf(view))
+		s.Properties["as_of"] = orNull(huma.Schema{Ref: schemas + "AsOf"})
+		s.Required = append(s.Required, "as_of")
+		d.registry.Map()[name] = s
+	}
+	return &huma.Schema{Ref: schemas + name}
+}
+
+// orNull is what huma cannot say of a struct: a reference or null.
+func orNull(s huma.Schema) *huma.Schema {
+	return &huma.Schema{AnyOf: []*huma.Schema{&s, {Type: "null"}}}
+}
+
+// replies describes the replies that are no errors. One with headers for caches can be 304.
+func (d describer) replies(op *huma.Operation, schema string, view any, headers map[string]*huma.Param, ex examples) {
+	op.Responses["200"] = &huma.Response{
+		Description: "OK", Headers: headers,
+		Content: map[string]*huma.MediaType{"application/json": {Schema: d.reply(schema, view), Examples: ex.wrap()}},
+	}
+	if headers != nil {
+		op.Responses["304"] = &huma.Response{Description: "The client has what it would be given"}
+	}
+}
+
+// fails describes the errors of an operation, and those that all have.
+func (d describer) fails(op *huma.Operation, errs ...error) {
+	byStatus := map[int][]error{}
+	for _, err := range append([]error{errUnknownParameter, errPanic}, errs...) {
+		status := faultOf(err).status
+		byStatus[status] = append(byStatus[status], err)
+	}
+	for status, errs := range byStatus {
+		op.Responses[strconv.Itoa(status)] = d.problems(errs...)
+	}
+}
+
+// problems describes errors of one status.
+func (d describer) problems(errs ...error) *huma.Response {
+	status := faultOf(errs[0]).status
+	r := &huma.Response{Description: http.StatusText(status)}
+	ex := examples{}
+	for _, err := range errs {
+		f := faultOf(err)
+		ex[f.code] = exampleSealed(problem(exampleError(err)))
+		if f.err == errBehind {
+			ex["behind, empty"] = exampleEmpty(problem(exampleEmptyError()))
+		}
+	}
+	if status == http.StatusServiceUnavailable {
+		r.Headers = map[string]*huma.Param{"Retry-After": {
+			Description: "Seconds to wait", Required: true, Schema: &huma.Schema{Type: huma.TypeInteger},
+		}}
+	}
+	r.Content = map[string]*huma.MediaType{"application/problem+json": {Schema: &huma.Schema{Ref: schemas + "Problem"}, Examples: ex.wrap()}}
+	return r
+}
+
+func cacheHeaders() map[string]*huma.Param {
+	return map[string]*huma.Param{
+		"ETag":          {Description: "For If-None-Match", Schema: &huma.Schema{Type: huma.TypeString}},
+		"Cache-Control": {Schema: &huma.Schema{Type: huma.TypeString}},
+	}
+}
+
+func typeParam() *huma.Param {
+	return &huma.Param{Name: "type", In: "path", Required: true, Schema: &huma.Schema{
+		Type: huma.TypeString, Enum: []any{"session", "wallet", "lokinet"},
+	}}
+}
+
+func hashParam() *huma.Param {
+	return &huma.Param{
+		Name: "hash", In: "path", Required: true,
+		Description: "BLAKE2b-256 of the folded name: 64 hexadecimal digits, or base64url without padding",
+		Schema:      &huma.Schema{Type: huma.TypeString, Pattern: "^([0-9A-Fa-f]{64}|[0-9A-Za-z_-]{43})$"},
+	}
+}
+
+func limitParam() *huma.Param {
+	low, high := 1.0, float64(maxLimit)
+	return &huma.Param{Name: "limit", In: "query", Description: "Length of the page", Schema: &huma.Schema{
+		Type: huma.TypeInteger, Minimum: &low, Maximum: &high, Default: defaultLimit,
+	}}
+}
+
+func nextParam() *huma.Param {
+	return &huma.Param{Name: "next", In: "query", Description: "Where the page begins: `next` of the page before", Schema: &huma.Schema{
+		Type: huma.TypeString, Pattern: "^[0-9A-Za-z_-]*$",
+	}}
+}

@@ -1,0 +1,48 @@
+package api
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write openapi.json and the client made from it")
+
+// golden compares a file of the tree with what the code makes of it now, or writes it.
+func golden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s is stale: go test ./api -update\n%s", path, diff)
+	}
+}
+
+// TestDocument shows that the document in the tree is what the code says, and the client what the document says.
+func TestDocument(t *testing.T) {
+	s := New(Config{})
+	golden(t, "openapi.json", s.document)
+
+	out := filepath.Join(t.TempDir(), "client_test.go")
+	gen := exec.CommandContext(t.Context(), "go", "tool", "-modfile=../tools/go.mod", "oapi-codegen", "-config", "client.yaml", "-o", out, "openapi.json")
+	if msg, err := gen.CombinedOutput(); err != nil {
+		t.Fatalf("oapi-codegen: %v\n%s", err, msg)
+	}
+	client, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "client_test.go", client)
+}

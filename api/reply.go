@@ -1,0 +1,134 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"onsight/indexer"
+)
+
+// Values of headers, made once. net/http does not write to them.
+var (
+	anyOrigin   = []string{"*"}
+	jsonType    = []string{"application/json"}
+	problemType = []string{"application/problem+json"}
+	noSniff     = []string{"nosniff"}
+	noStore     = []string{"no-store"} // of this moment only: errors, and what changes without a block
+	atTip       = []string{"public, max-age=5"}
+	seldom      = []string{"public, max-age=300"}
+)
+
+const maxPooled = 1 << 20 // bytes; a larger buffer is left to the garbage collector
+
+// buffer lends an empty buffer; give it back with release.
+func (s *Server) buffer() *[]byte {
+	if b, ok := s.buffers.Get().(*[]byte); ok {
+		*b = (*b)[:0]
+		return b
+	}
+	b := make([]byte, 0, 2048)
+	return &b
+}
+
+func (s *Server) release(b *[]byte) {
+	if cap(*b) <= maxPooled {
+		s.buffers.Put(b)
+	}
+}
+
+// frame is what all replies about one block have in common, made once.
+type frame struct {
+	tip   indexer.Point
+	time  int64
+	final uint64
+	asOf  []byte
+	tags  map[string][]string // ETags by operation
+}
+
+var emptyFrame = &frame{asOf: []byte("null")}
+
+// frameOf returns the frame of a state. Callers of two snapshots at once make each other's anew; that is rare and right.
+func (s *Server) frameOf(state indexer.State) *frame {
+	if state.Tip == nil {
+		return emptyFrame
+	}
+	f := s.frame.Load()
+	if f == nil || f.tip != *state.Tip || f.time != state.TipTime || f.final != state.Final {
+		f = &frame{tip: *state.Tip, time: state.TipTime, final: state.Final, asOf: appendAsOf(nil, state), tags: map[string][]string{}}
+		for _, id := range s.ids {
+			// The block, and what is final: all that a reply may depend on beside the operation's path and query, by
+			// which caches keep it anyway.
+			f.tags[id] = []string{`"` + state.Tip.Hash.String() + "-" + strconv.FormatUint(state.Final, 10) + "-" + id + `"`}
+		}
+		s.frame.Store(f)
+	}
+	return f
+}
+
+// seal adds as_of, as JSON, to a JSON object, which is not empty, as its last field.
+func seal(object, asOf []byte) []byte {
+	object = append(object[:len(object)-1], `,"as_of":`...)
+	object = append(object, asOf...)
+	return append(object, '}')
+}
+
+// write sends a whole reply.
+func (c *call) write(status int, contentType []string, body []byte) {
+	h := c.gin.Writer.Header()
+	h["Content-Type"] = contentType
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	h["X-Content-Type-Options"] = noSniff
+	c.gin.Writer.WriteHeader(status)
+	// An error means that the client has gone; there is nobody to tell.
+	_, _ = c.gin.Writer.Write(body)
+}
+
+// reply sends a view that is true of this moment only.
+func (c *call) reply(view any) error {
+	return c.send(view, noStore)
+}
+
+func (c *call) send(view any, cache []string) error {
+	body, err := json.Marshal(view)
+	if err != nil {
+		return err
+	}
+	c.gin.Writer.Header()["Cache-Control"] = cache
+	c.write(http.StatusOK, jsonType, seal(body, c.frame.asOf))
+	return nil
+}
+
+// fresh sets the headers of a reply that is true until the next block, and reports whether the client has it already,
+// which it then has told it.
+func (c *call) fresh() bool {
+	tag := c.frame.tags[c.route]
+	h := c.gin.Writer.Header()
+	h["Etag"] = tag
+	h["Cache-Control"] = atTip
+	return c.notModified(tag[0])
+}
+
+// notModified answers 304 if the client has what the tag is of.
+func (c *call) notModified(tag string) bool {
+	if !matches(c.gin.Request.Header["If-None-Match"], tag) {
+		return false
+	}
+	c.gin.Writer.WriteHeader(http.StatusNotModified)
+	c.gin.Writer.WriteHeaderNow()
+	return true
+}
+
+// matches reports whether one of the tags of an If-None-Match is tag; weak ones count as strong (RFC 9110, 13.1.2).
+func matches(headers []string, tag string) bool {
+	for _, h := range headers {
+		for _, given := range strings.Split(h, ",") {
+			given = strings.TrimPrefix(strings.TrimSpace(given), "W/")
+			if given == "*" || given == tag {
+				return true
+			}
+		}
+	}
+	return false
+}

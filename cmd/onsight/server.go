@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"onsight/ons"
+)
+
+const (
+	serverTimeout = 15 * time.Second // for one reply
+	maxAnswer     = 1 << 20          // bytes of one reply
+)
+
+// askServer asks an onsight server for a name's hash; the value is opened here. A 404 with the code not_registered is the
+// only answer that says a name is not there.
+func askServer(ctx context.Context, base string, name ons.Name) (answer, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return answer{}, usagef("--server: want a URL such as https://names.example.org")
+	}
+	var status struct {
+		Network string `json:"network"`
+	}
+	if err := getJSON(ctx, u.JoinPath("v1", "status"), &status); err != nil {
+		return answer{}, err
+	}
+	network, err := ons.ParseNetwork(status.Network)
+	if err != nil {
+		return answer{}, fmt.Errorf("%s: names no network: %w", u.Host, ons.ErrUnavailable)
+	}
+	var reply struct {
+		recordView
+		AsOf asOfView `json:"as_of"`
+	}
+	if err := getJSON(ctx, u.JoinPath("v1", "names", name.Type().String(), name.Hash().String()), &reply); err != nil {
+		return answer{}, err
+	}
+	sealed, err := reply.sealed()
+	switch {
+	case err != nil:
+		return answer{}, fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, err)
+	case reply.NameHash != name.Hash().String() || reply.Type != name.Type().String():
+		return answer{}, fmt.Errorf("%s: answered about another name: %w", u.Host, ons.ErrUnavailable)
+	case reply.Status == string(ons.StatusExpired):
+		return answer{}, fmt.Errorf("expired: %w", ons.ErrNotFound)
+	}
+	return answer{source: "server", sealed: sealed, record: reply.recordView, rules: ons.Rules{Network: network}, asOf: reply.AsOf}, nil
+}
+
+// sealed is the value as the record shows it.
+func (v recordView) sealed() (ons.Sealed, error) {
+	ciphertext, err := hex.DecodeString(v.EncryptedValue)
+	if err != nil || v.Nonce == nil {
+		return ons.Sealed{Ciphertext: ciphertext}, err
+	}
+	nonce, err := hex.DecodeString(*v.Nonce)
+	return ons.Sealed{Ciphertext: ciphertext, Nonce: nonce}, err
+}
+
+// getJSON reads one reply of an onsight server. Errors name the server, never the path: it holds the hash.
+func getJSON(ctx context.Context, u *url.URL, v any) error {
+	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(req)
+	if err != nil {
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			err = ue.Err // its text has the whole URL
+		}
+		return fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err != nil || len(body) > maxAnswer {
+		return fmt.Errorf("%s: the reply is cut short or too large: %w", u.Host, ons.ErrUnavailable)
+	}
+	if res.StatusCode == http.StatusOK {
+		if err := json.Unmarshal(body, v); err != nil {
+			return fmt.Errorf("%s: the reply is not what an onsight server says: %w", u.Host, ons.ErrUnavailable)
+		}
+		return nil
+	}
+	var problem struct {
+		Code string   `json:"code"`
+		AsOf asOfView `json:"as_of"`
+	}
+	if err := json.Unmarshal(body, &problem); err == nil && res.StatusCode == http.StatusNotFound && problem.Code == "not_registered" {
+		return fmt.Errorf("at height %d: %w", problem.AsOf.Height, ons.ErrNotFound)
+	}
+	return fmt.Errorf("%s: answers %d: %w", u.Host, res.StatusCode, ons.ErrUnavailable)
+}
