@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,8 @@ const (
 	maxHeader     = 16 << 10
 	stopTimeout   = 10 * time.Second
 )
+
+const gcPercent = 25
 
 type serveOptions struct {
 	listen   string
@@ -83,6 +86,9 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	if err := s.index.Load(ctx); err != nil {
 		return err
 	}
+	// The index is nearly all of the heap and hardly changes: a collector that waits for it to double wastes as much again.
+	debug.SetGCPercent(gcPercent)
+	debug.FreeOSMemory()
 	log.Debug("index loaded", "names", s.index.Snapshot().Len())
 	server := &http.Server{
 		Handler: api.New(api.Config{
