@@ -11,6 +11,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
+	"gorm.io/gorm"
 )
 
 //go:embed migrations/*.sql
@@ -53,22 +54,13 @@ func (v versions) version(ctx context.Context, db *sql.DB) (int64, error) {
 
 // migrate brings the schema up to date, one transaction per file: killed anywhere, the next Open goes on.
 func (s *Store) migrate(ctx context.Context) error {
-	p, v, err := s.provider()
-	if err != nil {
+	have, err := s.schemaOf(ctx, s.write)
+	if err != nil || have == schema {
 		return err
 	}
-	db, err := s.write.DB()
+	p, err := s.provider()
 	if err != nil {
 		return err
-	}
-	have, err := v.version(ctx, db)
-	switch {
-	case err != nil:
-		return err
-	case have > schema:
-		return fmt.Errorf("%w (schema %d, this program's is %d)", ErrSchemaNew, have, schema)
-	case have == schema:
-		return nil
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
@@ -77,42 +69,45 @@ func (s *Store) migrate(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) provider() (*goose.Provider, versions, error) {
+func (s *Store) provider() (*goose.Provider, error) {
 	v, err := s.versions()
 	if err != nil {
-		return nil, v, err
+		return nil, err
 	}
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return nil, v, err
+		return nil, err
 	}
 	db, err := s.write.DB()
 	if err != nil {
-		return nil, v, err
+		return nil, err
 	}
-	p, err := goose.NewProvider(goose.DialectCustom, db, files, goose.WithStore(v),
+	return goose.NewProvider(goose.DialectCustom, db, files, goose.WithStore(v),
 		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
-	return p, v, err
 }
 
 // checkSchema refuses a reader that does not know the tables it would find.
 func (s *Store) checkSchema(ctx context.Context) error {
+	have, err := s.schemaOf(ctx, s.read)
+	if err == nil && have < schema {
+		err = fmt.Errorf("%w (schema %d, this program's is %d)", ErrSchemaOld, have, schema)
+	}
+	return err
+}
+
+// schemaOf returns the version of the tables, and ErrSchemaNew for one that this program does not know.
+func (s *Store) schemaOf(ctx context.Context, db *gorm.DB) (int64, error) {
 	v, err := s.versions()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	db, err := s.read.DB()
+	pool, err := db.DB()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	have, err := v.version(ctx, db)
-	switch {
-	case err != nil:
-		return err
-	case have < schema:
-		return fmt.Errorf("%w (schema %d, this program's is %d)", ErrSchemaOld, have, schema)
-	case have > schema:
-		return fmt.Errorf("%w (schema %d, this program's is %d)", ErrSchemaNew, have, schema)
+	have, err := v.version(ctx, pool)
+	if err == nil && have > schema {
+		err = fmt.Errorf("%w (schema %d, this program's is %d)", ErrSchemaNew, have, schema)
 	}
-	return nil
+	return have, err
 }

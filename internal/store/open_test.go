@@ -251,7 +251,7 @@ func TestOpenPath(t *testing.T) {
 func migrateDown(t *testing.T, path string, to int64) {
 	t.Helper()
 	s := mustOpen(t, Config{Path: path})
-	p, _, err := s.provider()
+	p, err := s.provider()
 	if err != nil {
 		t.Fatal(err)
 	}
