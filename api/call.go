@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,7 +99,7 @@ func (c *call) parseQuery(known []string) error {
 		return fmt.Errorf("%w: the query does not parse", errParameter)
 	}
 	for name, given := range values {
-		if !contains(known, name) {
+		if !slices.Contains(known, name) {
 			return fmt.Errorf("%w: %s", errUnknownParameter, quote(name))
 		}
 		if len(given) > 1 {
@@ -190,12 +191,6 @@ const (
 
 // behind returns why an index of this state may not know the newest blocks; "" if it does.
 func behind(state indexer.State, upstreams []Upstream, now time.Time) string {
-	heard := state.Asked
-	for _, u := range upstreams {
-		if u.Error == "" && u.AskedAt.After(heard) {
-			heard = u.AskedAt
-		}
-	}
 	switch lag := lag(state, upstreams); {
 	case state.Tip == nil:
 		return "the index is empty"
@@ -205,7 +200,7 @@ func behind(state indexer.State, upstreams []Upstream, now time.Time) string {
 		return "the index is not complete yet"
 	case lag > maxLag:
 		return fmt.Sprintf("the index is %d blocks below the chain", lag)
-	case now.Sub(heard) > maxSilence:
+	case now.Sub(state.Asked) > maxSilence: // when one was last followed: that one merely answers is not enough
 		return "no daemon has answered for more than 10 minutes"
 	}
 	return ""
@@ -215,9 +210,7 @@ func behind(state indexer.State, upstreams []Upstream, now time.Time) string {
 func target(state indexer.State, upstreams []Upstream) uint64 {
 	best := state.Target
 	for _, u := range upstreams {
-		if u.Error == "" {
-			best = max(best, u.Height)
-		}
+		best = max(best, u.Height) // even of one that fails: the chain is that long
 	}
 	return best
 }
@@ -229,15 +222,6 @@ func lag(state indexer.State, upstreams []Upstream) uint64 {
 		return best
 	}
 	return best - min(best, state.Tip.Height)
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
 
 // quote returns a text of the client's in quotes, cut short.

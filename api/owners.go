@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -30,8 +31,8 @@ func (s *Server) owned(c *call) error {
 	page := c.snap.Owned(owner, after, limit+1)
 	if len(page) == 0 && after == nil {
 		// That an owner has nothing is, like "not registered", for an index to say that is up to date.
-		if why := c.behind(); why != "" {
-			return fmt.Errorf("%w: %s", errBehind, why)
+		if err := c.missing(); errors.Is(err, errBehind) {
+			return err
 		}
 	}
 	next := ""

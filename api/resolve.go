@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -110,25 +111,51 @@ func readAll(r io.Reader, b []byte) ([]byte, error) {
 	}
 }
 
+// nameRefs is the list of a batch, given once.
+type nameRefs struct {
+	list  []nameRefView
+	given bool
+}
+
+// UnmarshalJSON refuses a second list: encoding/json would merge the two.
+func (r *nameRefs) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
+	if r.given {
+		return errBody
+	}
+	r.given = true
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	return d.Decode(&r.list)
+}
+
 // parseKeys reads the names of a batch. Its errors say where the mistake is and never what was written there.
 func parseKeys(body []byte) ([]ons.Key, error) {
 	var asked struct {
-		Names *[]nameRefView `json:"names"`
+		Names nameRefs `json:"names"`
 	}
-	if err := json.Unmarshal(body, &asked); err != nil {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields() // as the document says: a misspelt field must not be ignored
+	err := d.Decode(&asked)
+	if err == nil && d.More() {
+		err = errBody
+	}
+	if err != nil {
 		if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
 			return nil, fmt.Errorf("%w: wrong type of JSON value at byte %d", errBody, wrong.Offset)
 		}
-		return nil, fmt.Errorf("%w: not JSON", errBody)
+		return nil, fmt.Errorf("%w: not JSON, or with other fields than names, type and hash", errBody)
 	}
-	if asked.Names == nil {
+	if !asked.Names.given {
 		return nil, fmt.Errorf("%w: names is missing", errBody)
 	}
-	if n := len(*asked.Names); n > maxBatch {
+	if n := len(asked.Names.list); n > maxBatch {
 		return nil, fmt.Errorf("%w: %d, at most %d", errTooMany, n, maxBatch)
 	}
-	keys := make([]ons.Key, len(*asked.Names))
-	for i, n := range *asked.Names {
+	keys := make([]ons.Key, len(asked.Names.list))
+	for i, n := range asked.Names.list {
 		t, err := parseType(n.Type)
 		if err != nil {
 			return nil, fmt.Errorf("names[%d].type: %w", i, err)

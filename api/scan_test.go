@@ -13,12 +13,13 @@ var scanned = []string{
 }
 
 var parsed = []string{
-	`{"names":[{"type":"session","hash":"` + strings.Repeat("00", 32) + `","x":1}]}`,
-	`{"names":[{"type":"se\u0073sion","hash":"` + strings.Repeat("00", 32) + `"}],"more":{}}`,
-	`{"NAMES":[]}`, `{"names":[],"names":[]}`,
+	`{"names":[{"type":"se\u0073sion","hash":"` + strings.Repeat("00", 32) + `"}]}`,
+	`{"NAMES":[]}`,
 }
 
 var refused = []string{
+	`{"names":[{"type":"session","hash":"` + strings.Repeat("00", 32) + `","x":1}]}`, `{"names":[],"more":{}}`,
+	`{"names":[{"type":"session","hash":"` + strings.Repeat("00", 32) + `"}],"names":[{"hash":"` + strings.Repeat("00", 32) + `"}]}`,
 	``, `{}`, `[]`, `{"names":[}`, `{"names":[]}x`, `{"names":[]`, `{"names":[,]}`, `{"names":[{}]}`, `{"names":[{},]}`,
 	`{"names":[{"type":"session","hash":"` + strings.Repeat("00", 32) + `"},]}`,
 	`{"names":[{"type":"session","hash":"` + strings.Repeat("00", 32) + `"}{"type":"session","hash":"` + strings.Repeat("00", 32) + `"}]}`,

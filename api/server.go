@@ -9,7 +9,7 @@
 // Every reply, errors included, says of which block it is true: as_of. A name without a record is only called not
 // registered by an index that is up to date; else the answer is that this cannot be told (code "behind").
 //
-// A Server may be used concurrently, and takes no lock to answer.
+// A Server may be used concurrently, and takes no lock to answer: what Config gives it must not either.
 package api
 
 import (
@@ -48,7 +48,7 @@ type Snapshot interface {
 // Upstream is a daemon that the index follows.
 type Upstream struct {
 	URL     string    // shown to everybody: without credentials
-	Height  uint64    // of its newest block when it last answered; 0: it never did
+	Height  uint64    // of its newest block when it last answered; 0: it never did, or its chain is another one
 	Error   string    // why it is not usable now, shown to everybody; "": it is
 	AskedAt time.Time // when it last answered, or failed to if Error says so; zero: not yet
 	Active  bool      // the one that is followed now
@@ -57,7 +57,7 @@ type Upstream struct {
 // Config is what a Server answers from.
 type Config struct {
 	Snapshot  func() Snapshot   // the newest one; called once a request, concurrently. Must not be nil nor return nil
-	Upstreams func() []Upstream // as Snapshot; nil: none are known, and the index's own word on its daemon counts alone
+	Upstreams func() []Upstream // as Snapshot; nil: none are known, and the index's own word on the chain's length counts alone
 	Version   string            // of the program; "" is shown as such
 	Now       func() time.Time  // nil: time.Now
 	Log       *slog.Logger      // nil: silent. Only panics are logged, and never what was asked

@@ -314,7 +314,14 @@ func (x *Indexer) follow(ctx context.Context, pick oxend.Choice, base Point, st 
 		}
 	}
 	n := newRun(digest)
+	was := st.Phase
 	st.Phase = Syncing
+	if was == Synced && top > st.Tip.Height+lagging {
+		// Readers must know that blocks are missing even if none of them can be had.
+		if err := x.commit(ctx, st, Range{Base: st.Tip}); err != nil {
+			return err
+		}
+	}
 	return ahead(ctx, pick.Client, base.Height+1, top, x.Batch, x.Workers, x.Step, func(p page) error {
 		if p.prev != base.Hash {
 			return fmt.Errorf("block %d: prev_hash %s is not the hash %s of block %d: %w",

@@ -337,3 +337,22 @@ func TestVerifyMoves(t *testing.T) {
 		t.Errorf("report %+v, error %v, want that nothing can be said", rep, err)
 	}
 }
+
+// TestBlocksThatDoNotCome shows that readers learn of blocks which a daemon speaks of and does not give.
+func TestBlocksThatDoNotCome(t *testing.T) {
+	t.Parallel()
+	d := serve(t, generate(36, 300, 30))
+	x := newIndex(t, []string{d.URL()}, nil)
+	mustSync(t, x)
+	url := tampered(t, d, onceOn("get_info", "", func(b []byte) []byte {
+		return bytes.Replace(b, []byte(`"height":300,`), []byte(`"height":350,`), 1)
+	}))
+	y := index{indexer.New(with(x, func(cfg *indexer.Config) { cfg.Pool = newPool(t, url) })), x.db}
+	st, err := y.Sync(t.Context())
+	if err == nil || st.Phase != indexer.Syncing || st.Target != 349 || st.Tip.Height != 299 {
+		t.Errorf("%s at %d of %d, error %v, want syncing at 299 of 349 and an error", st.Phase, st.Tip.Height, st.Target, err)
+	}
+	if st := mustSync(t, x); st.Phase != indexer.Synced {
+		t.Errorf("%s with an honest daemon again, want synced", st.Phase)
+	}
+}

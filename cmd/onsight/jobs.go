@@ -17,7 +17,8 @@ const loadEvery = "@every 1s"
 func (s *service) startJobs(ctx context.Context, fail context.CancelCauseFunc, interval time.Duration, log *slog.Logger) (stop func()) {
 	quiet := cron.DiscardLogger
 	var first sync.WaitGroup
-	table := cron.New(cron.WithChain(cron.Recover(cronLog{log}), cron.SkipIfStillRunning(quiet)))
+	// Recover stands inside: a panic that left SkipIfStillRunning would skip every later round.
+	table := cron.New(cron.WithChain(cron.SkipIfStillRunning(quiet), cron.Recover(cronLog{log})))
 	add := func(spec string, round func()) {
 		id, err := table.AddFunc(spec, round)
 		if err != nil {
@@ -25,25 +26,21 @@ func (s *service) startJobs(ctx context.Context, fail context.CancelCauseFunc, i
 		}
 		first.Go(table.Entry(id).WrappedJob.Run) // later rounds are skipped while it runs
 	}
+	loads, rounds := complaint{log: log, what: "index not loaded"}, complaint{log: log, what: "round ended"}
 	add(loadEvery, func() {
-		if err := s.index.Load(ctx); err != nil && ctx.Err() == nil {
-			log.Error("index not loaded", "error", err)
-		}
+		loads.report(ctx, s.index.Load(ctx))
 	})
 	if w := s.write; w != nil {
 		worked := false // only this job, which never meets itself, touches it
 		add("@every "+interval.String(), func() {
 			_, err := w.Sync(ctx)
 			w.meter.stop()
-			switch {
-			case err == nil:
-				worked = true
-			case ctx.Err() != nil:
-			case fatal(err, worked):
+			s.look()
+			worked = worked || err == nil
+			if err != nil && ctx.Err() == nil && fatal(err, worked) {
 				fail(err)
-			default:
-				log.Error("round ended", "error", err)
 			}
+			rounds.report(ctx, err)
 		})
 	}
 	table.Start()
@@ -53,11 +50,28 @@ func (s *service) startJobs(ctx context.Context, fail context.CancelCauseFunc, i
 	}
 }
 
+// complaint logs an error when it is a new one, not each time it comes again. Only one job may use it.
+type complaint struct {
+	log        *slog.Logger
+	what, last string
+}
+
+func (c *complaint) report(ctx context.Context, err error) {
+	if err == nil || ctx.Err() != nil {
+		c.last = ""
+		return
+	}
+	if c.last != err.Error() {
+		c.last = err.Error()
+		c.log.Error(c.what, "error", err)
+	}
+}
+
 // cronLog passes on what cron has to say of a job that panicked.
 type cronLog struct{ log *slog.Logger }
 
 func (c cronLog) Info(string, ...any) {}
 
-func (c cronLog) Error(err error, msg string, _ ...any) {
-	c.log.Error("job panicked", "error", err, "message", msg)
+func (c cronLog) Error(err error, msg string, facts ...any) {
+	c.log.Error("job panicked", append([]any{"error", err, "message", msg}, facts...)...)
 }

@@ -78,7 +78,7 @@ func (p program) resolve(ctx context.Context, f *flags, name ons.Name, server st
 	var a answer
 	var err error
 	if server != "" {
-		a, err = askServer(ctx, server, name)
+		a, err = p.askServer(ctx, f, server, name)
 	} else {
 		a, err = p.ask(ctx, f, name, history)
 	}

@@ -7,13 +7,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"onsight/api"
 	"onsight/internal/index"
+	"onsight/internal/oxend"
 	"onsight/internal/store"
 )
 
@@ -48,11 +51,16 @@ With --read-only it writes nothing and serves what another process indexes into 
   onsight serve --read-only --db ./names.db --listen 127.0.0.1:8081`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := completeYear(cmd, p.env, &opt.year); err != nil {
-				return err
+			if !opt.readOnly {
+				if err := completeYear(cmd, p.env, &opt.year); err != nil {
+					return err
+				}
 			}
 			if v := p.env("ONSIGHT_LISTEN"); v != "" && !cmd.Flags().Changed("listen") {
 				opt.listen = v
+			}
+			if opt.readOnly && (opt.year != 0 || cmd.Flags().Changed("oxend") || cmd.Flags().Changed("interval")) {
+				return usagef("--read-only: asks no daemon: leave --oxend, --interval and --lokinet-year to the writer")
 			}
 			if opt.interval < time.Second {
 				return usagef("--interval: must be at least 1s")
@@ -69,27 +77,30 @@ With --read-only it writes nothing and serves what another process indexes into 
 }
 
 func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
+	told := ctx // ends when the program is told to stop, which is no failure
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	log := f.logger(p)
-	listener, err := net.Listen("tcp", opt.listen)
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
-	defer listener.Close()
-
 	s, err := p.openService(ctx, f, opt, log)
-	if err != nil {
-		return err
+	if err == nil {
+		defer s.db.Close()
+		err = s.index.Load(ctx)
 	}
-	defer s.db.Close()
-	if err := s.index.Load(ctx); err != nil {
+	if told.Err() != nil {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	// The index is nearly all of the heap and hardly changes: a collector that waits for it to double wastes as much again.
 	debug.SetGCPercent(gcPercent)
 	debug.FreeOSMemory()
 	log.Debug("index loaded", "names", s.index.Snapshot().Len())
+
+	listener, err := net.Listen("tcp", opt.listen) // after the lock: a second writer must be told that it is one
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
 	server := &http.Server{
 		Handler: api.New(api.Config{
 			Snapshot:  func() api.Snapshot { return s.index.Snapshot() },
@@ -101,7 +112,6 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	}
 	stopJobs := s.startJobs(ctx, cancel, opt.interval, log)
 	defer stopJobs()
-
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	if _, err := fmt.Fprintf(p.stdout, "serving http://%s\n", listener.Addr()); err != nil {
@@ -109,18 +119,25 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	}
 	select {
 	case err := <-served:
+		cancel(err) // the jobs as well
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
 	log.Info("stopping")
 	shut, done := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer done()
-	err = server.Shutdown(shut) // lets requests under way end
-	<-served
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		return cause
+	if err := server.Shutdown(shut); err != nil { // lets requests under way end, but not wait for a slow client for ever
+		log.Info("requests cut off", "error", err)
+		err = server.Close()
+		if err != nil {
+			return fmt.Errorf("stop serving: %w", err)
+		}
 	}
-	return err
+	<-served
+	if told.Err() != nil {
+		return nil
+	}
+	return context.Cause(ctx)
 }
 
 // service is what the jobs of serve work on.
@@ -128,6 +145,7 @@ type service struct {
 	db    *store.Store
 	index *index.Index
 	write *writer // nil for a reader
+	seen  atomic.Pointer[[]api.Upstream]
 }
 
 func (p program) openService(ctx context.Context, f *flags, opt serveOptions, log *slog.Logger) (*service, error) {
@@ -145,21 +163,45 @@ func (p program) openService(ctx context.Context, f *flags, opt serveOptions, lo
 	return &service{db: w.db, index: index.New(w.db), write: w}, nil
 }
 
-// upstreams tells what is known of the daemons.
-func (s *service) upstreams() []api.Upstream {
-	if s.write == nil {
-		return nil
-	}
-	var out []api.Upstream
+// look notes what is known of the daemons, where requests find it without a lock.
+func (s *service) look() {
+	var seen []api.Upstream
 	for _, u := range s.write.Pool.Upstreams() {
-		v := api.Upstream{URL: u.URL, Height: u.Height, AskedAt: u.When, Active: u.Active}
-		if u.Height > 0 {
-			v.Height-- // of the newest block
-		}
-		if u.Err != nil {
-			v.Error = u.Err.Error()
-		}
-		out = append(out, v)
+		seen = append(seen, newUpstream(u))
 	}
-	return out
+	s.seen.Store(&seen)
+}
+
+// upstreams tells what was known of the daemons after the last round.
+func (s *service) upstreams() []api.Upstream {
+	if seen := s.seen.Load(); seen != nil {
+		return *seen
+	}
+	return nil
+}
+
+// newUpstream is what everybody may know of a daemon: neither the path of its URL, which may hold a key, nor the words of an
+// error, which may hold addresses of the operator's network.
+func newUpstream(u oxend.UpstreamStatus) api.Upstream {
+	v := api.Upstream{URL: "(hidden)", AskedAt: u.When, Active: u.Active}
+	if at, err := url.Parse(u.URL); err == nil {
+		v.URL = at.Scheme + "://" + at.Host
+	}
+	var rpc *oxend.RPCError
+	foreign := errors.Is(u.Err, oxend.ErrWrongNetwork) || errors.Is(u.Err, oxend.ErrUntrusted)
+	if u.Height > 0 && !foreign {
+		v.Height = u.Height - 1 // of the newest block
+	}
+	switch {
+	case u.Err == nil:
+	case errors.Is(u.Err, oxend.ErrWrongNetwork):
+		v.Error = "is of another network"
+	case errors.Is(u.Err, oxend.ErrUntrusted):
+		v.Error = "passes on what another daemon says"
+	case errors.As(u.Err, &rpc):
+		v.Error = "answers with an error"
+	default:
+		v.Error = "does not answer, or not usefully"
+	}
+	return v
 }

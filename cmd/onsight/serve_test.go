@@ -3,13 +3,18 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,7 +22,9 @@ import (
 	"testing"
 	"time"
 
+	"onsight/indexer"
 	"onsight/internal/devnet"
+	"onsight/internal/index"
 	"onsight/ons"
 )
 
@@ -31,7 +38,11 @@ type server struct {
 // startServer runs serve as a process of its own and waits until it says where it listens.
 func startServer(t *testing.T, binary string, args ...string) *server {
 	t.Helper()
-	cmd := exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--interval", "1s"}, args...)...)
+	args = append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)
+	if !slices.Contains(args, "--read-only") {
+		args = append(args, "--interval", "1s")
+	}
+	cmd := exec.Command(binary, args...)
 	cmd.Env = append(os.Environ(), "ONSIGHT_TEST_KILL=none:1")
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -126,6 +137,20 @@ func TestServe(t *testing.T) {
 	chain.Mine(3, 0, 3)
 	for _, s := range []*server{writer, reader} {
 		await(t, "the new block", func() bool { return s.height(t) == chain.Height()-1 })
+	}
+	// The same command twice: the second is told who writes, not that the port is taken.
+	if code, _, stderr := runProgram(t, nil, "serve", "--db", db, "--oxend", d.URL(), "--listen", strings.TrimPrefix(writer.url, "http://")); code != exitLocked ||
+		!strings.Contains(stderr, strconv.Itoa(writer.cmd.Process.Pid)) {
+		t.Errorf("a second writer: exit code %d: %s", code, stderr)
+	}
+	// A client that never ends its request does not keep the server from stopping well.
+	slow, err := net.Dial("tcp", strings.TrimPrefix(reader.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	if _, err := io.WriteString(slow, "POST /v1/names/resolve HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"); err != nil {
+		t.Fatal(err)
 	}
 	for _, s := range []*server{reader, writer} {
 		if code := s.stop(syscall.SIGTERM); code != 0 {
@@ -240,7 +265,9 @@ func TestServeUnderKills(t *testing.T) {
 
 type reply struct {
 	recordView
-	AsOf asOfView `json:"as_of"`
+	Confirmations uint64   `json:"confirmations"`
+	Code          string   `json:"code"`
+	AsOf          asOfView `json:"as_of"`
 }
 
 func get(ctx context.Context, base string, k ons.Key) (r reply, status int, err error) {
@@ -262,21 +289,95 @@ func get(ctx context.Context, base string, k ons.Key) (r reply, status int, err 
 	return r, res.StatusCode, json.NewDecoder(res.Body).Decode(&r)
 }
 
-// right reports whether a reply is what some version of the chain said at the block it names.
+// right reports whether a reply is what some version of the chain said at the block it names: the newest record by then
+// with its value, or that there is none.
 func right(versions []chainVersion, k ons.Key, r reply, status int) bool {
 	for _, v := range versions {
 		if r.AsOf.Height >= uint64(len(v.hashes)) || v.hashes[r.AsOf.Height] != r.AsOf.Hash {
 			continue
 		}
-		want := ""
+		var want *ons.Record
 		for _, h := range v.history[k] {
 			if h.Updated <= r.AsOf.Height {
-				want = h.Txid.String()
+				want = &h
 			}
 		}
-		if want == r.Txid && (status == http.StatusOK) == (want != "") {
+		switch {
+		case want == nil && status == http.StatusNotFound && r.Code == "not_registered":
+			return true
+		case want != nil && status == http.StatusOK && r.Txid == want.Txid.String() && r.UpdateHeight == want.Updated &&
+			r.EncryptedValue == hex.EncodeToString(want.Sealed.Ciphertext) && r.Confirmations == r.AsOf.Height-want.Updated+1:
 			return true
 		}
 	}
 	return false
+}
+
+// TestServeTrouble starts serve where it cannot do all its work: it serves what it has and says that it cannot tell, or ends
+// with an error that says what to do.
+func TestServeTrouble(t *testing.T) {
+	t.Parallel()
+	binary := plainBinary(t)
+	d := startReplay(t, recordings["10"])
+	defer d.Close()
+	db := filepath.Join(t.TempDir(), "names.db")
+	if code, _, stderr := runProgram(t, nil, "index", "--once", "--db", db, "--oxend", d.URL()); code != 0 {
+		t.Fatal(stderr)
+	}
+
+	// No daemon: what is known is answered; what is not stays open once the daemon was silent for long (see api.TestBehind).
+	s := startServer(t, binary, "--db", db, "--oxend", "http://127.0.0.1:1")
+	if code, out, stderr := runProgram(t, nil, "resolve", "bob_name", "--server", s.url); code != 0 || !strings.HasPrefix(out, "052473ae") {
+		t.Errorf("without a daemon: exit code %d: %s", code, stderr)
+	}
+	if code, _, stderr := runProgram(t, nil, "resolve", "bob_name", "--server", s.url, "--network", "mainnet"); code != exitUnavailable || !strings.Contains(stderr, "holds fakechain") {
+		t.Errorf("a server of another network: exit code %d: %s", code, stderr)
+	}
+	if code := s.stop(os.Interrupt); code != 0 {
+		t.Errorf("exit code %d after an interrupt, want 0", code)
+	}
+
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, c := range []struct {
+		says string
+		code int
+		env  map[string]string
+		args []string
+	}{
+		{"address already in use", exitError, map[string]string{"ONSIGHT_LISTEN": taken.Addr().String()}, []string{"--db", db, "--oxend", d.URL()}},
+		{"there is no index yet", exitUnavailable, nil, []string{"--read-only", "--db", filepath.Join(t.TempDir(), "none.db")}},
+		{"leave --oxend", exitUsage, nil, []string{"--read-only", "--db", db, "--oxend", d.URL()}},
+		{"at least 1s", exitUsage, nil, []string{"--interval", "1ms"}},
+	} {
+		code, _, stderr := runProgram(t, c.env, append([]string{"serve"}, c.args...)...)
+		if code != c.code || !strings.Contains(stderr, c.says) {
+			t.Errorf("%v: exit code %d, want %d and %q: %s", c.args, code, c.code, c.says, stderr)
+		}
+	}
+}
+
+// TestJobsSurviveAPanic shows that a round which panics is not the last one.
+func TestJobsSurviveAPanic(t *testing.T) {
+	t.Parallel()
+	feed := &panickyFeed{}
+	s := &service{index: index.New(feed)}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stop := s.startJobs(ctx, cancel, time.Second, slog.New(slog.DiscardHandler))
+	defer stop()
+	defer cancel(nil)
+	await(t, "a round after the panic", func() bool { return feed.asked.Load() > 1 })
+}
+
+// panickyFeed panics the first time it is asked.
+type panickyFeed struct{ asked atomic.Int64 }
+
+func (f *panickyFeed) Since(context.Context, uint64) (indexer.Delta, error) {
+	if f.asked.Add(1) == 1 {
+		panic("as it happens")
+	}
+	return indexer.Delta{Full: true}, nil
 }

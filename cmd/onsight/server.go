@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"time"
 
+	"onsight/indexer"
 	"onsight/ons"
 )
 
@@ -21,16 +22,20 @@ const (
 
 // askServer asks an onsight server for a name's hash; the value is opened here. A 404 with the code not_registered is the
 // only answer that says a name is not there.
-func askServer(ctx context.Context, base string, name ons.Name) (answer, error) {
+func (p program) askServer(ctx context.Context, f *flags, base string, name ons.Name) (answer, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return answer{}, usagef("--server: want a URL such as https://names.example.org")
 	}
 	var status struct {
 		Network string `json:"network"`
+		Ready   bool   `json:"ready"`
 	}
 	if err := getJSON(ctx, u.JoinPath("v1", "status"), &status); err != nil {
 		return answer{}, err
+	}
+	if f.network != "" && f.network != status.Network {
+		return answer{}, fmt.Errorf("%s: holds %s, not %s: %w: %w", u.Host, status.Network, f.network, indexer.ErrOtherNetwork, ons.ErrUnavailable)
 	}
 	network, err := ons.ParseNetwork(status.Network)
 	if err != nil {
@@ -49,8 +54,13 @@ func askServer(ctx context.Context, base string, name ons.Name) (answer, error) 
 		return answer{}, fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, err)
 	case reply.NameHash != name.Hash().String() || reply.Type != name.Type().String():
 		return answer{}, fmt.Errorf("%s: answered about another name: %w", u.Host, ons.ErrUnavailable)
+	case reply.Status == string(ons.StatusExpired) && !status.Ready: // it may have been bought again since
+		return answer{}, fmt.Errorf("%s: expired at block %d, and the server does not know the newest ones: %w", u.Host, reply.AsOf.Height, ons.ErrUnavailable)
 	case reply.Status == string(ons.StatusExpired):
 		return answer{}, fmt.Errorf("expired: %w", ons.ErrNotFound)
+	}
+	if !status.Ready {
+		fmt.Fprintf(p.stderr, "onsight: warning: the server stands at block %d and does not know the newest ones: this may be out of date\n", reply.AsOf.Height)
 	}
 	return answer{source: "server", sealed: sealed, record: reply.recordView, rules: ons.Rules{Network: network}, asOf: reply.AsOf}, nil
 }
