@@ -99,9 +99,8 @@ func defaultPath(env func(string) string, n ons.Network) (string, error) {
 	return filepath.Join(dir, "onsight", "onsight-"+string(n)+".db"), nil
 }
 
-// logger writes to w: warnings and progress by default, every step with --verbose.
-func (f *flags) logger(p program) *slog.Logger {
-	level := slog.LevelInfo
+// logger writes to standard error from the given level on, with --verbose every step.
+func (f *flags) logger(p program, level slog.Level) *slog.Logger {
 	if f.verbose {
 		level = slog.LevelDebug
 	}

@@ -55,7 +55,7 @@ type indexOptions struct {
 }
 
 func (p program) index(ctx context.Context, f *flags, opt indexOptions) error {
-	log := f.logger(p)
+	log := f.logger(p, slog.LevelInfo)
 	w, err := p.openWriter(ctx, f, log, opt)
 	if err != nil {
 		if ctx.Err() != nil && !opt.once {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,6 +53,9 @@ the name's hash only.`,
 	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{"session", "wallet", "lokinet"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
+
+// staleAfter is how old an index may be before that is worth a warning.
+const staleAfter = 10 * time.Minute
 
 // nameType is the type that was named, or the one the form of the name suggests.
 func nameType(kind, name string) (ons.Type, error) {
@@ -119,7 +123,7 @@ func (p program) resolve(ctx context.Context, f *flags, name ons.Name, server st
 // ask puts the question to the database if one is named or, with no daemon named either, there is one; else to a daemon. A
 // database that cannot tell hands the question on to a daemon that was named.
 func (p program) ask(ctx context.Context, f *flags, name ons.Name, history bool) (answer, error) {
-	log := f.logger(p)
+	log := f.logger(p, slog.LevelWarn)
 	local := f.path() != ""
 	if !local && len(f.oxend) == 0 {
 		var err error
@@ -159,6 +163,9 @@ func (p program) askIndex(ctx context.Context, f *flags, name ons.Name, history 
 		return answer{}, unavailable(err)
 	}
 	where := fmt.Sprintf("the index stands at block %d of %d (%s)", st.Tip.Height, st.Target, st.Phase)
+	if age := time.Since(st.Asked); age > staleAfter {
+		fmt.Fprintf(p.stderr, "onsight: warning: the index last followed a daemon %s ago: this may be out of date\n", age.Round(time.Second))
+	}
 	switch missing := err != nil; {
 	case (missing || !r.Live(st.Tip.Height+1)) && st.Phase != indexer.Synced:
 		// The blocks that are missing may register it, or an expired one again.

@@ -80,7 +80,7 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	told := ctx // ends when the program is told to stop, which is no failure
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	log := f.logger(p)
+	log := f.logger(p, slog.LevelInfo)
 	s, err := p.openService(ctx, f, opt, log)
 	if err == nil {
 		defer s.db.Close()

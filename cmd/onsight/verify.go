@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,7 @@ func (p program) verify(ctx context.Context, f *flags, sample int, seed uint64) 
 		return err
 	}
 	defer db.Close()
-	pool, err := f.pool(f.logger(p), db.state)
+	pool, err := f.pool(f.logger(p, slog.LevelWarn), db.state)
 	if err != nil {
 		return err
 	}
