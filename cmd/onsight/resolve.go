@@ -87,6 +87,9 @@ func (p program) resolve(ctx context.Context, f *flags, name ons.Name, server st
 		a, err = p.ask(ctx, f, name, history)
 	}
 	if err != nil {
+		if history && !f.json() { // an expired name has one too
+			err = errors.Join(p.printHistory(name, a), err)
+		}
 		return err
 	}
 	value, err := name.Open(a.sealed)
@@ -109,6 +112,11 @@ func (p program) resolve(ctx context.Context, f *flags, name ons.Name, server st
 	if !history {
 		return nil
 	}
+	return p.printHistory(name, a)
+}
+
+// printHistory lists every change of a name, oldest first.
+func (p program) printHistory(name ons.Name, a answer) error {
 	tw := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	for _, e := range events(name, a.history, a.rules.Network) {
 		shown := "(does not open)"
@@ -173,7 +181,12 @@ func (p program) askIndex(ctx context.Context, f *flags, name ons.Name, history 
 	case missing:
 		return answer{}, fmt.Errorf("at height %d: %w", st.Tip.Height, ons.ErrNotFound)
 	case !r.Live(st.Tip.Height + 1):
-		return answer{}, fmt.Errorf("expired at height %d: %w", r.Expires, ons.ErrNotFound)
+		if history {
+			if a.history, err = db.History(ctx, key, historyLimit); err != nil {
+				return answer{}, unavailable(err)
+			}
+		}
+		return a, fmt.Errorf("expired at height %d: %w", r.Expires, ons.ErrNotFound)
 	case st.Phase != indexer.Synced:
 		fmt.Fprintf(p.stderr, "onsight: warning: %s: this may be out of date\n", where)
 	}
