@@ -17,12 +17,6 @@ const (
 	defaultKeep    = 4096
 )
 
-// The ONS fork, and the last version of the protocol that is known to exist (specification D.1, G).
-const (
-	onsFork  = 15
-	lastFork = 21
-)
-
 var (
 	// ErrOtherNetwork is returned by Sync if and only if the daemon's network or genesis is not the one that is stored or
 	// asked for.
@@ -128,7 +122,6 @@ func (x *Indexer) Sync(ctx context.Context) (State, error) {
 		if step.client != nil && blames(err) && ctx.Err() == nil {
 			x.Pool.Failed(step.client, err)
 			if failed++; failed < x.Pool.Len() {
-				x.Log.Warn("trying another daemon", "left", step.client.String(), "reason", err)
 				continue
 			}
 		}
@@ -171,7 +164,7 @@ func (x *Indexer) round(ctx context.Context, st State) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	s := step{client: pick.Client}
+	s, stored := step{client: pick.Client}, st
 	if err := x.adopt(pick, &st); err != nil {
 		return s, err
 	}
@@ -195,7 +188,7 @@ func (x *Indexer) round(ctx context.Context, st State) (step, error) {
 	if !forked && top <= st.Tip.Height {
 		// The daemon has what we have, or less of it: being behind is no contradiction, so nothing is undone.
 		s.done = true
-		return s, x.settle(ctx, pick, &st)
+		return s, x.settle(ctx, pick, stored, &st)
 	}
 	if forked {
 		if err := x.allow(ctx, base, &st); err != nil {
@@ -227,20 +220,16 @@ func (x *Indexer) below(ctx context.Context, st State) (*oxend.Point, error) {
 	if st.Tip == nil {
 		return nil, nil
 	}
-	points, err := x.Store.Points(ctx, st.Tip.Height-min(st.Tip.Height, depth), 1)
+	return x.stored(ctx, st.Tip.Height-min(st.Tip.Height, depth))
+}
+
+// stored is the newest stored block at or below height; nil if there is none.
+func (x *Indexer) stored(ctx context.Context, height uint64) (*oxend.Point, error) {
+	points, err := x.Store.Points(ctx, height, 1)
 	if err != nil || len(points) == 0 {
 		return nil, err
 	}
 	return &oxend.Point{Height: points[0].Height, Hash: points[0].Hash}, nil
-}
-
-// ours gives our block hash at a height, if it is one of those that are stored.
-func (x *Indexer) ours(ctx context.Context, height uint64) (ons.Txid, bool, error) {
-	points, err := x.Store.Points(ctx, height, 1)
-	if err != nil || len(points) == 0 || points[0].Height != height {
-		return ons.Txid{}, false, err
-	}
-	return points[0].Hash, true, nil
 }
 
 // adopt holds a daemon to the network of the index, or takes its network over for an index that is empty.
@@ -265,15 +254,15 @@ func (x *Indexer) adopt(pick oxend.Choice, st *State) error {
 
 // begin finds where ONS begins and stores the block before it, on which everything else will stand.
 func (x *Indexer) begin(ctx context.Context, pick oxend.Choice, st *State) error {
-	start, err := forkHeight(ctx, pick.Client)
+	fork, err := pick.Client.ONSFork(ctx)
 	if err != nil {
 		return err
 	}
-	st.Start = start
-	anchor := start
-	if anchor > 0 {
-		anchor--
+	if !fork.Known {
+		return fmt.Errorf("%s: %w", pick.Client, ErrNoFork)
 	}
+	st.Start = fork.Earliest
+	anchor := st.Start - min(st.Start, 1)
 	if pick.Info.Height <= anchor {
 		return nil
 	}
@@ -281,26 +270,11 @@ func (x *Indexer) begin(ctx context.Context, pick oxend.Choice, st *State) error
 	if err != nil {
 		return err
 	}
-	if start > 0 {
+	if anchor < st.Start {
 		p.ops[0] = nil // before the fork an ONS field means nothing
 	}
 	st.Phase = Syncing
 	return x.write(ctx, st, newRun(ons.Txid{}), nil, p)
-}
-
-// forkHeight asks from which height on names can be registered. A network may have skipped that fork number, in which
-// case the next one that it has brought ONS with it.
-func forkHeight(ctx context.Context, c *oxend.Client) (uint64, error) {
-	for version := uint8(onsFork); version <= lastFork; version++ {
-		fork, err := c.HardFork(ctx, version)
-		if err != nil {
-			return 0, err
-		}
-		if fork.Known {
-			return fork.Earliest, nil
-		}
-	}
-	return 0, fmt.Errorf("%s: %w", c, ErrNoFork)
 }
 
 // follow writes the blocks above base up to the daemon's tip.
@@ -370,11 +344,7 @@ func (x *Indexer) commit(ctx context.Context, st *State, r Range) error {
 }
 
 // settle stores that the daemon's tip was reached, when that says anything new.
-func (x *Indexer) settle(ctx context.Context, pick oxend.Choice, st *State) error {
-	stored, err := x.Store.State(ctx)
-	if err != nil {
-		return err
-	}
+func (x *Indexer) settle(ctx context.Context, pick oxend.Choice, stored State, st *State) error {
 	st.Phase = end(pick)
 	if err := x.finalise(ctx, pick.Info, st); err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"onsight/internal/oxend"
-	"onsight/ons"
 )
 
 // searchStep is how many stored blocks are compared with the daemon's chain in one request while a fork is searched.
@@ -98,12 +97,9 @@ func (x *Indexer) finalise(ctx context.Context, info oxend.Info, st *State) erro
 	if info.Immutable.Height <= st.Final || info.Immutable.Height > st.Tip.Height {
 		return nil
 	}
-	hash, stored, err := x.ours(ctx, info.Immutable.Height)
-	if err != nil {
-		return err
-	}
-	if stored && info.Immutable.Hash != (ons.Txid{}) && hash == info.Immutable.Hash {
+	ours, err := x.stored(ctx, info.Immutable.Height)
+	if err == nil && ours != nil && *ours == info.Immutable {
 		st.Final = info.Immutable.Height
 	}
-	return nil
+	return err
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"onsight/indexer"
@@ -23,8 +25,8 @@ type database struct {
 	state indexer.State
 }
 
-// openDatabase opens the index to read, briefly or to stay. Whatever keeps it from being read means that nothing can be found out: every error
-// but a wrong usage wraps ons.ErrUnavailable.
+// openDatabase opens the index to read, briefly or to stay. Whatever keeps it from being read means that nothing can be
+// found out: every error but a wrong usage wraps ons.ErrUnavailable.
 func (f *flags) openDatabase(ctx context.Context, env func(string) string, brief bool) (*database, error) {
 	path, err := f.readPath(env)
 	if err != nil {
@@ -79,22 +81,18 @@ func (f *flags) readPath(env func(string) string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	found, err := filepath.Glob(filepath.Join(filepath.Dir(path), "onsight-*.db"))
+	dir, name := filepath.Split(path)
+	found, err := fs.Glob(os.DirFS(dir), "onsight-*.db") // a folder that is not there has none
 	if err != nil {
 		return "", err
 	}
-	for _, p := range found {
-		if p == path {
-			return path, nil
-		}
-	}
 	switch {
-	case f.network != "" || len(found) == 0:
-		return path, nil // is not there, which opening it will say
+	case f.network != "" || len(found) == 0 || slices.Contains(found, name):
+		return path, nil // if it is not there, opening it will say so
 	case len(found) > 1:
-		return "", usagef("several indexes and none of mainnet: name one with --db or --network: %s", strings.Join(found, ", "))
+		return "", usagef("several indexes and none of mainnet: name one with --db or --network: %s has %s", dir, strings.Join(found, ", "))
 	}
-	return found[0], nil
+	return filepath.Join(dir, found[0]), nil
 }
 
 // hasDatabase reports whether there is an index to read without one being named.
@@ -103,6 +101,6 @@ func (f *flags) hasDatabase(env func(string) string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	found, err := filepath.Glob(path)
-	return len(found) > 0, err
+	_, err = os.Stat(path)
+	return err == nil, nil
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -107,20 +108,28 @@ func (f *flags) logger(p program, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
 }
 
-// yearFlag is --lokinet-year, which only private networks need.
-func yearFlag(cmd *cobra.Command, year *uint64) {
-	cmd.Flags().Uint64Var(year, "lokinet-year", 0, "`BLOCKS` in one lokinet year on a fakechain that changed it (ONSIGHT_LOKINET_YEAR)")
+// followOptions are the settings of the commands that follow the chain.
+type followOptions struct {
+	interval time.Duration
+	year     uint64
 }
 
-func completeYear(cmd *cobra.Command, env func(string) string, year *uint64) error {
-	v := env("ONSIGHT_LOKINET_YEAR")
-	if v == "" || cmd.Flags().Changed("lokinet-year") {
-		return nil
+func (o *followOptions) register(cmd *cobra.Command) {
+	cmd.Flags().DurationVar(&o.interval, "interval", 10*time.Second, "time between questions for new blocks")
+	cmd.Flags().Uint64Var(&o.year, "lokinet-year", 0, "`BLOCKS` in one lokinet year on a fakechain that changed it (ONSIGHT_LOKINET_YEAR)")
+}
+
+// complete fills what was not given as a flag from the environment and checks the values.
+func (o *followOptions) complete(cmd *cobra.Command, env func(string) string) error {
+	if v := env("ONSIGHT_LOKINET_YEAR"); v != "" && !cmd.Flags().Changed("lokinet-year") {
+		n, err := strconv.ParseUint(v, 10, 32)
+		if err != nil {
+			return usagef("ONSIGHT_LOKINET_YEAR: %q is not a number of blocks", v)
+		}
+		o.year = n
 	}
-	n, err := strconv.ParseUint(v, 10, 32)
-	if err != nil {
-		return usagef("ONSIGHT_LOKINET_YEAR: %q is not a number of blocks", v)
+	if o.interval < time.Second {
+		return usagef("--interval: must be at least 1s")
 	}
-	*year = n
 	return nil
 }

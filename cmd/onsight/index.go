@@ -30,28 +30,23 @@ It can be stopped or killed at any time and goes on where it was. Blocks that th
   onsight index --once --db ./names.db`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := completeYear(cmd, p.env, &opt.year); err != nil {
+			if err := opt.complete(cmd, p.env); err != nil {
 				return err
-			}
-			if opt.interval < time.Second {
-				return usagef("--interval: must be at least 1s")
 			}
 			return p.index(cmd.Context(), f, opt)
 		},
 	}
 	fl := cmd.Flags()
 	fl.BoolVar(&opt.once, "once", false, "stop when the newest block is reached")
-	fl.DurationVar(&opt.interval, "interval", 10*time.Second, "time between questions for new blocks")
 	fl.Uint64Var(&opt.acceptBelow, "accept-reorg-below", 0, "accept a reorganisation that undoes final blocks if the chains part at or below `HEIGHT`")
-	yearFlag(cmd, &opt.year)
+	opt.register(cmd)
 	return cmd
 }
 
 type indexOptions struct {
+	followOptions
 	once        bool
-	interval    time.Duration
 	acceptBelow uint64
-	year        uint64
 }
 
 func (p program) index(ctx context.Context, f *flags, opt indexOptions) error {

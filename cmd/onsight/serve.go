@@ -30,13 +30,13 @@ const (
 	stopTimeout   = 10 * time.Second
 )
 
+// gcPercent is how much the heap may grow between two collections while serving.
 const gcPercent = 25
 
 type serveOptions struct {
+	followOptions
 	listen   string
 	readOnly bool
-	interval time.Duration
-	year     uint64
 }
 
 func (p program) serveCommand(f *flags) *cobra.Command {
@@ -51,19 +51,16 @@ With --read-only it writes nothing and serves what another process indexes into 
   onsight serve --read-only --db ./names.db --listen 127.0.0.1:8081`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !opt.readOnly {
-				if err := completeYear(cmd, p.env, &opt.year); err != nil {
-					return err
-				}
-			}
 			if v := p.env("ONSIGHT_LISTEN"); v != "" && !cmd.Flags().Changed("listen") {
 				opt.listen = v
 			}
 			if opt.readOnly && (opt.year != 0 || cmd.Flags().Changed("oxend") || cmd.Flags().Changed("interval")) {
 				return usagef("--read-only: asks no daemon: leave --oxend, --interval and --lokinet-year to the writer")
 			}
-			if opt.interval < time.Second {
-				return usagef("--interval: must be at least 1s")
+			if !opt.readOnly {
+				if err := opt.complete(cmd, p.env); err != nil {
+					return err
+				}
 			}
 			return p.serve(cmd.Context(), f, opt)
 		},
@@ -71,8 +68,7 @@ With --read-only it writes nothing and serves what another process indexes into 
 	fl := cmd.Flags()
 	fl.StringVar(&opt.listen, "listen", "127.0.0.1:8080", "`ADDRESS` to serve on (ONSIGHT_LISTEN)")
 	fl.BoolVar(&opt.readOnly, "read-only", false, "serve a database that another process writes")
-	fl.DurationVar(&opt.interval, "interval", 10*time.Second, "time between questions for new blocks")
-	yearFlag(cmd, &opt.year)
+	opt.register(cmd)
 	return cmd
 }
 
@@ -128,8 +124,7 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	defer done()
 	if err := server.Shutdown(shut); err != nil { // lets requests under way end, but not wait for a slow client for ever
 		log.Info("requests cut off", "error", err)
-		err = server.Close()
-		if err != nil {
+		if err := server.Close(); err != nil {
 			return fmt.Errorf("stop serving: %w", err)
 		}
 	}
@@ -156,7 +151,7 @@ func (p program) openService(ctx context.Context, f *flags, opt serveOptions, lo
 		}
 		return &service{db: db.Store, index: index.New(db.Store)}, nil
 	}
-	w, err := p.openWriter(ctx, f, log, indexOptions{year: opt.year})
+	w, err := p.openWriter(ctx, f, log, indexOptions{followOptions: opt.followOptions})
 	if err != nil {
 		return nil, err
 	}

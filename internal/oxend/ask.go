@@ -9,10 +9,6 @@ import (
 	"onsight/ons"
 )
 
-// The hard forks at which ONS may have begun on a network: 15 brought it (spec D.4), and a network that skipped 15 has
-// it from the next one on.
-const firstONSFork, lastONSFork = 15, 21
-
 // fresh is for how long an answer to "how do you stand" serves lookups.
 const fresh = 30 * time.Second
 
@@ -154,7 +150,7 @@ func (p *Pool) believable(ctx context.Context, u *upstream) error {
 		return fmt.Errorf("%s: not registered as far as it knows, but it is still syncing (block %d of %d): try again when it is done", u.c, info.Height, info.Target)
 	}
 	if fork == nil {
-		f, err := onsFork(ctx, u.c)
+		f, err := u.c.ONSFork(ctx)
 		if err != nil {
 			return err
 		}
@@ -169,14 +165,4 @@ func (p *Pool) believable(ctx context.Context, u *upstream) error {
 		return fmt.Errorf("%s: not registered as far as it knows, but its chain (%d blocks) has not reached the fork that brings names: try again when it has synced, or check that it is of the network you mean", u.c, info.Height)
 	}
 	return nil
-}
-
-// onsFork asks where ONS begins: at the first of its hard forks that the network has.
-func onsFork(ctx context.Context, c *Client) (Fork, error) {
-	for v := uint8(firstONSFork); v <= lastONSFork; v++ {
-		if f, err := c.HardFork(ctx, v); err != nil || f.Known {
-			return f, err
-		}
-	}
-	return Fork{}, nil
 }

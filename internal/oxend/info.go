@@ -210,3 +210,18 @@ func (c *Client) HardFork(ctx context.Context, version uint8) (Fork, error) {
 	}
 	return Fork{Version: r.Version, Earliest: r.Earliest.n, Known: r.Earliest.set, Enabled: r.Enabled}, nil
 }
+
+// The hard forks at which ONS may have begun on a network: 15 brought it (spec D.1), and a network that skipped 15 has
+// it from the next one on.
+const firstONSFork, lastONSFork = 15, 21
+
+// ONSFork asks where ONS begins: at the first of its hard forks that the network has. A network that has none of them
+// gives a Fork that is not Known.
+func (c *Client) ONSFork(ctx context.Context) (Fork, error) {
+	for v := uint8(firstONSFork); v <= lastONSFork; v++ {
+		if f, err := c.HardFork(ctx, v); err != nil || f.Known {
+			return f, err
+		}
+	}
+	return Fork{}, nil
+}
