@@ -250,6 +250,7 @@ func newRecordedBlock(header, result object) *recordedBlock {
 	k.after = b
 	k.block = result.clone()
 	delete(k.block, "block_header")
+	k.coinbase = recordedCoinbase(header, result)
 	return &k
 }
 

@@ -28,11 +28,13 @@ func badParams(format string, args ...any) *rpcError {
 
 var notObject = badParams("[json.exception.invalid_iterator.207] cannot use key() for non-object iterators")
 
-// method answers one call: it appends the result to b. The chain is locked for reading.
+// method answers one call: it appends the result to b. The chain is locked, for reading unless it writes.
 type method struct {
 	call   func(v *view, b []byte, p params) ([]byte, *rpcError)
 	legacy bool // has a plain path of its own
 	admin  bool
+	writes bool
+	only   Dialect // that has it; zero: both
 }
 
 // lookup finds a method by any of its names.
@@ -41,6 +43,12 @@ func (v *view) lookup(name string) (string, method, bool) {
 		name = first
 	}
 	m, ok := methods[name]
+	if !ok {
+		m, ok = nodeMethods[name]
+	}
+	if m.only != 0 && m.only != v.chain.dialect {
+		ok = false
+	}
 	if name == "get_service_nodes_state_changes" && v.chain.dialect == Dialect11 {
 		m.admin = true
 	}
@@ -173,8 +181,13 @@ func (v *view) thrown(id json.RawMessage) json.RawMessage {
 func (d *Daemon) answer(v *view, m method, b []byte, p params) ([]byte, *rpcError) {
 	var deadly string
 	b, fault := func() ([]byte, *rpcError) {
-		v.chain.mu.RLock()
-		defer v.chain.mu.RUnlock()
+		if m.writes {
+			v.chain.mu.Lock()
+			defer v.chain.mu.Unlock()
+		} else {
+			v.chain.mu.RLock()
+			defer v.chain.mu.RUnlock()
+		}
 		b, fault := m.call(v, b, p)
 		if fault != nil && fault.code == deadlyCode {
 			deadly = fault.message

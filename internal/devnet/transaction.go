@@ -46,6 +46,16 @@ type output struct {
 // rct tells whether a RingCT part follows the prefix.
 func (t *transaction) rct() bool { return t.prefix < len(t.raw) && len(t.vin) > 0 && !t.vin[0].gen }
 
+// images are the key images a transaction spends.
+func (t *transaction) images() (images [][32]byte) {
+	for _, in := range t.vin {
+		if len(in.image) == 32 {
+			images = append(images, [32]byte(in.image))
+		}
+	}
+	return images
+}
+
 func newTransaction(hash ons.Txid, raw []byte) *transaction {
 	t := &transaction{hash: hash, raw: raw}
 	if hash == (ons.Txid{}) {
