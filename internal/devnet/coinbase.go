@@ -13,13 +13,10 @@ const coinbaseIndex = math.MaxUint32
 
 // coinbaseOuts is how many outputs a block's coinbase has.
 func (c *Chain) coinbaseOuts(k *block, height uint64) uint64 {
-	switch {
-	case k.recorded == nil:
-		return b2u(c.fork(height).Version < 19)
-	case k.recorded.coinbase == nil:
-		return 1
+	if k.recorded != nil {
+		return k.recorded.outs
 	}
-	return uint64(k.recorded.coinbase.outs)
+	return b2u(c.fork(height).Version < 19)
 }
 
 // findCoinbase finds the coinbase of a hash. On 10.x one without outputs is nowhere.
@@ -38,9 +35,9 @@ func (c *Chain) findCoinbase(hash ons.Txid) (place, bool) {
 	return place{tx: c.minerTx(&c.blocks[h], height), height: height, index: coinbaseIndex}, true
 }
 
-// recordedCoinbase builds a coinbase again from the document get_block shows: its bytes, which the recording does not have, follow from
-// it. nil if the document does not show one as we know them.
-func recordedCoinbase(header, result object) *transaction {
+// coinbaseOf builds a coinbase again from the document get_block shows: its bytes, which the recording does not have, follow from it. nil
+// if the document does not show one as we know them. The hash is the recorded one, or none: 10.x shows none for a coinbase without outputs.
+func coinbaseOf(header, result object) *transaction {
 	var doc struct {
 		Miner struct {
 			Version uint64   `json:"version"`
@@ -58,8 +55,7 @@ func recordedCoinbase(header, result object) *transaction {
 		} `json:"miner_tx"`
 	}
 	m := &doc.Miner
-	hash, err := parseHash(header.string("miner_tx_hash"))
-	if err != nil || json.Unmarshal([]byte(result.string("json")), &doc) != nil || len(m.Vin) != 1 {
+	if json.Unmarshal([]byte(result.string("json")), &doc) != nil || len(m.Vin) != 1 {
 		return nil
 	}
 	b := appendVarint(nil, m.Version)
@@ -68,6 +64,9 @@ func recordedCoinbase(header, result object) *transaction {
 		for _, u := range m.Unlocks {
 			b = appendVarint(b, u)
 		}
+	}
+	if m.Version == 3 {
+		b = append(b, 0) // no state change
 	}
 	b = appendVarint(append(appendVarint(b, m.Unlock), 1, 0xff), m.Vin[0].Gen.Height)
 	b = appendVarint(b, uint64(len(m.Vout)))
@@ -85,6 +84,7 @@ func recordedCoinbase(header, result object) *transaction {
 	if m.Version >= 4 {
 		b = appendVarint(b, m.Type)
 	}
+	hash, _ := parseHash(header.string("miner_tx_hash"))
 	return newTransaction(hash, append(b, 0)) // no RingCT
 }
 

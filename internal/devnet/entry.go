@@ -29,7 +29,7 @@ func (t *transaction) prunableHash() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// outputIndices appends the global indices of a mined transaction's outputs, after a comma; nothing if it has none.
+// appendOutputs appends the global indices of a mined transaction's outputs, after a comma; nothing if it has none.
 func (c *Chain) appendOutputs(b []byte, p place) []byte {
 	if p.tx.outs == 0 {
 		return b
@@ -151,6 +151,9 @@ func (c *Chain) recordedEntry10(p place, f txFlags, lost bool) object {
 	default:
 		o.set("block_height", p.height)
 		o.set("block_timestamp", c.blocks[p.height].time)
+		if list := c.appendOutputs(nil, p); list != nil {
+			o["output_indices"] = list[len(`,"output_indices":`):]
+		}
 	}
 	return o
 }
@@ -281,6 +284,9 @@ func (c *Chain) recordedEntry11(p place, f txFlags) object {
 	} else {
 		o.set("block_height", p.height)
 		o.set("block_timestamp", c.blocks[p.height].time)
+		if list := c.appendOutputs(nil, p); list != nil {
+			o["output_indices"] = list[len(`,"output_indices":`):]
+		}
 	}
 	return o
 }

@@ -19,7 +19,8 @@ const (
 type recordedBlock struct {
 	before, after []byte       // the header around the value of depth, neither brace nor tx_hashes at the end
 	block         object       // get_block's result, its header left out
-	coinbase      *transaction // nil if the recording does not show it
+	coinbase      *transaction // nil if the recording does not show its hash
+	outs          uint64       // of the coinbase
 }
 
 // appendHeader appends a block's header object (spec E.6).

@@ -55,15 +55,9 @@ func (v *view) lookup(name string) (string, method, bool) {
 	return name, m, ok
 }
 
-func (d *Daemon) serve(w http.ResponseWriter, r *http.Request) {
-	if d.Crashed() != nil {
-		panic(http.ErrAbortHandler)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		panic(http.ErrAbortHandler) // too large, or the client went away
-	}
-	v := &view{d.chain.Load(), d.public}
+func (d *Daemon) serve(w http.ResponseWriter, r *http.Request, f *broken, body []byte) {
+	chain := d.chain.Load()
+	v := &view{chain: f.shown(chain), real: chain, public: d.public, faults: f, done: d.done}
 	if r.URL.Path == "/json_rpc" {
 		if r.Method != http.MethodPost {
 			v.text(w, http.StatusNotFound, "Not Found\n")
@@ -86,6 +80,14 @@ func (d *Daemon) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Daemon) servePlain(w http.ResponseWriter, v *view, m method, body []byte) {
+	if fault := v.faults.refusal(); fault != nil {
+		status := http.StatusInternalServerError
+		if v.faults.Busy {
+			status = http.StatusServiceUnavailable
+		}
+		v.text(w, status, fault.message)
+		return
+	}
 	p, fault := v.plainParams(body)
 	if fault == nil {
 		buf := d.buffer()
@@ -144,6 +146,10 @@ func (d *Daemon) serveJSONRPC(w http.ResponseWriter, v *view, body []byte) {
 		v.writeError(w, req.id, errorf(403, "Forbidden; this command is not available over public RPC"))
 		return
 	}
+	if fault := v.faults.refusal(); fault != nil {
+		v.writeError(w, v.thrown(req.id), fault)
+		return
+	}
 	p := params{d: v.chain.dialect}
 	if fault := p.read(req.params); fault != nil {
 		v.writeError(w, v.thrown(req.id), fault)
@@ -182,6 +188,7 @@ func (d *Daemon) answer(v *view, m method, b []byte, p params) ([]byte, *rpcErro
 	var deadly string
 	b, fault := func() ([]byte, *rpcError) {
 		if m.writes {
+			v.chain = v.real
 			v.chain.mu.Lock()
 			defer v.chain.mu.Unlock()
 		} else {
@@ -301,6 +308,9 @@ func (v *view) write(w http.ResponseWriter, b []byte) {
 	h := w.Header()
 	h.Set("Server", v.serverHeader())
 	h.Set("Content-Type", "application/json")
+	if v.spoil(w, b) {
+		return
+	}
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	_, _ = w.Write(b) // the client may have gone
 }

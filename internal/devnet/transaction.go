@@ -157,6 +157,9 @@ func (t *transaction) parse() error {
 		}
 		t.pruned = c.at
 	}
+	if len(t.vin) > 0 && t.vin[0].gen && t.version >= 2 && c.at < len(t.raw) && t.raw[c.at] == 0 {
+		t.pruned++ // RingCT of type 0, which is nothing more
+	}
 	if t.kind == 4 {
 		if fields, ok := splitExtra(t.extra); ok {
 			t.op = operation(fields)

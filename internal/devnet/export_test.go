@@ -1,0 +1,21 @@
+package devnet
+
+import "onsight/ons"
+
+// CutToPool cuts a recording at a height whose block was mined when its transactions had been in the pool since a time.
+func (c *Chain) CutToPool(height, received uint64) {
+	txs := c.blocks[height].txs
+	c.Cut(height)
+	for _, t := range txs {
+		c.pool = append(c.pool, waiting{tx: t, received: received})
+	}
+}
+
+// CoinbaseRaw returns the bytes of a recorded coinbase as they were built again, and the hash it was recorded with.
+func (c *Chain) CoinbaseRaw(height uint64) ([]byte, ons.Txid, bool) {
+	t := c.blocks[height].recorded.coinbase
+	if t == nil {
+		return nil, ons.Txid{}, false
+	}
+	return t.raw, t.hash, true
+}
