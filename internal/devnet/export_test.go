@@ -19,3 +19,17 @@ func (c *Chain) CoinbaseRaw(height uint64) ([]byte, ons.Txid, bool) {
 	}
 	return t.raw, t.hash, true
 }
+
+// RawOp is a transaction with an operation as it is, right or wrong; its fee pays the burn.
+func RawOp(op ons.Op, seed uint64) []byte {
+	g := &generator{}
+	g.reseed(seed, 1)
+	return g.burning(4, 1, 1, op.Burn, op.AppendExtra(nil)).raw
+}
+
+// Sign signs an update as an account.
+func Sign(a Account, op ons.Op) ons.Signature {
+	g := &generator{}
+	g.reseed(1, 1)
+	return a.sign(op.Message(), g)
+}

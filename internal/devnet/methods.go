@@ -132,6 +132,12 @@ func getInfo(v *view, b []byte, _ params) ([]byte, *rpcError) {
 			o.set("height_without_bootstrap", n)
 		}
 	}
+	if c.dialect == Dialect11 && c.fork(n).Version < 16 { // before pulse
+		for _, key := range [...]string{"pulse", "pulse_ideal_timestamp", "pulse_target_timestamp"} {
+			delete(o, key)
+		}
+		o.set("difficulty", 1)
+	}
 	version := o.string("version")
 	if v.public {
 		for _, key := range publicDrops {
