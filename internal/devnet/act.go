@@ -213,5 +213,5 @@ func (c *Chain) seal(g *generator, name ons.Name, v ons.Value, s ons.Sealed, wha
 // act makes the transaction of an operation and puts it into the pool.
 func (c *Chain) act(g *generator, op ons.Op) (ons.Txid, error) {
 	t := g.burning(4, 2, 1, op.Burn, op.AppendExtra(g.commonExtra(nil)))
-	return c.submit(t)
+	return c.submit(newTransaction(ons.Txid{}, t.raw))
 }

@@ -3,6 +3,7 @@ package devnet_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -317,4 +318,78 @@ func TestAccountsSign(t *testing.T) {
 	if got := a.String(); got != a.Address(ons.Fakechain) {
 		t.Errorf("shown as %s", got)
 	}
+}
+
+// TestRejections gets the words of the recorded daemon for transactions no wallet of ours made: the recorded update of alice's twice, and
+// one with a wrong signature.
+func TestRejections(t *testing.T) {
+	t.Parallel()
+	r, err := devnet.OpenRecording(recorded10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain := r.Chain()
+	alice := chain.Truth().History(ons.Key{Hash: name(t, ons.Session, "alice").Hash()})
+	update := alice[1]
+	raw, ok := chain.Raw(update.Txid)
+	if !ok || update.Kind != ons.Update {
+		t.Fatalf("%+v", update)
+	}
+	chain.Cut(update.Updated)
+	if txid, err := chain.Submit(raw); err != nil || txid != update.Txid { // its signature is a real wallet's
+		t.Fatalf("%v, %v", txid, err)
+	}
+	_, err = chain.Submit(raw)
+	rejected(t, "ons_err_second_update_in_mempool", err, devnet.ErrDoubleSpend)
+
+	dave, ok := chain.Truth().Record(ons.Key{Hash: name(t, ons.Session, "dave").Hash()})
+	if !ok {
+		t.Fatal("no dave")
+	}
+	op := ons.Op{Kind: ons.Update, Hash: dave.Hash, Prev: dave.Txid, Backup: devnet.NewAccount(1, ons.OwnerEd25519).Owner()}
+	op.Signature = devnet.Sign(devnet.NewAccount(1, ons.OwnerEd25519), op)
+	_, err = chain.Submit(devnet.RawOp(op, 1))
+	rejected(t, "ons_update_28_session_dave", err, devnet.ErrSigner)
+}
+
+// rejected holds an error against a recorded one, hashes and signatures left out.
+func rejected(t *testing.T, file string, err, want error) {
+	t.Helper()
+	raw, e := os.ReadFile(filepath.Join("testdata/rpc/wallet", file+".json"))
+	if e != nil {
+		t.Fatal(e)
+	}
+	var q struct {
+		Response struct{ Error struct{ Message string } }
+	}
+	if e := json.Unmarshal(raw, &q); e != nil {
+		t.Fatal(e)
+	}
+	if !errors.Is(err, want) {
+		t.Fatalf("error %v", err)
+	}
+	drawn := regexp.MustCompile(`hash=<[0-9a-f]{64}>\},|signature=[0-9a-f]+`)
+	if diff := cmp.Diff(drawn.ReplaceAllString(q.Response.Error.Message, "…"), drawn.ReplaceAllString(err.Error(), "…")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func ExampleChain_BuyName() {
+	chain, truth := devnet.Generate(devnet.GenerateConfig{Blocks: 200})
+	alice := devnet.NewAccount(1, ons.OwnerWallet)
+	n, _ := ons.ParseName(ons.Session, "alice")
+	v, _ := ons.ParseValue(ons.Session, sessionID, chain.Network())
+	if _, err := chain.BuyName(n, v, devnet.BuyOptions{Owner: alice.Owner()}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(len(chain.Pool()), len(truth.Open()))
+	chain.Mine(1, 0, 0)
+	fmt.Println(len(chain.Pool()), len(truth.Open()))
+	_, err := chain.BuyName(n, v, devnet.BuyOptions{})
+	fmt.Println(errors.Is(err, devnet.ErrRegistered))
+	// Output:
+	// 1 0
+	// 0 1
+	// true
 }

@@ -92,7 +92,7 @@ type Block struct {
 	Txs  []Tx
 }
 
-// Tx is one transaction of a Block. A zero Hash is filled in by a hash over Raw (not oxen's own).
+// Tx is one transaction of a Block. A zero Hash is filled in by oxen's hash of Raw, if that is a transaction.
 type Tx struct {
 	Hash ons.Txid
 	Raw  []byte // prefix and RingCT part as on the wire

@@ -126,7 +126,7 @@ func getCoinbaseTxSum(v *view, b []byte, p params) ([]byte, *rpcError) {
 	if fault != nil {
 		return b, fault
 	}
-	var emission, fees, burned uint64
+	var emission, fees, burned uint64 // what was paid out beside fees; fees without burns
 	for h := start; h-start < count && h < uint64(len(c.blocks)); h++ {
 		var header struct{ Reward uint64 }
 		if err := json.Unmarshal(c.appendHeader(nil, h, false), &header); err != nil {
@@ -157,6 +157,9 @@ func getOutputDistribution(v *view, b []byte, p params) ([]byte, *rpcError) {
 		to = tip
 	}
 	list := []object{}
+	if len(amounts) > 256 {
+		return b, errorf(-1, "Too many amounts") // our limit: each is answered with as many numbers as there are blocks
+	}
 	for _, amount := range amounts {
 		o := object{}
 		o.set("amount", amount)

@@ -33,3 +33,6 @@ func Sign(a Account, op ons.Op) ons.Signature {
 	g.reseed(1, 1)
 	return a.sign(op.Message(), g)
 }
+
+// Sum is oxen's hash of a transaction's bytes.
+func Sum(raw []byte) ons.Txid { return newTransaction(ons.Txid{}, raw).hash }

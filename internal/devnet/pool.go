@@ -26,9 +26,9 @@ type waiting struct {
 
 func (w waiting) place() place { return place{tx: w.tx, height: pooled, received: w.received} }
 
-// Submit puts a transaction into the pool and returns its hash, which is one over the bytes and not oxen's own. It refuses what the
-// daemon would as far as names and key images go; of money and ring signatures it knows nothing. The error wraps ErrTransaction,
-// ErrDoubleSpend or, for an operation on a name, what RefusalError tells.
+// Submit puts a transaction into the pool and returns its hash. It refuses what the daemon would as far as names and key images go; of
+// money and ring signatures it knows nothing. The error wraps ErrTransaction, ErrDoubleSpend or, for an operation on a name, what
+// RefusalError tells.
 func (c *Chain) Submit(raw []byte) (ons.Txid, error) {
 	t := newTransaction(ons.Txid{}, slices.Clone(raw))
 	if t.prefix == 0 || len(t.vin) > 0 && t.vin[0].gen {

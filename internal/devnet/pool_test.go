@@ -78,7 +78,7 @@ func TestDoubleSpends(t *testing.T) {
 	if _, err := chain.Submit(raw); !errors.Is(err, devnet.ErrDoubleSpend) {
 		t.Errorf("the same again: %v", err)
 	}
-	chain.Append(devnet.Block{Txs: []devnet.Tx{{Hash: txid, Raw: raw}}})
+	chain.Append(devnet.Block{Txs: []devnet.Tx{{Raw: raw}}})
 	if len(chain.Pool()) != 0 {
 		t.Error("a mined transaction stays in the pool")
 	}
