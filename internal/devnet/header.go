@@ -17,8 +17,10 @@ const (
 
 // recordedBlock is a block as a recorded daemon showed it.
 type recordedBlock struct {
-	before, after []byte // the header around the value of depth, neither brace nor tx_hashes at the end
-	block         object // get_block's result, its header left out
+	before, after []byte       // the header around the value of depth, neither brace nor tx_hashes at the end
+	block         object       // get_block's result, its header left out
+	coinbase      *transaction // nil if the recording does not show its hash
+	outs          uint64       // of the coinbase
 }
 
 // appendHeader appends a block's header object (spec E.6).
@@ -43,7 +45,7 @@ func (c *Chain) appendMadeHeader(b []byte, k *block, height, depth uint64) []byt
 	size, fees := uint64(coinbase), uint64(0)
 	for _, t := range k.txs {
 		size += uint64(len(t.raw))
-		fees += t.fee
+		fees += t.fee - min(t.burned(), t.fee)
 	}
 	blockSize, payout := size, uint64(0)
 	if c.dialect == Dialect11 {
@@ -129,14 +131,20 @@ func (c *Chain) appendBlockResult(b []byte, height uint64) []byte {
 	return appendJSON(b, o)
 }
 
-// minerTx is the coinbase of a made block: no outputs, as usual since HF19.
+// minerTx is the coinbase of a made block: one output, none since HF19, as is usual there.
 func (c *Chain) minerTx(k *block, height uint64) *transaction {
 	extra := append([]byte{1}, k.hash[:]...)
 	extra = append(append(extra, 0x72), make([]byte, 32)...)
-	raw := []byte{4, 0}
-	raw = appendVarint(raw, height+30)
-	raw = appendVarint(append(raw, 1, 0xff), height)
-	raw = appendVarint(append(raw, 0), uint64(len(extra)))
+	outs := c.coinbaseOuts(k, height)
+	raw := []byte{4, byte(outs)}
+	for range 1 + outs {
+		raw = appendVarint(raw, height+30)
+	}
+	raw = append(appendVarint(append(raw, 1, 0xff), height), byte(outs))
+	for range outs {
+		raw = append(append(appendVarint(raw, reward), 2), k.hash[:]...)
+	}
+	raw = appendVarint(raw, uint64(len(extra)))
 	raw = append(append(raw, extra...), 0, 0)
 	return newTransaction(k.minerHash(), raw)
 }

@@ -12,7 +12,8 @@ var aliases = map[string]string{
 	"lns_resolve": "ons_resolve", "lns_names_to_owners": "ons_names_to_owners", "lns_owners_to_names": "ons_owners_to_names",
 }
 
-// methods are those this daemon answers. Some admin ones are here to be refused on a public port; on an admin port they do nothing.
+// methods are those this daemon answers, beside nodeMethods. Some admin ones are here to be refused on a public port; on an admin port
+// they do nothing.
 var methods = map[string]method{
 	"get_info":                        {call: getInfo, legacy: true},
 	"get_height":                      {call: getHeight, legacy: true},
@@ -31,8 +32,22 @@ var methods = map[string]method{
 	"ons_names_to_owners":             {call: onsNamesToOwners},
 	"ons_owners_to_names":             {call: onsOwnersToNames},
 	"get_service_nodes_state_changes": {call: getStateChanges},
-	"pop_blocks":                      {call: refuse, legacy: true, admin: true},
-	"start_mining":                    {call: refuse, legacy: true, admin: true},
+	"get_transaction_pool":            {call: getTransactionPool, legacy: true},
+	"get_transaction_pool_hashes":     {call: getTransactionPoolHashes, legacy: true},
+	"get_transaction_pool_stats":      {call: getTransactionPoolStats, legacy: true},
+	"get_fee_estimate":                {call: getFeeEstimate},
+	"get_output_distribution":         {call: getOutputDistribution, only: Dialect10},
+	"get_pending_events":              {call: getPendingEvents, only: Dialect11},
+	"get_alternative_chains":          {call: getAlternativeChains, admin: true},
+	"get_coinbase_tx_sum":             {call: getCoinbaseTxSum, admin: true},
+	"get_connections":                 {call: getConnections, admin: true},
+	"get_net_stats":                   {call: getNetStats, legacy: true, admin: true},
+	"sync_info":                       {call: syncInfo, admin: true},
+	"mining_status":                   {call: miningStatus, legacy: true, admin: true},
+	"generateblocks":                  {call: generateBlocks, admin: true},
+	"get_block_template":              {call: getBlockTemplate, admin: true},
+	"pop_blocks":                      {call: popBlocks, legacy: true, admin: true, writes: true},
+	"start_mining":                    {call: startMining, legacy: true, admin: true},
 	"stop_mining":                     {call: refuse, legacy: true, admin: true},
 	"stop_daemon":                     {call: refuse, legacy: true, admin: true},
 	"save_bc":                         {call: refuse, legacy: true, admin: true},
@@ -116,6 +131,12 @@ func getInfo(v *view, b []byte, _ params) ([]byte, *rpcError) {
 		if c.dialect == Dialect10 {
 			o.set("height_without_bootstrap", n)
 		}
+	}
+	if c.dialect == Dialect11 && c.fork(n).Version < 16 { // before pulse
+		for _, key := range [...]string{"pulse", "pulse_ideal_timestamp", "pulse_target_timestamp"} {
+			delete(o, key)
+		}
+		o.set("difficulty", 1)
 	}
 	version := o.string("version")
 	if v.public {

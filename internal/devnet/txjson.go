@@ -276,8 +276,8 @@ func (c *Chain) extraObject(t *transaction) object {
 			}
 		}
 	}
-	if len(keys) == 1 || len(keys) > 1 && c.dialect == Dialect10 {
-		o.set("pubkey", keys[0])
+	if n := len(keys); n == 1 || n > 1 && c.dialect == Dialect10 {
+		o.set("pubkey", keys[n-1])
 	} else if len(keys) > 1 {
 		o.set("pubkey", keys)
 	}
