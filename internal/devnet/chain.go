@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"onsight/ons"
 )
@@ -52,7 +53,10 @@ type Chain struct {
 	immutable uint64
 	pristine  bool // a recording nobody has changed since it was read
 	salt      uint64
-	nodes     []serviceNode
+	nodes     []serviceNode // as recorded
+	stakes    stakes
+	proofs    map[[32]byte]Proof // by legacy key; of this daemon, not of the chain
+	draws     atomic.Uint64      // of random service nodes
 }
 
 // Fork is the first block of a hard fork.
@@ -94,7 +98,7 @@ type Tx struct {
 func newChain(d Dialect) *Chain {
 	return &Chain{
 		dialect: d, network: ons.Fakechain, version: 262144 + uint64(d-Dialect10),
-		heights: map[ons.Txid]uint32{}, txs: map[ons.Txid]place{}, names: newRegistry(),
+		heights: map[ons.Txid]uint32{}, txs: map[ons.Txid]place{}, names: newRegistry(), stakes: newStakes(),
 	}
 }
 
@@ -209,6 +213,7 @@ func (c *Chain) cut(height uint64) {
 	clear(c.blocks[height:])
 	c.blocks = c.blocks[:height]
 	c.names.cut(height)
+	c.stakes.cut(height)
 	c.pristine = false
 }
 
@@ -250,6 +255,7 @@ func (c *Chain) push(b block) {
 		}
 	}
 	c.names.seal(height)
+	c.stakes.seal(c, &b, height)
 	c.heights[b.hash] = uint32(height)
 	c.blocks = append(c.blocks, b)
 	c.txCount += uint64(len(b.txs))

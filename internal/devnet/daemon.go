@@ -16,12 +16,15 @@ type Options struct {
 	Dialect Dialect // zero: the chain's. A recording can be served in its own dialect only
 	Addr    string  // zero: 127.0.0.1:0
 	Public  bool    // as --rpc-public does: no admin methods, limits, fewer fields
+
+	ServiceNode [32]byte // the legacy key of the service node it is, registered or not; zero: it is none
 }
 
 // Daemon is a fake oxend listening on loopback. It is safe for concurrent use.
 type Daemon struct {
 	chain   atomic.Pointer[Chain]
 	public  bool
+	self    [32]byte // the service node it is
 	server  *http.Server
 	url     string
 	handler http.Handler
@@ -54,7 +57,7 @@ func Serve(c *Chain, o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serve: %w", err)
 	}
-	d := &Daemon{public: o.Public, url: "http://" + l.Addr().String(), done: make(chan struct{}), requests: map[string]uint64{}}
+	d := &Daemon{public: o.Public, self: o.ServiceNode, url: "http://" + l.Addr().String(), done: make(chan struct{}), requests: map[string]uint64{}}
 	d.chain.Store(c)
 	d.handler = http.HandlerFunc(d.serve)
 	d.server = &http.Server{
@@ -139,6 +142,7 @@ func (d *Daemon) crash(why string) {
 type view struct {
 	chain  *Chain
 	public bool
+	self   [32]byte // the service node the daemon is
 }
 
 func (v *view) serverHeader() string {

@@ -41,6 +41,9 @@ func (v *view) lookup(name string) (string, method, bool) {
 		name = first
 	}
 	m, ok := methods[name]
+	if !ok {
+		m, ok = nodeMethods[name]
+	}
 	if name == "get_service_nodes_state_changes" && v.chain.dialect == Dialect11 {
 		m.admin = true
 	}
@@ -55,7 +58,7 @@ func (d *Daemon) serve(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler) // too large, or the client went away
 	}
-	v := &view{d.chain.Load(), d.public}
+	v := &view{d.chain.Load(), d.public, d.self}
 	if r.URL.Path == "/json_rpc" {
 		if r.Method != http.MethodPost {
 			v.text(w, http.StatusNotFound, "Not Found\n")

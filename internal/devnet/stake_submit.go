@@ -1,0 +1,28 @@
+package devnet
+
+import (
+	"time"
+
+	"onsight/ons"
+)
+
+// submit puts a transaction into the pool.
+func (c *Chain) submit(t *transaction) ons.Txid {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pool = append(c.pool, t)
+	return t.hash
+}
+
+// minePool puts a block on top that holds the pool, then more blocks.
+func (c *Chain) minePool(blocks int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for range blocks {
+		c.push(block{hash: c.gen.hash(), txs: c.pool})
+		c.pool = nil
+	}
+}
+
+// now is the daemon's clock.
+func (c *Chain) now() time.Time { return time.Unix(int64(c.blocks[len(c.blocks)-1].time), 0) }
