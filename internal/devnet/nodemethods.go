@@ -19,6 +19,7 @@ var nodeMethods = map[string]method{
 	"get_staking_requirement":                 {call: getStakingRequirement},
 	"get_service_node_blacklisted_key_images": {call: getBlacklist},
 	"get_accrued_batched_earnings":            {call: getAccrued},
+	"get_accrued_rewards":                     {call: getAccrued, only: Dialect11},
 	"get_service_node_status":                 {call: getServiceNodeStatus, admin: true},
 	"get_service_keys":                        {call: getServiceKeys, admin: true},
 	"get_service_privkeys":                    {call: refuse, admin: true}, // nobody has them

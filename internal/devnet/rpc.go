@@ -33,6 +33,7 @@ type method struct {
 	call   func(v *view, b []byte, p params) ([]byte, *rpcError)
 	legacy bool // has a plain path of its own
 	admin  bool
+	only   Dialect // zero: both speak it
 }
 
 // lookup finds a method by any of its names.
@@ -43,6 +44,7 @@ func (v *view) lookup(name string) (string, method, bool) {
 	m, ok := methods[name]
 	if !ok {
 		m, ok = nodeMethods[name]
+		ok = ok && (m.only == 0 || m.only == v.chain.dialect)
 	}
 	if name == "get_service_nodes_state_changes" && v.chain.dialect == Dialect11 {
 		m.admin = true

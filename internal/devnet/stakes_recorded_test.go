@@ -162,3 +162,38 @@ func readJSON(path string, to any) error {
 	}
 	return json.Unmarshal(b, to)
 }
+
+// TestRecordedStakeExtras compares what we say of every recorded stake, unlock and state change with what the daemons said, from the raw bytes alone.
+func TestRecordedStakeExtras(t *testing.T) {
+	t.Parallel()
+	seen := map[uint64]int{}
+	for _, file := range []string{"oxend-chain.jsonl.gz", "oxend11/chain.jsonl.gz"} {
+		c := recordedChain(t, filepath.Join("testdata", file))
+		for _, b := range c.blocks {
+			for _, x := range b.txs {
+				if x.kind < 1 || x.kind > 3 {
+					continue
+				}
+				seen[x.kind]++
+				var got, want any
+				if err := json.Unmarshal(appendJSON(nil, c.extraObject(x)), &got); err != nil {
+					t.Fatal(err)
+				}
+				if err := json.Unmarshal(x.recorded.decoded["extra"], &want); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%s: %v: %s", file, x.hash, diff)
+				}
+				if amount := x.recorded.raw["stake_amount"]; amount != nil {
+					if got, want := string(x.appendStake(nil)), `,"stake_amount":`+string(amount); got != want {
+						t.Errorf("%s: %v: %s, want %s", file, x.hash, got, want)
+					}
+				}
+			}
+		}
+	}
+	if want := map[uint64]int{1: 9, 2: 1, 3: 24}; !cmp.Equal(want, seen) {
+		t.Errorf("kinds seen: %v, want %v", seen, want)
+	}
+}
