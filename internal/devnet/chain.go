@@ -57,6 +57,7 @@ type Chain struct {
 	stakes    stakes
 	proofs    map[[32]byte]Proof // by legacy key; of this daemon, not of the chain
 	draws     atomic.Uint64      // of random service nodes
+	addresses sync.Map           // texts of wallets, in quotes, by ons.Owner
 }
 
 // Fork is the first block of a hard fork.
@@ -213,7 +214,7 @@ func (c *Chain) cut(height uint64) {
 	clear(c.blocks[height:])
 	c.blocks = c.blocks[:height]
 	c.names.cut(height)
-	c.stakes.cut(height)
+	c.stakes.cut(c, height)
 	c.pristine = false
 }
 

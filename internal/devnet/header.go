@@ -10,7 +10,6 @@ import (
 )
 
 const (
-	zeroHash = "0000000000000000000000000000000000000000000000000000000000000000"
 	// emptyKeccak is the keccak-256 of nothing: the prunable_hash of a transaction without a prunable part.
 	emptyKeccak = "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
 	coinbase    = 111 // bytes of a block without transactions since HF19

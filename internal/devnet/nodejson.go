@@ -16,16 +16,15 @@ import (
 
 // shown is a service node on its way into a reply.
 type shown struct {
-	c         *Chain
-	n         *stakeNode // nil: not registered
-	key       [32]byte
-	proof     Proof
-	proven    bool // the daemon has a proof, be it an old one
-	tip       uint64
-	now       time.Time
-	self      [32]byte // the service node that answers; zero: a plain node
-	addresses map[ons.Owner][]byte
-	w         wanted
+	c      *Chain
+	n      *stakeNode
+	key    [32]byte
+	proof  Proof
+	proven bool // the daemon has a proof, be it an old one
+	tip    uint64
+	now    time.Time
+	self   [32]byte // the service node that answers; zero: a plain node
+	w      wanted
 }
 
 func (x *shown) sn() bool { return x.self != [32]byte{} }
@@ -36,7 +35,7 @@ type nodeField struct {
 	write func(b []byte, x *shown) []byte
 }
 
-// field is a field that is always there.
+// always is a field that is always there.
 func always(name string, write func(b []byte, x *shown) []byte) nodeField {
 	key := `"` + name + `":`
 	return nodeField{name, func(b []byte, x *shown) []byte { return write(append(b, key...), x) }}
@@ -59,9 +58,7 @@ func number(name string, value func(x *shown) uint64) nodeField {
 
 func appendBool(b []byte, v bool) []byte { return strconv.AppendBool(b, v) }
 
-func appendQuoted(b []byte, s string) []byte { return append(append(append(b, '"'), s...), '"') }
-
-// hexKey is a key in hex; 10.x shows none as an empty text.
+// hexKey writes a key in hex; 10.x shows none as an empty text.
 func hexKey(b []byte, key [32]byte) []byte {
 	if key == ([32]byte{}) {
 		return append(b, `""`...)
@@ -301,14 +298,14 @@ func appendSwarm(b []byte, x *shown) []byte {
 	return appendHex(b, `"`, id[:])
 }
 
-// appendAddress writes a wallet's address. Encoding one takes longer than all the rest of an entry, so a reply keeps them.
+// appendAddress writes a wallet's address. Encoding one takes longer than all the rest of an entry, so they are kept.
 func (x *shown) appendAddress(b []byte, w ons.Owner) []byte {
-	text, ok := x.addresses[w]
+	text, ok := x.c.addresses.Load(w)
 	if !ok {
-		text = appendQuoted(nil, w.Text(x.c.network))
-		x.addresses[w] = text
+		text = `"` + w.Text(x.c.network) + `"`
+		x.c.addresses.Store(w, text)
 	}
-	return append(b, text...)
+	return append(b, text.(string)...)
 }
 
 func appendContributors(b []byte, x *shown) []byte {
@@ -365,7 +362,7 @@ func (x *shown) append(b []byte) []byte {
 // show prepares a view for entries.
 func (v *view) show(w wanted) *shown {
 	c := v.chain
-	return &shown{c: c, tip: uint64(len(c.blocks) - 1), now: c.now(), self: v.self, addresses: map[ons.Owner][]byte{}, w: w}
+	return &shown{c: c, tip: uint64(len(c.blocks) - 1), now: c.now(), self: v.self, w: w}
 }
 
 func (x *shown) set(n *stakeNode, key [32]byte) {

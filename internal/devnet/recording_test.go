@@ -200,17 +200,6 @@ func TestComputedEqualsRecorded(t *testing.T) {
 	}
 }
 
-// forget drops keys of an entry's extra that made transactions never have.
-func forget(reply m, keys ...string) {
-	for _, e := range reply["txs"].([]any) {
-		if extra, ok := e.(m)["extra"].(m); ok {
-			for _, k := range keys {
-				delete(extra, k)
-			}
-		}
-	}
-}
-
 // TestRefusedRecordings shows what is refused and that the error says where.
 func TestRefusedRecordings(t *testing.T) {
 	t.Parallel()

@@ -27,9 +27,9 @@ func (c *Chain) payInterval() uint64 {
 // pay pays out whose turn it is at a height, then credits the block's reward: in equal parts to the nodes that are active long
 // enough, and within a node first the operator's fee, then by stake (spec D.1, HF19). Amounts are kept in thousandths, and what
 // a payout rounds off stays.
-func (s *stakes) pay(c *Chain, height uint64, m *members) (paid []payout, accruals []*stakeNode) {
+func (s *stakes) pay(c *Chain, height uint64, m *members) (paid []payout) {
 	if c.fork(height).Version < 19 {
-		return nil, nil
+		return nil
 	}
 	for wallet, balance := range s.balances {
 		if balance/1000 >= leastPayout && height%c.payInterval() == binary.LittleEndian.Uint64(wallet.View[:])%c.payInterval() {
@@ -40,28 +40,35 @@ func (s *stakes) pay(c *Chain, height uint64, m *members) (paid []payout, accrua
 	for _, p := range paid {
 		s.balances[p.wallet] -= p.amount * 1000
 	}
-	for _, key := range m.active {
-		if n := s.nodes[*key]; n.active+c.rewardDelay() <= height {
-			accruals = append(accruals, n)
-		}
-	}
-	for _, n := range accruals {
-		n.shares(reward*1000/uint64(len(accruals)), func(wallet ons.Owner, amount uint64) { s.balances[wallet] += amount })
-	}
-	return paid, accruals
+	s.accrue(c, height, m, func(wallet ons.Owner, amount uint64) { s.balances[wallet] += amount })
+	return paid
 }
 
-// unpay takes back what pay did for a block.
-func (s *stakes) unpay(b *stakeBlock) {
-	for _, n := range b.accruals {
-		n.shares(reward*1000/uint64(len(b.accruals)), func(wallet ons.Owner, amount uint64) {
-			if s.balances[wallet] -= amount; s.balances[wallet] == 0 {
-				delete(s.balances, wallet)
-			}
-		})
+// unpay takes back what pay did for a block. The nodes are still as they were then.
+func (s *stakes) unpay(c *Chain, b *stakeBlock, height uint64) {
+	if c.fork(height).Version < 19 {
+		return
 	}
+	s.accrue(c, height, b.members, func(wallet ons.Owner, amount uint64) {
+		if s.balances[wallet] -= amount; s.balances[wallet] == 0 {
+			delete(s.balances, wallet)
+		}
+	})
 	for _, p := range b.payouts {
 		s.balances[p.wallet] += p.amount * 1000
+	}
+}
+
+// accrue tells what the reward of a block is to whom.
+func (s *stakes) accrue(c *Chain, height uint64, m *members, to func(ons.Owner, uint64)) {
+	var payable []*stakeNode
+	for _, key := range m.active {
+		if n := s.nodes[*key]; n.active+c.rewardDelay() <= height {
+			payable = append(payable, n)
+		}
+	}
+	for _, n := range payable {
+		n.shares(reward*1000/uint64(len(payable)), to)
 	}
 }
 

@@ -2,6 +2,7 @@ package devnet
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -276,4 +277,182 @@ func comparable(name string, o map[string]any, random bool) map[string]any {
 		}
 	}
 	return o
+}
+
+// TestGeneratedNodeCalls asks about a chain nobody recorded, each method twice with other parameters, and checks the answers against the chain's
+// own truth.
+func TestGeneratedNodeCalls(t *testing.T) {
+	t.Parallel()
+	for _, d := range []Dialect{Dialect10, Dialect11} {
+		c := withNodes(t, d, 40)
+		c.minePool(60)
+		tip := c.Height() - 1
+		for i := range 40 {
+			if i%2 == 0 {
+				c.SetProof(key(i), Proof{Ed25519: key(i), X25519: key(i + 1), IP: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), StoragePort: uint16(i), Time: time.Unix(99, 0)})
+			}
+		}
+		id, err := c.Decommission(key(7), ReasonStorage|ReasonLokinet)
+		must(t, id, err)
+		c.minePool(1)
+		tip++
+		nodes := func(params string) []map[string]any {
+			return entriesOf(ask(t, c, Options{}, "get_service_nodes", params))
+		}
+		if got := len(nodes("{}")); got != 40 {
+			t.Errorf("%v: %d nodes", d, got)
+		}
+		if got := len(nodes(`{"active_only":true}`)); got != 39 {
+			t.Errorf("%v: %d active nodes", d, got)
+		}
+		for _, i := range []int{7, 8} {
+			k := key(i)
+			list := nodes(`{"service_node_pubkeys":["` + hexOf(k) + `"]}`)
+			if len(list) != 1 || list[0]["service_node_pubkey"] != hexOf(k) || list[0]["active"] != (i != 7) {
+				t.Errorf("%v: node %d: %v", d, i, list)
+			}
+			_, proven := list[0]["public_ip"]
+			if want := i == 8 || d == Dialect10; proven != want {
+				t.Errorf("%v: node %d: public_ip there: %v", d, i, proven)
+			}
+			reasons := list[0]["last_decomm_reasons"]
+			if want := i == 7 && d == Dialect11; (reasons != nil) != want {
+				t.Errorf("%v: node %d: reasons %v", d, i, reasons)
+			}
+		}
+		// A limit draws others each time, and the same in the same order for the same chain.
+		a, b := nodes(`{"limit":5,"fields":{"service_node_pubkey":true}}`), nodes(`{"limit":5,"fields":{"service_node_pubkey":true}}`)
+		if len(a) != 5 || len(b) != 5 || cmp.Equal(a, b) {
+			t.Errorf("%v: limit 5: %v, then %v", d, a, b)
+		}
+		for _, kind := range []string{"0", "1", "3"} {
+			for _, h := range []uint64{tip / 4 * 4, tip/4*4 - 4} {
+				o := ask(t, c, Options{}, "get_quorum_state", string(appendUint([]byte(`{"quorum_type":`+kind+`,"start_height":`), "", h))+"}")
+				q := result(t, o)["quorums"].([]any)[0].(map[string]any)
+				wantSize := map[string]int{"0": 10, "1": 20, "3": 11}[kind]
+				if got := len(q["quorum"].(map[string]any)["validators"].([]any)); got != wantSize || q["height"] != json.Number(appendUint(nil, "", h)) {
+					t.Errorf("%v: quorum %s at %d: %d validators, %v", d, kind, h, got, q["height"])
+				}
+			}
+		}
+		for _, count := range []int{1, 3} {
+			o := result(t, ask(t, c, Options{}, "get_checkpoints", string(appendUint([]byte(`{"count":`), "", uint64(count)))+"}"))
+			list := o["checkpoints"].([]any)
+			if len(list) != count || list[0].(map[string]any)["height"] != json.Number(appendUint(nil, "", tip/4*4)) {
+				t.Errorf("%v: %d checkpoints: %v", d, count, list)
+			}
+			if got := len(list[0].(map[string]any)["signatures"].([]any)); got != 20 {
+				t.Errorf("%v: %d signatures", d, got)
+			}
+		}
+		info := result(t, ask(t, c, Options{}, "get_info", ""))
+		if want := json.Number(appendUint(nil, "", tip/4*4-4)); info["immutable_height"] != want {
+			t.Errorf("%v: immutable_height %v, want %v", d, info["immutable_height"], want)
+		}
+		if info = result(t, ask(t, c, Options{ServiceNode: key(7)}, "get_info", "")); info["service_node"] != true ||
+			!strings.Contains(info["status_line"].(string), "SN: decommissioned") {
+			t.Errorf("%v: %v", d, info)
+		}
+		var sum uint64
+		balances := c.accrued()
+		for _, b := range balances {
+			sum += b.amount
+		}
+		for _, b := range balances[:2] {
+			o := result(t, ask(t, c, Options{}, "get_accrued_batched_earnings", `{"addresses":["`+b.address+`"]}`))
+			got := o["balances"]
+			want := any(map[string]any{b.address: json.Number(appendUint(nil, "", b.amount))})
+			if d == Dialect10 {
+				got, want = o["amounts"], []any{json.Number(appendUint(nil, "", b.amount))}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%v: %s", d, diff)
+			}
+		}
+		testPulseBlocks(t, c, d, sum)
+	}
+}
+
+// testPulseBlocks looks at the blocks of a chain with forty nodes: made by them, and what was not paid out is accrued.
+func testPulseBlocks(t *testing.T, c *Chain, d Dialect, accrued uint64) {
+	t.Helper()
+	var paid, earned uint64
+	for h := uint64(160); h < c.Height(); h++ {
+		o := result(t, ask(t, c, Options{}, "get_block", string(appendUint(nil, `{"height":`, h))+"}"))
+		header := o["block_header"].(map[string]any)
+		var j struct {
+			Nonce uint64
+			Pulse struct {
+				Random string `json:"random_value"`
+				Voters uint64 `json:"validator_bitset"`
+			}
+			Signatures []struct{ Signature string }
+			Miner      struct{ Vout []struct{ Amount uint64 } } `json:"miner_tx"`
+		}
+		if err := json.Unmarshal([]byte(o["json"].(string)), &j); err != nil {
+			t.Fatal(err)
+		}
+		var outs uint64
+		for _, v := range j.Miner.Vout {
+			outs += v.Amount
+		}
+		paid += outs
+		if header["coinbase_payouts"] != json.Number(appendUint(nil, "", outs)) {
+			t.Errorf("%v: block %d: payouts %v, outputs %d", d, h, header["coinbase_payouts"], outs)
+		}
+		if h >= 170+4 {
+			earned += reward
+		}
+		pulse := h > 170 // which registered the nodes
+		if got := header["nonce"] == json.Number("0"); got != pulse || (j.Nonce == 0) != pulse || (j.Pulse.Voters == 2047) != pulse || (len(j.Signatures) == 7) != pulse {
+			t.Errorf("%v: block %d: %v %+v", d, h, header["nonce"], j)
+		}
+		leader := c.leaderOf(h)
+		want := leader
+		if d == Dialect10 && !pulse {
+			want = [32]byte{}
+		}
+		if header["service_node_winner"] != want.String() {
+			t.Errorf("%v: block %d: winner %v, want %v", d, h, header["service_node_winner"], want)
+		}
+	}
+	if missing := earned - paid - accrued; missing > 1000 { // less than one unit is lost an address
+		t.Errorf("%v: earned %d, paid %d, accrued %d", d, earned, paid, accrued)
+	}
+}
+
+func hexOf(k [32]byte) string { return hex.EncodeToString(k[:]) }
+
+func BenchmarkServiceNodes(b *testing.B) {
+	c := withNodes(b, Dialect10, 2000)
+	for i := range 2000 {
+		c.SetProof(key(i), Proof{Ed25519: key(i), X25519: key(i + 1), IP: netip.AddrFrom4([4]byte{10, 0, 0, 1}), StoragePort: 22021, Time: time.Unix(99, 0)})
+	}
+	v := &view{chain: c}
+	for name, p := range map[string]string{
+		"all":  `{}`,
+		"seed": `{"active_only":true,"fields":{"public_ip":true,"storage_port":true,"pubkey_x25519":true,"pubkey_ed25519":true}}`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			params := params{d: Dialect10}
+			if fault := params.read(json.RawMessage(p)); fault != nil {
+				b.Fatal(fault)
+			}
+			var out []byte
+			for b.Loop() {
+				out, _ = getServiceNodes(v, out[:0], params)
+			}
+			b.SetBytes(int64(len(out)))
+		})
+	}
+	b.Run("mine", func(b *testing.B) {
+		for b.Loop() {
+			c.minePool(1)
+		}
+	})
+	b.Run("obligations", func(b *testing.B) {
+		for b.Loop() {
+			c.quorum(quorumObligations, c.Height()-1)
+		}
+	})
 }

@@ -363,7 +363,7 @@ func TestClone(t *testing.T) {
 	if len(other.nodes) != 14 || len(other.blocks) != want || other.blocks[want-1].members == nil {
 		t.Fatal("cutting one cut the other")
 	}
-	other.cut(100)
+	other.cut(c, 100)
 	if len(other.nodes) != 0 || len(other.blocks) != 100 {
 		t.Error("the copy cannot be cut")
 	}
