@@ -362,7 +362,7 @@ func (x *shown) append(b []byte) []byte {
 // show prepares a view for entries.
 func (v *view) show(w wanted) *shown {
 	c := v.chain
-	return &shown{c: c, tip: uint64(len(c.blocks) - 1), now: c.now(), self: v.self, w: w}
+	return &shown{c: c, tip: uint64(len(c.blocks) - 1), now: c.clock(), self: v.self, w: w}
 }
 
 func (x *shown) set(n *stakeNode, key [32]byte) {

@@ -154,7 +154,7 @@ func (v *view) ownStatus() string {
 	}
 	ago := "never"
 	if t := c.proofs[v.self].Time; !t.IsZero() {
-		if d := c.now().Sub(t).Truncate(time.Second); d >= 0 {
+		if d := c.clock().Sub(t).Truncate(time.Second); d >= 0 {
 			ago = d.String()
 		} else {
 			ago = "now"

@@ -67,16 +67,16 @@ func (c *Chain) StakingRequirement() uint64 { return c.requirement() }
 // RegisterNode puts a registration with the operator's stake into the pool and returns its hash, or ErrStake. A node all of which the
 // operator stakes is active once that is mined.
 func (c *Chain) RegisterNode(s Stake) (ons.Txid, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	t, err := c.registration(s)
 	if err != nil {
 		return ons.Txid{}, fmt.Errorf("register %x: %w", s.Key[:4], err)
 	}
-	return c.submit(t), nil
+	return c.submit(t)
 }
 
 func (c *Chain) registration(s Stake) (*transaction, error) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
 	if s.Operator.Kind == ons.OwnerNone {
 		s.Operator = StakeWallet(s.Key)
 	}
@@ -108,16 +108,16 @@ func (c *Chain) registration(s Stake) (*transaction, error) {
 // Contribute puts a contribution into the pool and returns its hash, or ErrStake. An amount of zero is what is reserved for the
 // wallet, or else all that is open.
 func (c *Chain) Contribute(key [32]byte, wallet ons.Owner, amount uint64) (ons.Txid, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	t, err := c.contribution(key, wallet, amount)
 	if err != nil {
 		return ons.Txid{}, fmt.Errorf("contribute to %x: %w", key[:4], err)
 	}
-	return c.submit(t), nil
+	return c.submit(t)
 }
 
 func (c *Chain) contribution(key [32]byte, wallet ons.Owner, amount uint64) (*transaction, error) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
 	n, err := c.known(key)
 	if err != nil {
 		return nil, err
@@ -141,16 +141,16 @@ func (c *Chain) contribution(key [32]byte, wallet ons.Owner, amount uint64) (*tr
 
 // RequestUnlock puts a request to give back the operator's stake into the pool and returns its hash, or ErrStake.
 func (c *Chain) RequestUnlock(key [32]byte) (ons.Txid, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	t, err := c.unlockRequest(key)
 	if err != nil {
 		return ons.Txid{}, fmt.Errorf("unlock %x: %w", key[:4], err)
 	}
-	return c.submit(t), nil
+	return c.submit(t)
 }
 
 func (c *Chain) unlockRequest(key [32]byte) (*transaction, error) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
 	n, err := c.known(key)
 	if err != nil {
 		return nil, err
@@ -185,17 +185,17 @@ func (c *Chain) Deregister(key [32]byte, why Reasons) (ons.Txid, error) {
 func (c *Chain) PenaliseIP(key [32]byte) (ons.Txid, error) { return c.change(key, statePenalty, 0) }
 
 func (c *Chain) change(key [32]byte, state uint64, why Reasons) (ons.Txid, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	t, err := c.stateChange(key, state, uint64(why))
 	if err != nil {
 		return ons.Txid{}, fmt.Errorf("change state of %x: %w", key[:4], err)
 	}
-	return c.submit(t), nil
+	return c.submit(t)
 }
 
 // stateChange makes the state change of the newest quorum that tested the node and may judge it.
 func (c *Chain) stateChange(key [32]byte, state, why uint64) (*transaction, error) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
 	n, err := c.known(key)
 	if err != nil {
 		return nil, err
@@ -315,5 +315,5 @@ func (g *generator) stakeTransaction(node [32]byte, wallet ons.Owner, amount uin
 	// The parsed parts lie in the raw bytes: this writes there.
 	copy(t.vout[1].key, key[:])
 	binary.LittleEndian.PutUint64(rct.ecdh[1], hideAmount(hidden, amount))
-	return t, nil
+	return newTransaction(ons.Txid{}, t.raw), nil
 }

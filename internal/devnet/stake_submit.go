@@ -6,12 +6,10 @@ import (
 	"onsight/ons"
 )
 
-// submit puts a transaction into the pool.
-func (c *Chain) submit(t *transaction) ons.Txid {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// submit puts a transaction into the pool. The chain is locked.
+func (c *Chain) submit(t *transaction) (ons.Txid, error) {
 	c.pool = append(c.pool, t)
-	return t.hash
+	return t.hash, nil
 }
 
 // minePool puts a block on top that holds the pool, then more blocks.
@@ -24,5 +22,5 @@ func (c *Chain) minePool(blocks int) {
 	}
 }
 
-// now is the daemon's clock.
-func (c *Chain) now() time.Time { return time.Unix(int64(c.blocks[len(c.blocks)-1].time), 0) }
+// clock is the daemon's.
+func (c *Chain) clock() time.Time { return time.Unix(int64(c.blocks[len(c.blocks)-1].time), 0) }
