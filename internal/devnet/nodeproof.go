@@ -78,7 +78,8 @@ type ServiceNode struct {
 	Proof           Proof // zero: none yet
 }
 
-// ServiceNodes returns the registered nodes after the top block, ascending by key. None of a recorded chain's proofs is known.
+// ServiceNodes returns the registered nodes after the top block, ascending by key. Of a recorded chain they are what its transactions say
+// but for state changes: whom its quorums tested is not in the recording, nor are the proofs. Its daemon shows the recorded list.
 func (c *Chain) ServiceNodes() []ServiceNode {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

@@ -61,9 +61,6 @@ func StakeWallet(seed [32]byte) ons.Owner {
 	}
 }
 
-// StakingRequirement returns what a node's stakes have to sum up to, in atomic units.
-func (c *Chain) StakingRequirement() uint64 { return c.requirement() }
-
 // RegisterNode puts a registration with the operator's stake into the pool and returns its hash, or ErrStake. A node all of which the
 // operator stakes is active once that is mined.
 func (c *Chain) RegisterNode(s Stake) (ons.Txid, error) {

@@ -6,6 +6,8 @@ import (
 	"onsight/ons"
 )
 
+// What is here stands in for the pool, until that is there: submit and clock are what the service nodes need of it.
+
 // submit puts a transaction into the pool. The chain is locked.
 func (c *Chain) submit(t *transaction) (ons.Txid, error) {
 	c.pool = append(c.pool, t)
