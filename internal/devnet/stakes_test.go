@@ -424,3 +424,39 @@ func TestReachable(t *testing.T) {
 		}
 	}
 }
+
+// TestReorgNodes shows that after a reorganisation the nodes are those another daemon makes of the new blocks alone.
+func TestReorgNodes(t *testing.T) {
+	t.Parallel()
+	c := withNodes(t, Dialect10, 30)
+	c.minePool(40)
+	for i := range 6 {
+		id, err := c.RegisterNode(Stake{Key: key(100 + i)})
+		must(t, id, err)
+		id, err = c.RequestUnlock(key(i))
+		must(t, id, err)
+		if id, err = c.Decommission(key(20+i), ReasonUptime); !errors.Is(err, ErrStake) {
+			must(t, id, err)
+		}
+		c.minePool(2)
+	}
+	before := len(c.stakes.nodes)
+	for branch := range uint64(4) {
+		c.Reorg(11, branch)
+		other := newChain(Dialect10)
+		other.forks = c.forks
+		for _, b := range c.blocks {
+			other.push(block{hash: b.hash, time: b.time, txs: b.txs})
+		}
+		if diff := cmp.Diff(other.ServiceNodes(), c.ServiceNodes(), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Fatal(diff)
+		}
+		if diff := cmp.Diff(other.accrued(), c.accrued(), cmp.AllowUnexported(balance{})); diff != "" {
+			t.Fatal(diff)
+		}
+		if c.finalHeight() != other.finalHeight() {
+			t.Errorf("final %d and %d", c.finalHeight(), other.finalHeight())
+		}
+	}
+	t.Logf("%d nodes before, %d after", before, len(c.stakes.nodes))
+}
