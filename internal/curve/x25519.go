@@ -9,7 +9,7 @@ import (
 	"filippo.io/edwards25519"
 )
 
-// ErrPoint means that 32 bytes are no Ed25519 public key that has an X25519 twin.
+// ErrPoint means that 32 bytes are no canonical point of the curve or, where an X25519 key is wanted, none that has one.
 var ErrPoint = errors.New("not a usable curve point")
 
 // minusOne is the group order less one, so that minusOne·P + P is the order times P.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"onsight/ons"
@@ -56,8 +57,12 @@ type Chain struct {
 	immutable uint64
 	pristine  bool // a recording nobody has changed since it was read
 	salt      uint64
-	acts      uint64 // transactions made by hand
-	nodes     []serviceNode
+	acts      uint64        // transactions made by hand
+	nodes     []serviceNode // as recorded
+	stakes    stakes
+	proofs    map[[32]byte]Proof // by legacy key; of this daemon, not of the chain
+	draws     atomic.Uint64      // of random service nodes
+	addresses sync.Map           // texts of wallets, in quotes, by ons.Owner
 }
 
 // Fork is the first block of a hard fork.
@@ -102,7 +107,7 @@ func newChain(d Dialect) *Chain {
 	return &Chain{
 		dialect: d, network: ons.Fakechain, version: 262144 + uint64(d-Dialect10),
 		heights: map[ons.Txid]uint32{}, txs: map[ons.Txid]place{}, names: newRegistry(), coinbases: map[ons.Txid]uint32{},
-		spent: map[[32]byte]struct{}{},
+		spent: map[[32]byte]struct{}{}, stakes: newStakes(),
 	}
 }
 
@@ -223,6 +228,7 @@ func (c *Chain) cut(height uint64) {
 	clear(c.blocks[height:])
 	c.blocks = c.blocks[:height]
 	c.names.cut(height)
+	c.stakes.cut(c, height)
 	c.pristine = false
 }
 
@@ -271,6 +277,7 @@ func (c *Chain) push(b block) {
 		c.coinbases[b.recorded.coinbase.hash] = uint32(height)
 	}
 	c.names.seal(height)
+	c.stakes.seal(c, &b, height)
 	c.heights[b.hash] = uint32(height)
 	c.blocks = append(c.blocks, b)
 	c.txCount += uint64(len(b.txs))

@@ -19,7 +19,8 @@ func (c *Chain) Clone() *Chain {
 		recordedInfo: c.recordedInfo, recordedForks: c.recordedForks, version: c.version,
 		now: c.now, blocks: slices.Clone(c.blocks), heights: maps.Clone(c.heights), txs: maps.Clone(c.txs), txCount: c.txCount,
 		coinbases: maps.Clone(c.coinbases), spent: maps.Clone(c.spent), pool: slices.Clone(c.pool), names: c.names.clone(),
-		immutable: c.immutable, pristine: c.pristine, salt: c.salt, acts: c.acts, nodes: c.nodes,
+		immutable: c.immutable, pristine: c.pristine, salt: c.salt, acts: c.acts, nodes: c.nodes, stakes: c.stakes.clone(),
+		proofs: maps.Clone(c.proofs),
 	}
 	if c.gen != nil {
 		d.gen = c.gen.clone(d)

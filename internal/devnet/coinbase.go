@@ -16,7 +16,7 @@ func (c *Chain) coinbaseOuts(k *block, height uint64) uint64 {
 	if k.recorded != nil {
 		return k.recorded.outs
 	}
-	return b2u(c.fork(height).Version < 19)
+	return uint64(len(c.paid(k, height)))
 }
 
 // findCoinbase finds the coinbase of a hash. On 10.x one without outputs is nowhere.

@@ -3,6 +3,8 @@ package devnet
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"strconv"
@@ -17,12 +19,15 @@ type Options struct {
 	Addr    string  // zero: 127.0.0.1:0
 	Public  bool    // as --rpc-public does: no admin methods, limits, fewer fields
 	Seed    uint64  // of the dice that DaemonFaults.Loss is drawn with
+
+	ServiceNode [32]byte // the legacy key of the service node it is, registered or not; zero: it is none
 }
 
 // Daemon is a fake oxend listening on loopback. It is safe for concurrent use.
 type Daemon struct {
 	chain   atomic.Pointer[Chain]
 	public  bool
+	self    [32]byte // the service node it is
 	server  *http.Server
 	url     string
 	handler http.Handler
@@ -39,6 +44,9 @@ type Daemon struct {
 
 // ErrCrashed is what Crashed wraps: a real 11.x daemon would be dead.
 var ErrCrashed = errors.New("daemon killed by a deadly request")
+
+// noLog is where net/http may complain: its lines would name clients' addresses.
+var noLog = log.New(io.Discard, "", 0)
 
 // maxBody bounds a request; oxend itself has no limit (spec H.7).
 const maxBody = 32 << 20
@@ -59,14 +67,15 @@ func Serve(c *Chain, o Options) (*Daemon, error) {
 		return nil, fmt.Errorf("serve: %w", err)
 	}
 	d := &Daemon{
-		public: o.Public, seed: o.Seed, url: "http://" + l.Addr().String(), done: make(chan struct{}), requests: map[string]uint64{},
+		public: o.Public, self: o.ServiceNode, seed: o.Seed, url: "http://" + l.Addr().String(), done: make(chan struct{}),
+		requests: map[string]uint64{},
 	}
 	d.chain.Store(c)
 	d.faults.Store(&broken{})
 	d.handler = http.HandlerFunc(d.front)
 	d.server = &http.Server{
 		Handler: d.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16, ErrorLog: noLog,
 	}
 	go func() {
 		defer close(d.done)
@@ -147,6 +156,7 @@ type view struct {
 	chain  *Chain // as the faults show it
 	real   *Chain // which a method that writes changes
 	public bool
+	self   [32]byte // the service node the daemon is
 	faults *broken
 	done   <-chan struct{} // the daemon's
 }

@@ -103,6 +103,9 @@ func (c *Chain) appendEntry10(b []byte, p place, f txFlags, lost bool) []byte {
 		b = append(appendUint(b, `,"received_timestamp":`, p.received), `,"relayed":true`...)
 	}
 	b = appendUint(b, `,"size":`, uint64(len(t.raw)))
+	if f.stake && !lost {
+		b = t.appendStake(b)
+	}
 	return append(appendHash(b, `,"tx_hash":"`, t.hash), '}')
 }
 
@@ -224,6 +227,7 @@ func (c *Chain) appendEntry11(b []byte, p place, f txFlags) []byte {
 	}
 	b = t.appendRingct11(b, !f.prune)
 	b = appendUint(b, `,"size":`, uint64(len(t.raw)))
+	b = t.appendStake(b)
 	if f.extraRaw {
 		b = appendHex(b, `,"tx_extra_raw":"`, t.extra)
 	}

@@ -8,7 +8,8 @@ var aliases = map[string]string{
 	"on_get_block_hash": "get_block_hash", "on_getblockhash": "get_block_hash", "getblock": "get_block",
 	"getlastblockheader": "get_last_block_header", "getblockheaderbyhash": "get_block_header_by_hash",
 	"getblockheaderbyheight": "get_block_header_by_height", "getblockheadersrange": "get_block_headers_range",
-	"get_n_service_nodes": "get_service_nodes", "get_all_service_nodes": "get_service_nodes",
+	"get_service_node_key": "get_service_keys",
+	"get_n_service_nodes":  "get_service_nodes", "get_all_service_nodes": "get_service_nodes",
 	"lns_resolve": "ons_resolve", "lns_names_to_owners": "ons_names_to_owners", "lns_owners_to_names": "ons_owners_to_names",
 }
 
@@ -51,8 +52,6 @@ var methods = map[string]method{
 	"stop_mining":                     {call: refuse, legacy: true, admin: true},
 	"stop_daemon":                     {call: refuse, legacy: true, admin: true},
 	"save_bc":                         {call: refuse, legacy: true, admin: true},
-	"get_service_privkeys":            {call: refuse, admin: true},
-	"get_service_keys":                {call: refuse, admin: true},
 }
 
 func refuse(v *view, b []byte, _ params) ([]byte, *rpcError) {
@@ -92,10 +91,11 @@ func getHeight(v *view, b []byte, _ params) ([]byte, *rpcError) {
 
 // immutableBlock returns the final block the daemon reports, "" and 0 if none.
 func (c *Chain) immutableBlock() (string, uint64) {
-	if c.immutable == 0 || c.immutable >= uint64(len(c.blocks)) {
+	height := max(c.immutable, c.finalHeight())
+	if height == 0 || height >= uint64(len(c.blocks)) {
 		return "", 0
 	}
-	return c.blocks[c.immutable].hash.String(), c.immutable
+	return c.blocks[height].hash.String(), height
 }
 
 // publicDrops are the fields of get_info a public port leaves out.
@@ -138,6 +138,7 @@ func getInfo(v *view, b []byte, _ params) ([]byte, *rpcError) {
 		}
 		o.set("difficulty", 1)
 	}
+	v.ownInfo(o)
 	version := o.string("version")
 	if v.public {
 		for _, key := range publicDrops {
@@ -149,7 +150,7 @@ func getInfo(v *view, b []byte, _ params) ([]byte, *rpcError) {
 		o.set("database_size", (o.uint("database_size")+giga-1)/giga*giga)
 		o.set("status_line", statusLine(version, n))
 	} else if !c.pristine {
-		o.set("status_line", statusLine(shortVersion(version), n)+", SN: no")
+		o.set("status_line", statusLine(shortVersion(version), n)+v.ownStatus())
 	}
 	return appendJSON(b, o), nil
 }

@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"encoding/hex"
 	"slices"
+
+	"onsight/ons"
 )
 
 // sortedPool is the pool in oxend's order: by hash, read as a number of which the last byte counts most.
@@ -40,7 +42,7 @@ func getTransactionPool(v *view, b []byte, p params) ([]byte, *rpcError) {
 		for key, value := range map[string]any{
 			"blob_size": len(t.raw), "weight": len(t.raw), "fee": t.fee - min(t.burned(), t.fee), "id_hash": t.hash.String(),
 			"do_not_relay": false, "double_spend_seen": false, "kept_by_block": w.kept, "relayed": true,
-			"last_failed_height": 0, "last_failed_id_hash": zeroHash, "last_relayed_time": w.received, "receive_time": w.received,
+			"last_failed_height": 0, "last_failed_id_hash": ons.Txid{}.String(), "last_relayed_time": w.received, "receive_time": w.received,
 			"max_used_block_height": used, "max_used_block_id_hash": c.blocks[used].hash.String(),
 			"tx_blob": hex.EncodeToString(t.raw), "tx_json": string(t.appendJSON10(nil, true)),
 		} {

@@ -57,7 +57,7 @@ func (v *view) lookup(name string) (string, method, bool) {
 
 func (d *Daemon) serve(w http.ResponseWriter, r *http.Request, f *broken, body []byte) {
 	chain := d.chain.Load()
-	v := &view{chain: f.shown(chain), real: chain, public: d.public, faults: f, done: d.done}
+	v := &view{chain: f.shown(chain), real: chain, public: d.public, self: d.self, faults: f, done: d.done}
 	if r.URL.Path == "/json_rpc" {
 		if r.Method != http.MethodPost {
 			v.text(w, http.StatusNotFound, "Not Found\n")
@@ -329,4 +329,21 @@ func (d *Daemon) buffer() *[]byte {
 		return b
 	}
 	return new([]byte)
+}
+
+// ask calls a method that only reads, as a machine of the network itself does.
+func (c *Chain) ask(name string, raw json.RawMessage) (json.RawMessage, *rpcError) {
+	v := &view{chain: c, real: c, faults: &broken{}}
+	_, m, ok := v.lookup(name)
+	if !ok || m.writes {
+		return nil, errorf(-32601, "Method not found")
+	}
+	p := params{d: c.dialect}
+	if fault := p.read(raw); fault != nil {
+		return nil, fault
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	b, fault := m.call(v, nil, p)
+	return b, fault
 }

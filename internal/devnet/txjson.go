@@ -274,6 +274,8 @@ func (c *Chain) extraObject(t *transaction) object {
 			if c.dialect == Dialect10 {
 				o.set("ons", c.onsObject(f.body))
 			}
+		default:
+			c.stakeExtra(o, f)
 		}
 	}
 	if n := len(keys); n == 1 || n > 1 && c.dialect == Dialect10 {

@@ -1,4 +1,0 @@
-package devnet
-
-// nodeMethods are the methods about service nodes.
-var nodeMethods = map[string]method{}
