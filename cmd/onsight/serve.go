@@ -37,6 +37,7 @@ type serveOptions struct {
 	followOptions
 	listen   string
 	readOnly bool
+	ready    func(net.Addr) error // says that it serves; nil: "serving http://…"
 }
 
 func (p program) serveCommand(f *flags) *cobra.Command {
@@ -110,7 +111,13 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	defer stopJobs()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	if _, err := fmt.Fprintf(p.stdout, "serving http://%s\n", listener.Addr()); err != nil {
+	if opt.ready == nil {
+		opt.ready = func(at net.Addr) error {
+			_, err := fmt.Fprintf(p.stdout, "serving http://%s\n", at)
+			return err
+		}
+	}
+	if err := opt.ready(listener.Addr()); err != nil {
 		cancel(err)
 	}
 	select {
