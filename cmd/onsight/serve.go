@@ -38,6 +38,7 @@ type serveOptions struct {
 	listen   string
 	readOnly bool
 	ready    func(net.Addr) error // says that it serves; nil: "serving http://…"
+	level    slog.Level           // from which it logs; zero: info
 }
 
 func (p program) serveCommand(f *flags) *cobra.Command {
@@ -77,7 +78,7 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	told := ctx // ends when the program is told to stop, which is no failure
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	log := f.logger(p, slog.LevelInfo)
+	log := f.logger(p, opt.level)
 	s, err := p.openService(ctx, f, opt, log)
 	if err == nil {
 		defer s.db.Close()
