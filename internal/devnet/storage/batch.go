@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 )
 
 // Bounds of requests made of requests. Real servers' batches have the first (recorded); the second is ours: each level of ifelse scans
@@ -25,7 +26,7 @@ func resultOf(r Reply) result { return result{r.value(), r.Status} }
 // parseRequests reads what batch and sequence share; both say "batch" in their errors.
 func parseRequests(p *parser) []step {
 	raw, _ := p.field("requests")
-	list := members(raw)
+	list := members(raw, maxRequests+1)
 	if len(list) == 0 {
 		p.fail(`Invalid batch request: no valid "requests" field`)
 	}
@@ -47,6 +48,10 @@ func parseRequest(p *parser, raw json.RawMessage, kind string, metaToo bool) ste
 		p.fail("Invalid %s request: subrequests must have method/params keys", kind)
 		return nil
 	}
+	if outer.err != nil {
+		p.fail("%w", outer.err)
+		return nil
+	}
 	name, ok := str(outer.fields["method"])
 	inner, object := parseParams(outer.fields["params"])
 	if !ok || !object {
@@ -66,7 +71,7 @@ func parseRequest(p *parser, raw json.RawMessage, kind string, metaToo bool) ste
 		p.fail("Invalid %s request: nested too deeply", kind)
 		return nil
 	}
-	st := m.parse(&parser{params: inner, server: p.server, method: name, raw: outer.fields["params"], depth: p.depth + 1})
+	st := m.parse(&parser{params: inner, server: p.server, depth: p.depth + 1})
 	if inner.err != nil {
 		p.fail("%w", inner.err)
 	}
@@ -79,29 +84,36 @@ type results struct {
 }
 
 // batch is requests side by side: what the server does by itself in their order, so that a retrieve shows what a store before it put
-// there (recorded), and what it waits for, its peers and its daemon, all at once.
+// there (recorded), and what it waits for, its peers and its daemon, all at once. Each peer does its part in their order too.
 type batch []step
 
 func (b batch) answer(ctx context.Context, s *Server) Reply {
-	waits := make([]func() Reply, len(b))
+	v := s.view()
+	waits := make([]func() Reply, len(b)) // all are called
+	var errands []*errand
 	for i, st := range b {
-		if slow, ok := st.(beginner); ok {
-			waits[i] = slow.begin(ctx, s)
-			continue
+		switch st := st.(type) {
+		case oxendRequest:
+			waits[i] = st.begin(ctx, s)
+		case Request:
+			e, refused := st.begin(ctx, s, v)
+			if refused != nil {
+				waits[i] = func() Reply { return *refused }
+				continue
+			}
+			errands = append(errands, e)
+			waits[i] = e.reply
+		default:
+			r := s.do(ctx, st)
+			waits[i] = func() Reply { return r }
 		}
-		r := st.answer(ctx, s)
-		waits[i] = func() Reply { return r }
 	}
+	s.passOn(ctx, v.others(), errands)
 	all := make([]result, len(b))
 	for i, wait := range waits {
 		all[i] = resultOf(wait())
 	}
 	return encode(http.StatusOK, results{all})
-}
-
-// beginner is a step that waits for others. begin does not wait; what it returns does, and must be called.
-type beginner interface {
-	begin(ctx context.Context, s *Server) func() Reply
 }
 
 // sequence is requests one after the other, up to the first that fails.
@@ -110,7 +122,7 @@ type sequence []step
 func (q sequence) answer(ctx context.Context, s *Server) Reply {
 	var all []result
 	for _, st := range q {
-		r := st.answer(ctx, s)
+		r := s.do(ctx, st)
 		all = append(all, resultOf(r))
 		if !r.ok() {
 			break
@@ -147,7 +159,7 @@ func parseIfelse(p *parser) step {
 	}{
 		{"height", 1, func(s *Server) []int64 { return []int64{int64(s.config.Network.Height())} }},
 		{"hf", 2, func(s *Server) []int64 { f := s.config.Network.Fork(); return []int64{int64(f[0]), int64(f[1])} }},
-		{"v", 3, func(s *Server) []int64 { return widen(s.config.Version) }},
+		{"v", 3, func(s *Server) []int64 { return widen(s.config.Version()) }},
 	} {
 		for _, end := range []string{"_at_least", "_before"} {
 			if bound, ok := asked.bound(kind.name+end, kind.size); ok {
@@ -170,22 +182,20 @@ func parseIfelse(p *parser) step {
 
 // bound is an integer or up to size of them; missing ones are 0.
 func (p *params) bound(name string, size int) ([]int64, bool) {
-	list, ok := p.list(name)
-	if !ok {
-		return nil, false
-	}
-	if len(list) == 0 || len(list) > size {
-		p.expected(name, "integer array")
-		return nil, false
-	}
-	bound := make([]int64, size)
-	for i, raw := range list {
-		one := params{fields: map[string]json.RawMessage{name: raw}}
-		if bound[i], ok = one.integer(name, "integer array"); !ok {
+	list, ok := values(p, name, func(raw json.RawMessage) (int64, bool) {
+		n, err := strconv.ParseInt(string(raw), 10, 64)
+		if err != nil {
 			p.expected(name, "integer array")
 		}
+		return n, err == nil
+	})
+	if ok && (len(list) == 0 || len(list) > size) {
+		p.expected(name, "integer array")
 	}
-	return bound, true
+	if !ok || p.err != nil {
+		return nil, false
+	}
+	return append(list, make([]int64, size-len(list))...), true
 }
 
 func widen(v [3]uint16) []int64 { return []int64{int64(v[0]), int64(v[1]), int64(v[2])} }
@@ -205,13 +215,13 @@ func (r ifelse) answer(ctx context.Context, s *Server) Reply {
 		HF        [2]int    `json:"hf"`
 		Result    *result   `json:"result,omitempty"`
 		V         [3]uint16 `json:"v"`
-	}{Condition: holds, Height: s.config.Network.Height(), HF: s.config.Network.Fork(), V: s.config.Version}
+	}{Condition: holds, Height: s.config.Network.Height(), HF: s.config.Network.Fork(), V: s.config.Version()}
 	st := r.no
 	if holds {
 		st = r.yes
 	}
 	if st != nil {
-		one := resultOf(st.answer(ctx, s))
+		one := resultOf(s.do(ctx, st))
 		out.Result = &one
 	}
 	return encode(http.StatusOK, out)

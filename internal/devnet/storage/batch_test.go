@@ -57,10 +57,10 @@ func TestIfelse(t *testing.T) {
 	}
 }
 
-// A batch waits for all its requests at once: the peer answers the one only when it is asked the other, the daemon too.
+// A batch waits for all others at once: a peer answers only when the other is asked too, and the daemon only when it is asked twice.
 func TestBatchIsParallel(t *testing.T) {
 	t.Parallel()
-	w, swarms := newWorld(t, 2)
+	w, swarms := newWorld(t, 3)
 	s := swarms[0][0]
 	u := newUser(t, s, snode.Session, 0)
 	meet := func() func() {
@@ -73,7 +73,9 @@ func TestBatchIsParallel(t *testing.T) {
 		}
 	}
 	peer, daemon := meet(), meet()
-	w.wire[swarms[0][1].key] = func(r Reply) (Reply, error) { peer(); return r, nil }
+	for _, s := range swarms[0][1:] {
+		w.wire[s.key] = func(r Reply) (Reply, error) { peer(); return r, nil }
+	}
 	w.oxend = func(string, json.RawMessage) (json.RawMessage, error) { daemon(); return json.RawMessage("{}"), nil }
 	store := func(data string) object { return object{"method": "store", "params": u.store(0, data, w.clock, day24)} }
 	oxend := object{"method": "oxend_request", "params": object{"endpoint": "ons_resolve"}}

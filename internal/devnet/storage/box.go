@@ -330,6 +330,27 @@ func (b *box) revoke(id snode.ID, tokens []snode.Token, now int64) error {
 	return nil
 }
 
+// revokedBefore adds tokens as older ones than those an account has taken back, as far as there is room, and says how many were new.
+func (b *box) revokedBefore(id snode.ID, tokens []snode.Token, now int64) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.room(id, 0, now) {
+		return 0
+	}
+	a := b.make(id)
+	var older []snode.Token
+	for _, t := range tokens {
+		if !slices.Contains(a.revoked, t) && !slices.Contains(older, t) {
+			older = append(older, t)
+		}
+	}
+	if over := len(older) + len(a.revoked) - maxRevoked; over > 0 {
+		older = older[over:]
+	}
+	a.revoked = append(older, a.revoked...)
+	return len(older)
+}
+
 // unrevoke takes tokens out again and says how many were there.
 func (b *box) unrevoke(id snode.ID, tokens []snode.Token) int {
 	b.mu.Lock()

@@ -4,7 +4,7 @@
 // # Requests
 //
 //	{"method": "<name>", "params": {…}}          Server.Call, by a client
-//	 <name>,             params: {…}             Server.Forwarded, by another member of the swarm
+//	 Request, read and checked                   Server.Forwarded, by another member of the swarm
 //
 // All methods of storage servers 2.8.0 but the long-lived monitor; from version 2.11 on also active_nodes_bin and revoked_subaccounts.
 // Parameters are checked in the order real servers check them, so that of several mistakes the same one is named.
@@ -17,7 +17,10 @@
 //	client ◀── {"hash", "hf", "swarm": {"<Ed25519 key>": {…}, …}, "t"} ◀──────────────────┘
 //
 // Each checks the client's signature by itself and signs its own result. The request is refused before anybody is asked if the server
-// itself would refuse it.
+// itself would refuse it. What a batch has the members do, each does in the batch's order.
+//
+// A request costs its own size and little more: nothing is made of an object with more than 64 fields or an array with more than 65,536
+// values but an error, and of what is in a request beside its parameters nothing at all.
 //
 // # Messages
 //
@@ -40,7 +43,7 @@
 //   - store's timestamp and ttl are missed before its pubkey is.
 //   - in a batch a retrieve shows what a store before it has put there: only waiting is done side by side.
 //
-// Where neither says anything the choice is ours: the texts for malformed ifelse requests, for malformed, too many or no tokens to revoke
+// Where neither says anything the choice is ours: the two bounds above and their texts; the texts for malformed ifelse requests, for malformed, too many or no tokens to revoke
 // and for oxend params that are no object; the depth to which ifelse nests; what a full server answers; that a store without signature
 // ignores pubkey_ed25519 and subaccount; and that two names for one parameter may not both be given.
 package storage

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -23,8 +22,8 @@ func (alone) Oxend(context.Context, string, json.RawMessage) (json.RawMessage, e
 	return json.RawMessage("{}"), nil
 }
 
-func (alone) Forward(context.Context, [32]byte, string, json.RawMessage) (storage.Reply, error) {
-	return storage.Reply{}, errors.New("there are no others")
+func (alone) Forward(context.Context, [32]byte, []storage.Request) []storage.Answer {
+	panic("there are no others")
 }
 
 func Example() {

@@ -22,9 +22,7 @@ type step interface {
 type parser struct {
 	*params
 	server *Server
-	method string
-	raw    json.RawMessage // the params, to be passed on
-	depth  int             // of ifelse
+	depth  int // of ifelse
 }
 
 // method is one RPC method.
@@ -72,7 +70,7 @@ func (s *Server) method(name string) (method, bool) {
 	case "ifelse":
 		return method{parse: parseIfelse, meta: true}, true
 	}
-	if slices.Compare(s.config.Version[:], second[:]) >= 0 {
+	if version := s.config.Version(); slices.Compare(version[:], second[:]) >= 0 {
 		switch name {
 		case "active_nodes_bin":
 			return method{parse: func(*parser) step { return activeNodes{} }}, true
@@ -93,7 +91,7 @@ func (info) answer(_ context.Context, s *Server) Reply {
 		T         int64     `json:"t"`
 		Timestamp int64     `json:"timestamp"`
 		Version   [3]uint16 `json:"version"`
-	}{s.config.Network.Fork(), t, t, s.config.Version})
+	}{s.config.Network.Fork(), t, t, s.config.Version()})
 }
 
 // getSwarm is answered by any server.
@@ -161,9 +159,10 @@ func parseOxend(p *parser) step {
 	return oxendRequest{endpoint, params}
 }
 
+// begin does not wait for the daemon; what it returns does, and must be called.
 func (r oxendRequest) begin(ctx context.Context, s *Server) func() Reply {
 	reply := make(chan Reply, 1)
-	go func() { reply <- r.answer(ctx, s) }()
+	go func() { reply <- s.do(ctx, r) }()
 	return func() Reply { return <-reply }
 }
 

@@ -1,6 +1,11 @@
 package storage
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+
+	"onsight/internal/snode"
+)
 
 // Prune forgets the messages that have expired and returns how many. Nothing shows them in any case; this frees their memory.
 func (s *Server) Prune() int {
@@ -47,6 +52,43 @@ func (s *Server) Absorb(messages []Message) (n int) {
 		if _, already, err := s.box.store(m, now); err == nil && !already {
 			n++
 		}
+	}
+	return n
+}
+
+// Revocation is a subaccount that an account has taken back.
+type Revocation struct {
+	Account snode.ID
+	Token   snode.Token
+}
+
+// Revoked are the subaccounts taken back, account by account, each one's oldest first: what goes with Messages.
+func (s *Server) Revoked() []Revocation {
+	b := s.box
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []Revocation
+	for id, a := range b.accounts {
+		for _, t := range a.revoked {
+			all = append(all, Revocation{id, t})
+		}
+	}
+	slices.SortStableFunc(all, func(x, y Revocation) int { return bytes.Compare(x.Account[:], y.Account[:]) })
+	return all
+}
+
+// AbsorbRevoked takes the revocations that belong to the server's swarm, and returns how many were new to it. Those it holds already
+// count as newer: where an account has too many, they stay.
+func (s *Server) AbsorbRevoked(revoked []Revocation) (n int) {
+	v, now := s.view(), s.now()
+	by := map[snode.ID][]snode.Token{}
+	for _, r := range revoked {
+		if v.mine(r.Account) {
+			by[r.Account] = append(by[r.Account], r.Token)
+		}
+	}
+	for id, tokens := range by {
+		n += s.box.revokedBefore(id, tokens, now)
 	}
 	return n
 }

@@ -65,6 +65,62 @@ func TestSwarmChanges(t *testing.T) {
 	}
 }
 
+// A node that joins a swarm takes over what accounts have revoked, or it would let in whom the others do not.
+func TestRevokedMoves(t *testing.T) {
+	t.Parallel()
+	w, swarms := newWorld(t, 2, 1)
+	old, joins := swarms[0][0], swarms[1][0]
+	u, far := newUser(t, old, snode.Group, 0), newUser(t, joins, snode.Group, 0)
+	token := func(i int) (token snode.Token) {
+		token[0], token[4] = snode.Group, byte(i)
+		return token
+	}
+	revoke := func(s *Server, u user, i int) {
+		tokens := []snode.Token{token(i)}
+		want(t, s, "revoke_subaccount", u.with(snode.RevokeText(w.clock, tokens), object{"revoke": tokens[0].String(), "timestamp": w.clock}))
+	}
+	revoke(old, u, 1)
+	revoke(old, u, 2)
+	revoke(joins, far, 3)
+	if n := joins.AbsorbRevoked(old.Revoked()); n != 0 {
+		t.Errorf("absorbed %d of another swarm's", n)
+	}
+	w.change(func(i int, m *Member) { m.Swarm = 0 })
+	if err := joins.box.revoke(u.id, []snode.Token{token(2), token(4)}, w.clock); err != nil {
+		t.Fatal(err)
+	}
+	if n := joins.AbsorbRevoked(append(old.Revoked(), old.Revoked()...)); n != 1 {
+		t.Errorf("absorbed %d, want 1", n)
+	}
+	// What it had stays newest.
+	if diff := cmp.Diff([]snode.Token{token(1), token(2), token(4)}, joins.box.revokedOf(u.id)); diff != "" {
+		t.Error(diff)
+	}
+	all := joins.Revoked()
+	of := func(u user) []Revocation {
+		return slices.DeleteFunc(slices.Clone(all), func(r Revocation) bool { return r.Account != u.id })
+	}
+	wantAll := []Revocation{{u.id, token(1)}, {u.id, token(2)}, {u.id, token(4)}}
+	if len(all) != 4 || !slices.Equal(of(u), wantAll) || !slices.Equal(of(far), []Revocation{{far.id, token(3)}}) {
+		t.Errorf("got %v", all)
+	}
+	var many []Revocation
+	for i := range maxRevoked + 5 {
+		many = append(many, Revocation{u.id, token(100 + i)})
+	}
+	if n := joins.AbsorbRevoked(many); n != maxRevoked-3 {
+		t.Errorf("absorbed %d, want %d", n, maxRevoked-3)
+	}
+	got := joins.box.revokedOf(u.id)
+	if len(got) != maxRevoked || got[0] != many[8].Token || got[maxRevoked-1] != token(4) {
+		t.Errorf("%d tokens, from %v to %v", len(got), got[0], got[len(got)-1])
+	}
+	old.box.maxBytes = old.box.bytes
+	if n := old.AbsorbRevoked([]Revocation{{far.id, token(3)}}); n != 0 {
+		t.Errorf("absorbed %d without room", n)
+	}
+}
+
 func TestBounds(t *testing.T) {
 	t.Parallel()
 	w, _ := newWorld(t)

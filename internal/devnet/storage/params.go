@@ -20,6 +20,12 @@ const (
 	minTimestamp  = 1_000_000_000 // ms; what is below was meant in seconds (spec C.2)
 )
 
+// Bounds of what is looked into. They are ours: no method knows more than a dozen parameters, and no account has that many messages.
+const (
+	maxFields = 64
+	maxValues = 1 << 16
+)
+
 // params are a request's parameters. Its methods keep the first error: what it holds after a row of them is what real servers answer,
 // provided the row is in their order, which is the names' alphabetical one.
 type params struct {
@@ -27,15 +33,24 @@ type params struct {
 	err    error
 }
 
-// parseParams wants an object, even if empty (spec C.2).
+// parseParams wants an object, even if empty (spec C.2). raw is a value as each shows it. What has too many fields has none, and says so
+// by its error.
 func parseParams(raw json.RawMessage) (*params, bool) {
-	p := &params{}
-	if raw = bytes.TrimSpace(raw); len(raw) == 0 || raw[0] != '{' {
+	if len(raw) == 0 || raw[0] != '{' {
 		return nil, false
 	}
-	if err := json.Unmarshal(raw, &p.fields); err != nil {
-		return nil, false
-	}
+	p := &params{fields: map[string]json.RawMessage{}}
+	n := 0 // with those that are there twice; the last one counts
+	each(raw, func(name, value json.RawMessage) bool {
+		if n++; n > maxFields {
+			p.fields = nil
+			p.fail("more than %d fields", maxFields)
+			return false
+		}
+		s, _ := str(name)
+		p.fields[s] = value
+		return true
+	})
 	return p, true
 }
 
@@ -175,56 +190,67 @@ func (p *params) namespaces(name string) *int16 {
 	return &n
 }
 
-// list is an array, or a single value where an array is expected.
-func (p *params) list(name string) ([]json.RawMessage, bool) {
+// values reads an array, or a single value where an array is expected, up to the first that read refuses, having said why. false: there
+// is none, or something is wrong.
+func values[T any](p *params, name string, read func(json.RawMessage) (T, bool)) ([]T, bool) {
 	raw, ok := p.field(name)
-	if !ok || raw[0] != '[' {
-		return []json.RawMessage{raw}, ok
+	if !ok {
+		return nil, false
 	}
-	return members(raw), true
+	all := []T{}
+	one := func(_, value json.RawMessage) bool {
+		if len(all) == maxValues {
+			p.fail("Invalid value given for '%s': more than %d values", name, maxValues)
+			ok = false
+			return false
+		}
+		var v T
+		if v, ok = read(value); ok {
+			all = append(all, v)
+		}
+		return ok
+	}
+	if raw[0] == '[' {
+		each(raw, one)
+	} else {
+		one(nil, raw)
+	}
+	if !ok {
+		return nil, false
+	}
+	return all, true
 }
 
-// members are those of an array; none of what is no array.
-func members(raw json.RawMessage) (all []json.RawMessage) {
+// members are those of an array, no more than limit; none of what is no array.
+func members(raw json.RawMessage, limit int) (all []json.RawMessage) {
 	if len(raw) > 0 && raw[0] == '[' {
-		_ = json.Unmarshal(raw, &all) // part of a document that was checked
+		each(raw, func(_, value json.RawMessage) bool {
+			all = append(all, value)
+			return len(all) < limit
+		})
 	}
 	return all
 }
 
 func (p *params) texts(name string) ([]string, bool) {
-	raw, ok := p.list(name)
-	if !ok {
-		return nil, false
-	}
-	all := make([]string, len(raw))
-	for i := range raw {
-		if all[i], ok = str(raw[i]); !ok {
+	return values(p, name, func(raw json.RawMessage) (string, bool) {
+		s, ok := str(raw)
+		if !ok {
 			p.expected(name, "string array")
-			return nil, false
 		}
-	}
-	return all, true
+		return s, ok
+	})
 }
 
 func (p *params) times(name string) ([]int64, bool) {
-	raw, ok := p.list(name)
-	if !ok {
-		return nil, false
-	}
-	all := make([]int64, len(raw))
-	for i := range raw {
-		n, err := strconv.ParseInt(string(raw[i]), 10, 64)
-		if err != nil || raw[i][0] == '-' {
+	return values(p, name, func(raw json.RawMessage) (int64, bool) {
+		n, err := strconv.ParseInt(string(raw), 10, 64)
+		if err != nil || raw[0] == '-' {
 			p.expected(name, "timestamp array")
-			return nil, false
+			return 0, false
 		}
-		if !p.milliseconds(name, n) {
-			return nil, false
-		}
-		all[i] = n
-	}
-	return all, true
+		return n, p.milliseconds(name, n)
+	})
 }
 
 // alias is a value that goes by either of two names.

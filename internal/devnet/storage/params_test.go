@@ -164,20 +164,7 @@ func TestEnvelope(t *testing.T) {
 			t.Errorf("%.50s: got %d %s, want %d %s", test.request, r.Status, r.Body, test.status, test.want)
 		}
 	}
-	for method, text := range map[string]string{"nope": "no method nope", "retrieve": "no method retrieve", "batch": "no method batch"} {
-		params := `{"pubkey":"05` + strings.Repeat("00", 32) + `","requests":[{"method":"info","params":{}}]}`
-		if r := s.Forwarded(t.Context(), method, []byte(params)); r.Status != 400 || string(r.Body) != text {
-			t.Errorf("forwarded %s: got %d %s", method, r.Status, r.Body)
-		}
-	}
-	for params, text := range map[string]string{
-		"": "invalid json: no `params` field", "[]": "invalid json: no `params` field", "{": "invalid json: no `params` field",
-		"{}": "invalid request: Required field 'pubkey' missing",
-	} {
-		if r := s.Forwarded(t.Context(), "delete", []byte(params)); r.Status != 400 || string(r.Body) != text {
-			t.Errorf("forwarded %q: got %d %s, want %s", params, r.Status, r.Body, text)
-		}
-	}
+	stored := passed(t, s, "store", newUser(t, s, snode.Session, 0).store(0, "x", w.clock, day24))
 
 	// The members may go while a request is being answered.
 	none := &view{}
@@ -191,7 +178,7 @@ func TestEnvelope(t *testing.T) {
 	w.change(func(_ int, m *Member) { m.Swarm = snode.NoSwarm })
 	const unready = "Service node is not ready: not yet on hardfork 19.3; not in any swarm\n"
 	refused(t, s, "info", object{}, 503, unready)
-	if r := s.Forwarded(t.Context(), "delete", []byte("{}")); r.Status != 503 || string(r.Body) != unready {
+	if r := s.Forwarded(t.Context(), stored); r.Status != 503 || string(r.Body) != unready {
 		t.Errorf("got %d %s", r.Status, r.Body)
 	}
 }

@@ -33,17 +33,18 @@ type finisher interface {
 	finish(out *gathered, status int) int
 }
 
-// recursion is a task all members of the swarm carry out, the server asked being one of them.
-type recursion struct {
-	task
-	method string
-	params json.RawMessage
+// Request is a client's request that all members of the swarm carry out, the server asked being one of them. Its parameters are in
+// order, and what was in it beside them is gone.
+type Request struct{ task task }
+
+// Answer is what became of a request that was passed on.
+type Answer struct {
+	Reply Reply
+	Err   error // why there is no reply
 }
 
 // recursive makes a task one of all members.
-func (p *parser) recursive(t task) step {
-	return recursion{t, p.method, p.raw}
-}
+func (p *parser) recursive(t task) step { return Request{t} }
 
 // gathered is a recursive method's answer.
 type gathered struct {
@@ -63,83 +64,108 @@ type failure struct {
 	Timeout bool   `json:"timeout,omitempty"`
 }
 
-func (r recursion) answer(ctx context.Context, s *Server) Reply { return r.begin(ctx, s)() }
-
-// begin does the server's own part and sets off the others'; what it returns waits for them and must be called.
-func (r recursion) begin(ctx context.Context, s *Server) func() Reply {
+func (r Request) answer(ctx context.Context, s *Server) Reply {
 	v := s.view()
-	if wrong := s.misplaced(v, r.account()); wrong != nil {
-		return func() Reply { return *wrong }
+	e, refused := r.begin(ctx, s, v)
+	if refused != nil {
+		return *refused
+	}
+	s.passOn(ctx, v.others(), []*errand{e})
+	return e.reply()
+}
+
+// errand is a request while the members of the swarm carry it out.
+type errand struct {
+	Request
+	out    gathered
+	status int
+}
+
+// begin does the server's own part, unless there is a reason not to.
+func (r Request) begin(ctx context.Context, s *Server, v *view) (e *errand, refused *Reply) {
+	if ctx.Err() != nil {
+		return nil, &late
+	}
+	if wrong := s.misplaced(v, r.task.account()); wrong != nil {
+		return nil, wrong
 	}
 	now := s.now()
-	if refused := r.refuse(s, now, tolerance); refused != nil {
-		return func() Reply { return *refused }
+	if refused := r.task.refuse(s, now, tolerance); refused != nil {
+		return nil, refused
+	}
+	e = &errand{r, gathered{HF: s.config.Network.Fork(), Swarm: map[key]json.RawMessage{}, T: now}, http.StatusInternalServerError}
+	entry, err := r.task.apply(s, now, true)
+	if err != nil {
+		entry = failure{Failed: true, Query: true, Reason: err.Error()}
+	}
+	e.add(s.key, marshal(entry), err == nil)
+	return e, nil
+}
+
+// add adds a member's entry. One that did it is enough for success.
+func (e *errand) add(member key, entry json.RawMessage, ok bool) {
+	e.out.Swarm[member] = entry
+	if ok {
+		e.status = http.StatusOK
+	}
+}
+
+// passOn has the others carry errands out, all of them at once and each in the errands' order, and waits for them.
+func (s *Server) passOn(ctx context.Context, others []Member, errands []*errand) {
+	if len(errands) == 0 {
+		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
-	others := v.others()
-	entries := make([]json.RawMessage, len(others))
-	done := make([]bool, len(others))
+	defer cancel()
+	requests := make([]Request, len(errands))
+	for i, e := range errands {
+		requests[i] = e.Request
+	}
+	answers := make([][]Answer, len(others))
 	var wg sync.WaitGroup
 	for i, m := range others {
-		wg.Go(func() { entries[i], done[i] = r.forward(ctx, s, m) })
+		wg.Go(func() { answers[i] = s.config.Network.Forward(ctx, m.Ed25519, requests) })
 	}
-	own, ok := r.here(s, now)
-	return func() Reply {
-		wg.Wait()
-		cancel()
-		out := gathered{HF: s.config.Network.Fork(), Swarm: map[key]json.RawMessage{s.key: own}, T: now}
-		status := http.StatusInternalServerError
-		if ok {
-			status = http.StatusOK
+	wg.Wait()
+	for i, m := range others {
+		for j, e := range errands {
+			entry, ok := answers[i][j].entry()
+			e.add(m.Ed25519, entry, ok)
 		}
-		for i, m := range others {
-			out.Swarm[m.Ed25519] = entries[i]
-			if done[i] {
-				status = http.StatusOK
-			}
-		}
-		if f, ok := r.task.(finisher); ok {
-			status = f.finish(&out, status)
-		}
-		return encode(status, out)
 	}
 }
 
-// here is the entry of the server asked.
-func (r recursion) here(s *Server, now int64) (json.RawMessage, bool) {
-	entry, err := r.apply(s, now, true)
-	if err != nil {
-		return marshal(failure{Failed: true, Query: true, Reason: err.Error()}), false
-	}
-	return marshal(entry), true
-}
-
-// forward is the entry of another member.
-func (r recursion) forward(ctx context.Context, s *Server, to Member) (json.RawMessage, bool) {
-	reply, err := s.config.Network.Forward(ctx, to.Ed25519, r.method, r.params)
+// entry is what is shown of another member.
+func (a Answer) entry() (json.RawMessage, bool) {
 	switch {
-	case err != nil: // real servers see an unreachable peer and a silent one alike
+	case a.Err != nil: // real servers see an unreachable peer and a silent one alike
 		return marshal(failure{Failed: true, Timeout: true}), false
-	case !reply.ok():
-		return marshal(failure{Code: strconv.Itoa(reply.Status), Failed: true, Reason: string(reply.Body)}), false
-	}
-	var entry map[string]json.RawMessage
-	if reply.Type != JSON || json.Unmarshal(reply.Body, &entry) != nil || entry == nil {
+	case !a.Reply.ok():
+		return marshal(failure{Code: strconv.Itoa(a.Reply.Status), Failed: true, Reason: string(a.Reply.Body)}), false
+	case a.Reply.Type != JSON || !json.Valid(a.Reply.Body) || a.Reply.Body[0] != '{':
 		return marshal(failure{BadPeer: true, Failed: true}), false
 	}
-	return reply.Body, true
+	return a.Reply.Body, true
+}
+
+// reply is the answer to the client.
+func (e *errand) reply() Reply {
+	if f, ok := e.task.(finisher); ok {
+		e.status = f.finish(&e.out, e.status)
+	}
+	return encode(e.status, e.out)
 }
 
 // forwarded is the answer to the member that passed the request on.
-func (r recursion) forwarded(s *Server) Reply {
-	if wrong := s.misplaced(s.view(), r.account()); wrong != nil {
+func (r Request) forwarded(s *Server) Reply {
+	if wrong := s.misplaced(s.view(), r.task.account()); wrong != nil {
 		return *wrong
 	}
 	now := s.now()
-	if refused := r.refuse(s, now, forwardTolerance); refused != nil {
+	if refused := r.task.refuse(s, now, forwardTolerance); refused != nil {
 		return *refused
 	}
-	entry, err := r.apply(s, now, false)
+	entry, err := r.task.apply(s, now, false)
 	if err != nil {
 		return text(http.StatusInternalServerError, err.Error())
 	}

@@ -21,14 +21,14 @@ func TestForwardedTolerance(t *testing.T) {
 		status int
 	}{{70_000, 200}, {70_001, 406}, {-70_000, 200}, {-70_001, 406}} {
 		at := w.clock - test.age
-		r := s.Forwarded(t.Context(), "delete_all", marshal(u.with(snode.DeleteAllText(new(int16), at), object{"timestamp": at})))
+		r := s.Forwarded(t.Context(), passed(t, s, "delete_all", u.with(snode.DeleteAllText(new(int16), at), object{"timestamp": at})))
 		if r.Status != test.status {
 			t.Errorf("%d ms: got %d %s, want %d", test.age, r.Status, r.Body, test.status)
 		}
 	}
 	w.change(func(_ int, m *Member) { m.Swarm = 1 << 63 })
 	stranger := newUser(t, w.add(Member{Legacy: [32]byte{1}, Swarm: 0}, [3]uint16{}), snode.Group, 0)
-	if r := s.Forwarded(t.Context(), "store", marshal(stranger.store(0, "x", w.clock, day24))); r.Status != 421 {
+	if r := s.Forwarded(t.Context(), passed(t, s, "store", stranger.store(0, "x", w.clock, day24))); r.Status != 421 {
 		t.Errorf("got %d %s, want 421", r.Status, r.Body)
 	}
 }
@@ -77,7 +77,7 @@ func TestFailedEntries(t *testing.T) {
 		t.Errorf("peers were asked %d times", w.asked)
 	}
 	swarms[0][3].box.maxBytes = 1
-	if r := swarms[0][3].Forwarded(t.Context(), "store", marshal(u.store(0, "z", w.clock, day24))); r.Status != 500 || string(r.Body) != errFull.Error() {
+	if r := swarms[0][3].Forwarded(t.Context(), passed(t, s, "store", u.store(0, "z", w.clock, day24))); r.Status != 500 || string(r.Body) != errFull.Error() {
 		t.Errorf("got %d %s", r.Status, r.Body)
 	}
 }

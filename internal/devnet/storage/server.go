@@ -32,9 +32,10 @@ type Network interface {
 	Height() uint64
 	// Oxend asks the server's own daemon. An RPC error is a *DaemonError.
 	Oxend(ctx context.Context, endpoint string, params json.RawMessage) (json.RawMessage, error)
-	// Forward hands a request to another member of the swarm, which answers it with Forwarded. An error means that it was not reached,
-	// context.DeadlineExceeded that it did not answer in time.
-	Forward(ctx context.Context, to [32]byte, method string, params json.RawMessage) (Reply, error)
+	// Forward hands requests to another member of the swarm, which answers each with Forwarded, in this order, and returns as many
+	// answers. An error in one means that the member was not reached, context.DeadlineExceeded that it did not answer in time. It
+	// returns when ctx is done.
+	Forward(ctx context.Context, to [32]byte, requests []Request) []Answer
 }
 
 // DaemonError is an RPC error of a server's daemon.
@@ -57,7 +58,7 @@ type Lies struct {
 type Config struct {
 	Key         ed25519.PrivateKey // signs its results; required
 	Legacy      [32]byte           // says which of the members it is; required
-	Version     [3]uint16          // zero: 2.8.0. From 2.11 on it knows active_nodes_bin and revoked_subaccounts
+	Version     func() [3]uint16   // asked at every request; nil: 2.8.0. From 2.11 on it knows active_nodes_bin and revoked_subaccounts
 	Network     Network            // required
 	Now         func() time.Time   // its own clock; nil: the real one
 	Lies        func() Lies        // asked at every request; nil: none
@@ -78,8 +79,8 @@ type Server struct {
 
 // New makes a server that holds no messages.
 func New(c Config) *Server {
-	if c.Version == ([3]uint16{}) {
-		c.Version = [3]uint16{2, 8, 0}
+	if c.Version == nil {
+		c.Version = func() [3]uint16 { return [3]uint16{2, 8, 0} }
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -108,7 +109,7 @@ func (s *Server) sign(text []byte) []byte {
 }
 
 // Call answers a client's request {"method": …, "params": {…}}. It waits for the other members of the swarm where the method is one all
-// of them carry out: until each has answered, five seconds have passed, or ctx is done.
+// of them carry out: until each has answered, five seconds have passed, or ctx is done. What is not begun by then is not done.
 func (s *Server) Call(ctx context.Context, request []byte) Reply {
 	if r, ok := s.unready(); ok {
 		return r
@@ -116,18 +117,18 @@ func (s *Server) Call(ctx context.Context, request []byte) Reply {
 	if !utf8.Valid(request) || !json.Valid(request) {
 		return text(http.StatusBadRequest, "invalid json")
 	}
-	// A map, since Go would match a struct's names in any case.
-	var envelope map[string]json.RawMessage
-	if bytes.TrimSpace(request)[0] == '{' {
-		if err := json.Unmarshal(request, &envelope); err != nil {
-			return text(http.StatusBadRequest, "invalid json")
-		}
+	envelope, ok := parseParams(bytes.TrimSpace(request))
+	if !ok {
+		envelope = &params{}
 	}
-	method, ok := str(envelope["method"])
+	if envelope.err != nil {
+		return text(http.StatusBadRequest, "invalid json: "+envelope.err.Error())
+	}
+	method, ok := str(envelope.fields["method"])
 	if !ok {
 		return text(http.StatusBadRequest, "invalid json: no `method` field")
 	}
-	p, ok := parseParams(envelope["params"])
+	p, ok := parseParams(envelope.fields["params"])
 	if !ok {
 		return text(http.StatusBadRequest, "invalid json: no `params` field")
 	}
@@ -135,34 +136,32 @@ func (s *Server) Call(ctx context.Context, request []byte) Reply {
 	if !ok {
 		return text(http.StatusBadRequest, "no method "+method)
 	}
-	st := m.parse(&parser{params: p, server: s, raw: envelope["params"], method: method})
+	st := m.parse(&parser{params: p, server: s})
 	if p.err != nil {
 		return invalid(p.err)
+	}
+	return s.do(ctx, st)
+}
+
+// late is the answer to nobody: whoever asked is not waiting any more.
+var late = text(http.StatusGatewayTimeout, "Request time out")
+
+// do carries out a request, or a part of one, while somebody waits for it.
+func (s *Server) do(ctx context.Context, st step) Reply {
+	if ctx.Err() != nil {
+		return late
 	}
 	return st.answer(ctx, s)
 }
 
 // Forwarded answers a request that another member of the swarm got and passed on: its own result, which that member puts into the
-// answer's "swarm".
-func (s *Server) Forwarded(_ context.Context, method string, raw json.RawMessage) Reply {
+// answer's "swarm". It does nothing once ctx is done.
+func (s *Server) Forwarded(ctx context.Context, r Request) Reply {
 	if r, ok := s.unready(); ok {
 		return r
 	}
-	p, ok := parseParams(raw)
-	if !ok {
-		return text(http.StatusBadRequest, "invalid json: no `params` field")
-	}
-	m, ok := s.method(method)
-	if !ok {
-		return text(http.StatusBadRequest, "no method "+method)
-	}
-	st := m.parse(&parser{params: p, server: s, raw: raw, method: method})
-	if p.err != nil {
-		return invalid(p.err)
-	}
-	r, ok := st.(recursion)
-	if !ok {
-		return text(http.StatusBadRequest, "no method "+method)
+	if ctx.Err() != nil {
+		return late
 	}
 	return r.forwarded(s)
 }

@@ -61,19 +61,35 @@ func (w uplink) Oxend(_ context.Context, endpoint string, params json.RawMessage
 	return w.oxend(endpoint, params)
 }
 
-func (w uplink) Forward(ctx context.Context, to [32]byte, method string, params json.RawMessage) (Reply, error) {
+func (w uplink) Forward(ctx context.Context, to [32]byte, requests []Request) []Answer {
 	w.mu.Lock()
 	s, wire := w.servers[to], w.wire[to]
 	w.asked++
 	w.mu.Unlock()
-	if s == nil {
-		return Reply{}, errors.New("nobody there")
+	answers := make([]Answer, len(requests))
+	for i, r := range requests {
+		if s == nil {
+			answers[i].Err = errors.New("nobody there")
+			continue
+		}
+		answers[i] = Answer{s.Forwarded(ctx, r), ctx.Err()}
+		if wire != nil {
+			answers[i].Reply, answers[i].Err = wire(answers[i].Reply)
+		}
 	}
-	reply := s.Forwarded(ctx, method, params)
-	if wire != nil {
-		return wire(reply)
+	return answers
+}
+
+// passed is a request with these parameters as another member would pass it on to s.
+func passed(t testing.TB, s *Server, method string, p object) Request {
+	t.Helper()
+	read, _ := parseParams(marshal(p))
+	m, _ := s.method(method)
+	r, ok := m.parse(&parser{params: read, server: s}).(Request)
+	if !ok || read.err != nil {
+		t.Fatalf("%s: %v", method, read.err)
 	}
-	return reply, ctx.Err()
+	return r
 }
 
 // newWorld makes servers in swarms; their first is servers[0]. The swarms are spread evenly from 0 on.
@@ -100,7 +116,7 @@ func (w *world) add(m Member, version [3]uint16) *Server {
 	private := ed25519.NewKeyFromSeed(seed[:])
 	m.Ed25519 = [32]byte(private.Public().(ed25519.PublicKey))
 	first := len(w.members) == 0
-	s := New(Config{Key: private, Legacy: m.Legacy, Version: version, Network: uplink{w}, Now: w.now, Lies: func() Lies {
+	s := New(Config{Key: private, Legacy: m.Legacy, Version: func() [3]uint16 { return version }, Network: uplink{w}, Now: w.now, Lies: func() Lies {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if first {
