@@ -57,7 +57,7 @@ var homes = map[string][]string{
 // against it.
 var strangers = map[string][]string{
 	"internal/devnet":         {"client", "internal/oxend", "indexer", "directory"},
-	"internal/devnet/storage": {"client", "internal/oxend"},
+	"internal/devnet/storage": {"client", "internal/oxend", "indexer", "directory"},
 }
 
 // imports parses the files itself, because a test that shells out to `go list` is served stale from the test cache.

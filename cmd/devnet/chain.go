@@ -24,11 +24,15 @@ func (o *options) serveChain(ctx context.Context, command, env []string, std std
 		vars = append(vars, fmt.Sprintf("ONSIGHT_LOKINET_YEAR=%d", y))
 	}
 	if len(command) == 0 {
-		return wait(ctx, d, vars, std)
+		err = wait(ctx, d.Done(), vars, std)
+	} else {
+		err = execute(ctx, command, append(env, vars...), std)
 	}
-	err = execute(ctx, command, append(env, vars...), std)
 	if crashed := d.Crashed(); crashed != nil {
-		return &exitError{1, crashed.Error()}
+		fmt.Fprintln(std.err, "devnet:", crashed)
+		if err == nil {
+			err = &exitError{1, ""}
+		}
 	}
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +28,12 @@ type remote struct {
 	json   bool
 }
 
+// Bounds of one answer: ten thousand blocks take a while, two thousand nodes some space.
+const (
+	answerTime = 5 * time.Minute
+	maxAnswer  = 16 << 20
+)
+
 // call sends a command, or asks if there is none, and decodes the reply.
 func (r *remote) call(ctx context.Context, path string, command *devnet.Command, reply any) error {
 	socket := r.socket
@@ -35,11 +42,11 @@ func (r *remote) call(ctx context.Context, path string, command *devnet.Command,
 	}
 	if socket == "" {
 		var err error
-		if socket, err = devnet.DefaultSocket(); err != nil {
+		if socket, err = devnet.DefaultSocket(r.env("XDG_RUNTIME_DIR")); err != nil {
 			return err
 		}
 	}
-	client := http.Client{Transport: &http.Transport{
+	client := http.Client{Timeout: answerTime, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
@@ -59,18 +66,23 @@ func (r *remote) call(ctx context.Context, path string, command *devnet.Command,
 		return err
 	}
 	resp, err := client.Do(req)
-	if err != nil {
+	var refused *net.OpError
+	if errors.As(err, &refused) && refused.Op == "dial" {
 		return fmt.Errorf("no network answers on %s: start one with devnet, or name its socket with --socket or %s", socket, devnet.SocketEnv)
 	}
+	if err != nil {
+		return fmt.Errorf("the network on %s does not answer: %w", socket, err)
+	}
 	defer resp.Body.Close()
+	reader := io.LimitReader(resp.Body, maxAnswer)
 	if resp.StatusCode != http.StatusOK {
 		var failed struct{ Error string }
-		if err := json.NewDecoder(resp.Body).Decode(&failed); err != nil || failed.Error == "" {
+		if err := json.NewDecoder(reader).Decode(&failed); err != nil || failed.Error == "" {
 			return fmt.Errorf("the network answers with status %d", resp.StatusCode)
 		}
 		return errors.New(failed.Error)
 	}
-	if err := json.NewDecoder(resp.Body).Decode(reply); err != nil {
+	if err := json.NewDecoder(reader).Decode(reply); err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	return nil
@@ -138,6 +150,9 @@ func controlCommands(std stdio, env func(string) string) []*cobra.Command {
 				if err != nil {
 					return err
 				}
+				if k == 0 {
+					return usage("%s must be at least 1", what)
+				}
 				set(&c, k)
 			}
 			return r.do(cmd.Context(), path, &c)
@@ -158,21 +173,23 @@ func controlCommands(std stdio, env func(string) string) []*cobra.Command {
 			}
 			return r.do(cmd.Context(), path, &c)
 		})
-		cmd.Flags().StringVar(&c.Type, "type", "session", "`TYPE` of the name: session, wallet or lokinet")
+		cmd.Flags().StringVar(&c.Type, "type", "", "`TYPE` of the name: session, wallet or lokinet (default: lokinet for NAME.loki, else session)")
 		if years {
 			cmd.Flags().Uint8Var(&c.Years, "years", 1, "1, 2, 5 or 10 for a lokinet name")
 		}
 	}
-	names("register NAME VALUE", "Buy a name for a value, or for @WORD's made-up one", "/register", 2, true, true)
-	names("update NAME VALUE", "Change a name's value", "/update", 2, true, false)
-	names("renew NAME", "Renew a lokinet name", "/renew", 1, false, true)
+	names("register NAME VALUE", "Buy a name for a value, or for @WORD's made-up one, in a block of its own", "/register", 2, true, true)
+	names("update NAME VALUE", "Change a name's value, in a block of its own", "/update", 2, true, false)
+	names("renew NAME", "Renew a lokinet name, in a block of its own", "/renew", 1, false, true)
 	var reasons []string
 	node := add(&cobra.Command{
 		Use: "node NODE (ACT | FAULT …)", Short: "Have something happen to a node",
-		Long: `Have something happen to a node, by its number.
+		Long: `Have something happen to a node, by its number, and make the block that holds it. A quorum of ten tests the other nodes now and
+then: where a state change has to wait for one, blocks are made until it has.
 
-ACT is decommission, recommission, deregister, unlock or move (to another address).
-FAULT is down, slow=2s, lossy=0.3, clock=-90s, drop-onions, lie-ons, lie-swarm, lie-signature, status=503, or ok to end them.`,
+ACT is decommission, recommission, deregister, unlock, move (to another address) or stake (again).
+FAULT is down, slow=2s, lossy=0.3, clock=-90s, drop-onions, lie-ons, lie-swarm, lie-signature, status=503,
+no-oxend (its daemon does not answer it), or ok to end them.`,
 		Example: "  devnet node 3 down\n  devnet node 4 slow=2s lie-ons\n  devnet node 5 decommission --reason uptime",
 		Args:    atLeast(2),
 	}, func(cmd *cobra.Command, args []string) error {
@@ -181,17 +198,34 @@ FAULT is down, slow=2s, lossy=0.3, clock=-90s, drop-onions, lie-ons, lie-swarm, 
 			return err
 		}
 		if len(args) == 2 && slices.Contains(devnet.Acts, devnet.Act(args[1])) {
+			if _, err := devnet.ParseReasons(reasons); err != nil {
+				return usage("--reason: %v", err)
+			}
 			return r.do(cmd.Context(), "/node", &devnet.Command{Node: i, Act: args[1], Reasons: reasons})
 		}
-		return r.do(cmd.Context(), "/faults", &devnet.Command{Faults: args[0] + ":" + strings.Join(args[1:], ","+args[0]+":")})
+		text := args[0] + ":" + strings.Join(args[1:], ","+args[0]+":")
+		if _, err := devnet.ParseFaults(text); err != nil {
+			return usage("%q is neither an act (%s) nor a fault: %v", strings.Join(args[1:], " "), acts(), err)
+		}
+		return r.do(cmd.Context(), "/faults", &devnet.Command{Faults: text})
 	})
 	node.Flags().StringSliceVar(&reasons, "reason", nil, "`REASON` of a decommission or deregistration (default uptime)")
 	add(&cobra.Command{
 		Use: "fault TARGET:FAULT …", Short: "Put faults on nodes and daemons",
-		Long:    "Put faults on nodes and daemons, as --faults does. TARGET is oxend, oxend2 …, a node's number, 2-5 or all.",
-		Example: "  devnet fault oxend:stall\n  devnet fault 3-5:down oxend2:fork=3\n  devnet fault all:ok", Args: atLeast(1),
+		Long: `Put faults on nodes and daemons, as --faults does. TARGET is oxend, oxend2 …, a node's number, 2-5, or all nodes. Faults of one
+target add up; ok ends them.
+
+Nodes:   see devnet node --help
+Daemons: error, busy (an error instead of an answer), garbage, truncate, huge (up to 256 MiB), stall (never an answer),
+         backwards=5 (answers as if so many blocks lower), silent (the chain it shows moves no more), lie-ons (wrong sealed values),
+         slow=2s, lossy=0.3, fork=3 (it left our chain so many blocks ago)`,
+		Example: "  devnet fault oxend:stall\n  devnet fault 3-5:down oxend2:fork=3\n  devnet fault all:ok oxend:ok", Args: atLeast(1),
 	}, func(cmd *cobra.Command, args []string) error {
-		return r.do(cmd.Context(), "/faults", &devnet.Command{Faults: strings.Join(args, ",")})
+		text := strings.Join(args, ",")
+		if _, err := devnet.ParseFaults(text); err != nil {
+			return usage("%v", err)
+		}
+		return r.do(cmd.Context(), "/faults", &devnet.Command{Faults: text})
 	})
 	add(&cobra.Command{Use: "status", Short: "Show the network", Args: exactly(0)}, func(cmd *cobra.Command, _ []string) error {
 		return r.do(cmd.Context(), "/status", nil)
@@ -220,6 +254,14 @@ FAULT is down, slow=2s, lossy=0.3, clock=-90s, drop-onions, lie-ons, lie-swarm, 
 		})
 	})
 	return commands
+}
+
+func acts() string {
+	var names []string
+	for _, a := range devnet.Acts {
+		names = append(names, string(a))
+	}
+	return strings.Join(names, ", ")
 }
 
 func exactly(n int) cobra.PositionalArgs { return wants(cobra.ExactArgs(n)) }

@@ -9,15 +9,13 @@ import (
 	"os/exec"
 	"os/signal"
 	"syscall"
-
-	"onsight/internal/devnet"
 )
 
 // stops are the signals that end a program and are handed on to the command.
 var stops = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
 
-// wait prints how to use the daemon and serves until a signal comes, ctx ends or a request kills the daemon.
-func wait(ctx context.Context, d *devnet.Daemon, vars []string, std stdio) error {
+// wait prints how to use what is served and serves until a signal comes, ctx ends or done is closed.
+func wait(ctx context.Context, done <-chan struct{}, vars []string, std stdio) error {
 	ctx, stop := signal.NotifyContext(ctx, stops...)
 	defer stop()
 	for _, v := range vars {
@@ -25,9 +23,9 @@ func wait(ctx context.Context, d *devnet.Daemon, vars []string, std stdio) error
 	}
 	select {
 	case <-ctx.Done():
-	case <-d.Done():
+	case <-done:
 	}
-	return d.Crashed()
+	return nil
 }
 
 // execute runs a command with our standard streams and hands it the signals we get. Its exit code becomes ours, 128 + n if signal n

@@ -8,8 +8,8 @@
 // COMMAND gets the variables that programs find the network by: ONSIGHT_OXEND and ONSIGHT_LOKINET_YEAR; COURIER_SEEDS and
 // LOCAL_DEVNET_SEED_URL, the seed node; DEVNET_SEED_TLS and DEVNET_SEED_PIN, the one over TLS and the SHA-256 of its certificate;
 // DEVNET_SOCKET, for control. Without a COMMAND the lines to set them are printed and the network serves until it is stopped. The
-// exit code is COMMAND's; 2 after wrong usage, 127 if there is no such COMMAND, 1 for everything else, also for a request that would
-// have killed a real 11.x daemon.
+// exit code is COMMAND's; 2 after wrong usage, 127 if there is no such COMMAND, 1 for everything else, also where COMMAND went well but
+// a request would have killed a real 11.x daemon. Such a daemon is dead here too, but the rest of the network goes on.
 package main
 
 import (
@@ -143,16 +143,17 @@ func (o *options) register(cmd *cobra.Command) {
 	f.IntVar(&o.network.Nodes, "nodes", 12, "service nodes")
 	f.IntVar(&o.network.Operators, "operators", 0, "how many operators run them (0: each node its own)")
 	f.IntVar(&o.network.PerSubnet, "per-subnet", 1, "how many nodes share a /24")
+	f.StringToStringVar(&o.network.Hosts, "host", nil, "where onion requests to a server really go: `NAME=ADDRESS:PORT` on loopback")
 	f.BoolVar(&o.network.OneIP, "one-ip", false, "all nodes on 127.0.0.1, for systems that know no other loopback address")
 	f.StringVar(&o.names, "names", "", "names that are registered from the start: a `FILE` of TYPE NAME VALUE lines, or demo")
 	f.IntVar(&o.network.Past, "past", 400, "`BLOCKS` before anybody looks")
 	f.DurationVar(&o.network.BlockTime, "block-time", 0, "time between blocks (0: only devnet mine makes them)")
 	f.BoolVar(&o.network.Life, "life", false, "with each block things happen to names and nodes")
-	f.StringVar(&o.faults, "faults", "", "`LIST` of TARGET:FAULT[=VALUE], as 3:down,4-6:slow=2s,oxend:stall (see devnet node --help), and dice[=RATE]")
+	f.StringVar(&o.faults, "faults", "", "`LIST` of TARGET:FAULT[=VALUE], as 3:down,4-6:slow=2s,oxend:stall (see devnet fault --help), and dice[=RATE], which brings RATE faults a block")
 	f.Float64Var(&o.network.Loss, "loss", 0, "share of requests to nodes that are lost, 0 to 1")
 	f.DurationVar(&o.network.Latency, "latency", 0, "median delay of the nodes' answers; each has its own")
 	f.IntVar(&o.network.Daemons, "daemons", 1, "daemons on the chain, each with faults of its own: oxend, oxend2, …")
-	f.StringVar(&o.socket, "socket", "", "control socket, a `PATH` ("+devnet.SocketEnv+"; default in XDG_RUNTIME_DIR)")
+	f.StringVar(&o.socket, "socket", "", "control socket, a `PATH` (default: devnet.sock in XDG_RUNTIME_DIR, or in devnet-UID in the folder for temporary files)")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log what happens to standard error")
 
 	f.StringVar(&o.replay, "replay", "", "serve the recording in `FILE` (.jsonl, gzipped or not) and nothing else")
@@ -170,15 +171,21 @@ func (o *options) start(ctx context.Context, command, env []string, std stdio) e
 		return usage("--dialect is 10 or 11, not %d", o.dialect)
 	}
 	alone := o.generate || o.replay != ""
-	for flags, fit := range map[string]bool{
-		"nodes operators per-subnet one-ip names past block-time life faults loss latency daemons socket": !alone,
-		"blocks ordinary ons": o.generate, "public": alone, "dialect year seed": o.replay == "",
+	for _, c := range []struct {
+		flags string
+		fit   bool
+	}{
+		{"nodes operators per-subnet one-ip host names past block-time life faults loss latency daemons socket verbose", !alone},
+		{"blocks ordinary ons", o.generate}, {"public", alone}, {"dialect year seed", o.replay == ""},
 	} {
-		for _, name := range strings.Fields(flags) {
-			if o.changed(name) && !fit {
+		for _, name := range strings.Fields(c.flags) {
+			if o.changed(name) && !c.fit {
 				return usage("--%s does not go together with %s", name, o.mode())
 			}
 		}
+	}
+	if !alone && (o.network.Nodes < 0 || o.network.Past < 1 || o.network.Daemons < 1 || o.network.PerSubnet < 1) {
+		return usage("--nodes must not be negative; --past, --daemons and --per-subnet must be at least 1")
 	}
 	if alone {
 		return o.serveChain(ctx, command, env, std)

@@ -22,25 +22,35 @@ func (o *options) serveNetwork(ctx context.Context, command, env []string, std s
 	if err != nil {
 		return err
 	}
+	// A killed daemon is no reason for the others to go, but one to say so at once.
+	cfg.OnCrash = func(err error) { fmt.Fprintln(std.err, "devnet:", err) }
 	n, err := devnet.Start(cfg)
-	if err != nil {
+	switch {
+	case errors.Is(err, devnet.ErrConfig), errors.Is(err, devnet.ErrFault):
+		return usage("%v", err)
+	case err != nil:
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
-	control, err := n.OpenControl(o.socket)
+	elsewhere := o.socket == ""
+	if elsewhere {
+		if o.socket, err = devnet.DefaultSocket(lookup(env)("XDG_RUNTIME_DIR")); err != nil {
+			return err
+		}
+	}
+	control, err := n.OpenControl(o.socket, elsewhere)
 	if err != nil {
 		return err
 	}
 	defer control.Close()
 	vars := append(n.Environment(), devnet.SocketEnv+"="+control.Path())
 	if len(command) == 0 {
-		return wait(ctx, n.Daemon(0), vars, std)
+		err = wait(ctx, nil, vars, std)
+	} else {
+		err = execute(ctx, command, append(env, vars...), std)
 	}
-	err = execute(ctx, command, append(env, vars...), std)
-	for i := range n.Daemons() {
-		if crashed := n.Daemon(i).Crashed(); crashed != nil {
-			return &exitError{1, crashed.Error()}
-		}
+	if n.Crashed() != nil && err == nil {
+		return &exitError{1, ""}
 	}
 	return err
 }

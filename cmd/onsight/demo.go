@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,6 +65,7 @@ func (p program) demo(ctx context.Context, f *flags, opt demoOptions) (err error
 		ctx, cancel = context.WithTimeout(ctx, opt.lasts)
 		defer cancel()
 	}
+	signal.Ignore(syscall.SIGPIPE) // a reader that goes must not keep the folder from being removed
 	dir, err := os.MkdirTemp("", "onsight-demo-")
 	if err != nil {
 		return fmt.Errorf("make a folder: %w", err)
@@ -74,11 +77,14 @@ func (p program) demo(ctx context.Context, f *flags, opt demoOptions) (err error
 		cfg.Log = f.logger(p, slog.LevelInfo)
 	}
 	n, err := devnet.Start(cfg)
-	if err != nil {
+	switch {
+	case errors.Is(err, devnet.ErrConfig):
+		return usagef("%v", err)
+	case err != nil:
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
-	control, err := n.OpenControl("")
+	control, err := n.OpenControl(filepath.Join(dir, "devnet.sock"), false) // where it goes with the rest
 	if err != nil {
 		return err
 	}
@@ -91,6 +97,9 @@ func (p program) demo(ctx context.Context, f *flags, opt demoOptions) (err error
 	quiet := p
 	quiet.stdout, quiet.stderr = io.Discard, io.Discard
 	if err := quiet.index(ctx, &own, indexOptions{followOptions: follow, once: true}); err != nil {
+		if opt.lasts > 0 && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil // its time was over before there was anything to see
+		}
 		return err
 	}
 	quiet.stderr = p.stderr

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,7 +58,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_DATA_HOME", env.WorkDir+"/data")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"replay": replay, "code": code},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"replay": replay, "code": code, "needs": needs},
 	})
 }
 
@@ -69,6 +70,19 @@ func replay(ts *testscript.TestScript, neg bool, args []string) {
 	d := startReplay(ts, recordings[args[0]])
 	ts.Defer(func() { d.Close() })
 	ts.Setenv("ONSIGHT_OXEND", d.URL())
+}
+
+// needs puts another of our programs into the path: needs devnet.
+func needs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: needs PROGRAM")
+	}
+	bin := ts.MkAbs("needed")
+	build := exec.Command("go", "build", "-o", bin+"/", "onsight/cmd/"+args[0])
+	if out, err := build.CombinedOutput(); err != nil {
+		ts.Fatalf("%v: %s", err, out)
+	}
+	ts.Setenv("PATH", bin+string(os.PathListSeparator)+ts.Getenv("PATH"))
 }
 
 // code runs a command and checks its exit code: code N PROGRAM ARGS…

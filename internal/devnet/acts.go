@@ -2,6 +2,7 @@ package devnet
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"onsight/internal/snode"
+	"onsight/ons"
 )
 
 // Act is something the quorums or its operator do with a node.
@@ -63,36 +65,67 @@ func (r Reasons) String() string {
 func (n *Network) Do(i int, act Act, why Reasons) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.closed {
+		return ErrClosed
+	}
 	if i < 0 || i >= len(n.nodes) {
 		return fmt.Errorf("%w: node %d: the nodes are 0 to %d", ErrCommand, i, len(n.nodes)-1)
 	}
-	key, held := n.nodes[i].Key(), n.held[i]
-	var err error
-	switch act {
-	case ActDecommission:
-		held = true
-		_, err = n.chain.Decommission(key, why)
-	case ActRecommission:
-		held = false
-		_, err = n.chain.Recommission(key)
-	case ActDeregister:
-		_, err = n.chain.Deregister(key, why)
-	case ActUnlock:
-		_, err = n.chain.RequestUnlock(key)
-	case ActMove:
-		err = n.move(i)
-	case ActStake:
-		_, err = n.chain.RegisterNode(Stake{Key: key, Operator: n.operator(i)})
-	default:
-		return fmt.Errorf("%w: no act %q", ErrCommand, act)
+	try, err := n.try(i, act, why)
+	if err != nil {
+		return err
+	}
+	if act == ActDecommission {
+		n.held[i] = true
+	}
+	// A quorum tests a node now and then; until one has, it can only be waited for.
+	err = try()
+	for wait := 0; errors.Is(err, errUntested) && wait < untestedFor; wait++ {
+		n.mine()
+		err = try()
+	}
+	if errors.Is(err, errUntested) {
+		err = fmt.Errorf("%w: quorums of %d test all but themselves, so there must be more active nodes than that", err, obligationSize)
 	}
 	if err != nil {
 		return fmt.Errorf("%s node %d: %w", act, i, err)
 	}
-	n.held[i] = held
 	n.note("node %d: %s", i, act)
 	n.mine()
+	if act == ActRecommission {
+		delete(n.held, i) // not before: judge would do it a second time
+	}
 	return nil
+}
+
+// untestedFor is how many blocks Do waits for a quorum.
+const untestedFor = 60
+
+// try returns what puts the act's transaction into the pool.
+func (n *Network) try(i int, act Act, why Reasons) (func() error, error) {
+	key := n.nodes[i].Key()
+	do := map[Act]func() (ons.Txid, error){
+		ActDecommission: func() (ons.Txid, error) { return n.chain.Decommission(key, why) },
+		ActRecommission: func() (ons.Txid, error) { return n.chain.Recommission(key) },
+		ActDeregister:   func() (ons.Txid, error) { return n.chain.Deregister(key, why) },
+		ActUnlock:       func() (ons.Txid, error) { return n.chain.RequestUnlock(key) },
+		ActMove:         func() (ons.Txid, error) { return ons.Txid{}, n.move(i) },
+		ActStake: func() (ons.Txid, error) {
+			return n.chain.RegisterNode(Stake{Key: key, Operator: n.operator(i)})
+		},
+	}[act]
+	if do == nil {
+		return nil, fmt.Errorf("%w: no act %q: use %s", ErrCommand, act, list(Acts))
+	}
+	return func() error { _, err := do(); return err }, nil
+}
+
+func list(acts []Act) string {
+	var names []string
+	for _, a := range acts {
+		names = append(names, string(a))
+	}
+	return strings.Join(names, ", ")
 }
 
 func (n *Network) nodeCommand(c Command) error {
@@ -115,7 +148,7 @@ func (n *Network) Status() Status {
 	for _, d := range n.daemons {
 		s.Oxend = append(s.Oxend, d.URL())
 	}
-	s.Seeds = []string{n.seeds.plain.URL(), n.seeds.url}
+	s.Seeds = []string{n.seeds.plain.URL(), strings.TrimSuffix(n.seeds.url, "/")}
 	swarms := map[uint64]bool{}
 	for _, node := range n.chain.ServiceNodes() {
 		s.Staked++
@@ -175,6 +208,7 @@ func (f NodeFaults) names() []string {
 	add(f.Loss > 0, "lossy="+strconv.FormatFloat(f.Loss, 'g', -1, 64))
 	add(f.Clock != 0, "clock="+f.Clock.String())
 	add(f.DropOnions, "drop-onions")
+	add(f.NoOxend, "no-oxend")
 	add(f.Lies.ONS, "lie-ons")
 	add(f.Lies.Swarm, "lie-swarm")
 	add(f.Lies.Signature, "lie-signature")
@@ -188,6 +222,6 @@ func (n *Network) Environment() []string {
 	return []string{
 		"ONSIGHT_OXEND=" + strings.Join(s.Oxend, ","), fmt.Sprintf("ONSIGHT_LOKINET_YEAR=%d", s.LokinetYear),
 		"COURIER_SEEDS=" + s.Seeds[0], "LOCAL_DEVNET_SEED_URL=" + s.Seeds[0] + "/",
-		"DEVNET_SEED_TLS=" + n.seeds.url, "DEVNET_SEED_PIN=" + n.seeds.pin,
+		"DEVNET_SEED_TLS=" + strings.TrimSuffix(n.seeds.url, "/"), "DEVNET_SEED_PIN=" + n.seeds.pin,
 	}
 }

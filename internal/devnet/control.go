@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"onsight/ons"
 )
@@ -40,12 +41,12 @@ type NodeStatus struct {
 type Command struct {
 	Blocks  int      `json:"blocks,omitempty"`  // mine, pop: how many; zero: 1
 	Depth   int      `json:"depth,omitempty"`   // reorg; zero: 1
-	Type    string   `json:"type,omitempty"`    // register, update, renew: session if not said
+	Type    string   `json:"type,omitempty"`    // register, update, renew: if not said lokinet for NAME.loki, else session
 	Name    string   `json:"name,omitempty"`    // register, update, renew
 	Value   string   `json:"value,omitempty"`   // register, update: as ParseNameValue reads it
 	Years   uint8    `json:"years,omitempty"`   // register, renew: of a lokinet name
 	Node    int      `json:"node,omitempty"`    // node
-	Act     string   `json:"act,omitempty"`     // node: decommission, recommission, deregister, unlock, move
+	Act     string   `json:"act,omitempty"`     // node: decommission, recommission, deregister, unlock, move or stake
 	Reasons []string `json:"reasons,omitempty"` // node: of a decommission or deregistration
 	Faults  string   `json:"faults,omitempty"`  // faults: as ParseFaults reads them
 }
@@ -80,7 +81,14 @@ func (n *Network) Control() http.Handler {
 			d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16))
 			d.DisallowUnknownFields()
 			err := d.Decode(&c)
-			if err == nil || errors.Is(err, io.EOF) {
+			if err == nil {
+				if _, more := d.Token(); more != io.EOF {
+					err = fmt.Errorf("%w: one command at a time", ErrCommand)
+				}
+			} else if errors.Is(err, io.EOF) {
+				err = nil // no body is a command without fields
+			}
+			if err == nil {
 				err = act(c)
 			}
 			if err != nil {
@@ -115,10 +123,13 @@ func (n *Network) moved(k int, move func(int)) error {
 
 func (c Command) name() (ons.Name, error) {
 	t := ons.Session
+	if strings.HasSuffix(c.Name, ".loki") {
+		t = ons.Lokinet
+	}
 	if c.Type != "" {
 		var err error
 		if t, err = ons.ParseType(c.Type); err != nil {
-			return ons.Name{}, err
+			return ons.Name{}, fmt.Errorf("%w: no type %q: use session, wallet or lokinet", ErrCommand, c.Type)
 		}
 	}
 	return ons.ParseName(t, c.Name)

@@ -19,12 +19,17 @@ type Options struct {
 	Addr    string  // zero: 127.0.0.1:0
 	Public  bool    // as --rpc-public does: no admin methods, limits, fewer fields
 	Seed    uint64  // of the dice that DaemonFaults.Loss is drawn with
+	Changed func()  // called after a method has changed the chain; nil: nobody wants to know
+
+	Crashed func(error) // called once, with what Crashed returns from then on, when a request kills the daemon; nil as above
 
 	ServiceNode [32]byte // the legacy key of the service node it is, registered or not; zero: it is none
 }
 
 // Daemon is a fake oxend listening on loopback. It is safe for concurrent use.
 type Daemon struct {
+	changed func()      // nil or Options.Changed
+	onCrash func(error) // nil or Options.Crashed
 	chain   atomic.Pointer[Chain]
 	public  bool
 	self    [32]byte // the service node it is
@@ -67,7 +72,7 @@ func Serve(c *Chain, o Options) (*Daemon, error) {
 		return nil, fmt.Errorf("serve: %w", err)
 	}
 	d := &Daemon{
-		public: o.Public, self: o.ServiceNode, seed: o.Seed, url: "http://" + l.Addr().String(), done: make(chan struct{}),
+		public: o.Public, self: o.ServiceNode, seed: o.Seed, changed: o.Changed, onCrash: o.Crashed, url: "http://" + l.Addr().String(), done: make(chan struct{}),
 		requests: map[string]uint64{},
 	}
 	d.chain.Store(c)
@@ -143,10 +148,15 @@ func (d *Daemon) count(method string) {
 // crash is how an 11.x daemon dies: no reply, the connection cut, nobody listening. It does not return.
 func (d *Daemon) crash(why string) {
 	d.mu.Lock()
-	if d.crashed == nil {
+	first := d.crashed == nil
+	if first {
 		d.crashed = fmt.Errorf("%w: %s", ErrCrashed, why)
 	}
+	err := d.crashed
 	d.mu.Unlock()
+	if first && d.onCrash != nil {
+		d.onCrash(err)
+	}
 	_ = d.server.Close()
 	panic(http.ErrAbortHandler)
 }

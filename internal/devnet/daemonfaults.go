@@ -22,7 +22,7 @@ type DaemonFaults struct {
 	Error     bool          // every call fails: -32603, or HTTP 500 on a plain path
 	Busy      bool          // every call is put off: -32003, or HTTP 503 on a plain path
 	Garbage   bool          // answers are bytes that are no JSON
-	Huge      bool          // answers begin well and never end, until the client gives up or the daemon is closed
+	Huge      bool          // answers begin well and go on for 256 MiB, unless the client gives up or the daemon is closed
 	Truncate  bool          // answers break off in the middle
 	Backwards uint64        // answers as if the chain were so many blocks lower, though never without its first
 	Silent    bool          // the chain it shows stays as it was when this was set
@@ -42,11 +42,18 @@ type broken struct {
 }
 
 // SetFaults makes the daemon behave so from the next request on. Silent takes the chain as it is now.
-func (d *Daemon) SetFaults(f DaemonFaults) {
+func (d *Daemon) SetFaults(f DaemonFaults) { d.setFaults(f, false) }
+
+// setFaults is SetFaults, but to keep is to leave a daemon silent where it has been silent since.
+func (d *Daemon) setFaults(f DaemonFaults, keep bool) {
 	b := &broken{DaemonFaults: f}
 	if f.Silent {
 		b.chain = d.chain.Load()
-		b.frozen = b.chain.Clone()
+		if old := d.faults.Load(); keep && old.frozen != nil && old.chain == b.chain {
+			b.frozen = old.frozen
+		} else {
+			b.frozen = b.chain.Clone()
+		}
 	}
 	d.faults.Store(b)
 }
@@ -137,7 +144,11 @@ func (v *view) spoil(w http.ResponseWriter, body []byte) bool {
 		_, _ = w.Write(junk) // the client may have gone
 	case f.Huge:
 		spaces := bytes.Repeat([]byte(" "), 64<<10)
-		for _, err := w.Write([]byte("{")); err == nil && v.listening(); {
+		_, err := w.Write([]byte("{"))
+		for range hugeAnswer / len(spaces) {
+			if err != nil || !v.listening() {
+				break
+			}
 			_, err = w.Write(spaces)
 		}
 		panic(http.ErrAbortHandler)
@@ -151,6 +162,9 @@ func (v *view) spoil(w http.ResponseWriter, body []byte) bool {
 	}
 	return true
 }
+
+// hugeAnswer is more than anybody should read, and less than fills a machine.
+const hugeAnswer = 256 << 20
 
 // listening tells whether the daemon has not been closed.
 func (v *view) listening() bool {

@@ -34,8 +34,9 @@ func newDice(seed uint64, rate float64) *dice {
 	return &dice{r: rand.New(rand.NewPCG(seed, 0x64696365)), rate: rate}
 }
 
-// roll returns the faults that begin and those that end with the n-th roll, for a network of so many nodes and daemons.
-func (d *dice) roll(n uint64, nodes, daemons int) []Fault {
+// roll returns the faults that begin and those that end with the n-th roll, for a network of so many nodes and daemons. Who has faults
+// of another making is spared: the end of the dice's would end them too.
+func (d *dice) roll(n uint64, nodes, daemons int, spared func(target string) bool) []Fault {
 	var faults []Fault
 	kept := d.active[:0]
 	for _, s := range d.active {
@@ -59,7 +60,7 @@ func (d *dice) roll(n uint64, nodes, daemons int) []Fault {
 		}
 		kind := kinds[d.r.IntN(len(kinds))]
 		lasts := 1 + uint64(d.r.IntN(longest))
-		if nodes+daemons == 0 || d.struck(target) {
+		if nodes+daemons == 0 || d.struck(target) || spared(target) {
 			continue
 		}
 		f, err := ParseFaults(target + ":" + kind)

@@ -39,9 +39,11 @@ const maxNames = 100_000
 
 // ParseNames reads names a line each: TYPE NAME VALUE [YEARS | legacy], where TYPE is session, wallet or lokinet, VALUE is as people write it
 // (66 hex digits, an address, key.loki) or @WORD for the made-up account or address of a word, YEARS is for
-// lokinet, and legacy, for session, seals in the scheme of 2020. Empty lines and what follows # do not count.
+// lokinet, and legacy, for session, seals in the scheme of 2020. Empty lines and what follows # do not
+// count; no name may come twice.
 func ParseNames(r io.Reader, network ons.Network) ([]NameEntry, error) {
 	var list []NameEntry
+	where := map[ons.Key]int{}
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
 		text, _, _ := strings.Cut(lines.Text(), "#")
@@ -53,6 +55,11 @@ func ParseNames(r io.Reader, network ons.Network) ([]NameEntry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: line %d: %v", ErrNames, n, err)
 		}
+		key := ons.Key{Type: e.Name.Type(), Hash: e.Name.Hash()}
+		if first, there := where[key]; there {
+			return nil, fmt.Errorf("%w: line %d: the name is there already, on line %d", ErrNames, n, first)
+		}
+		where[key] = n
 		if list = append(list, e); len(list) > maxNames {
 			return nil, fmt.Errorf("%w: more than %d names", ErrNames, maxNames)
 		}

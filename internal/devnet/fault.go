@@ -13,7 +13,8 @@ import (
 // Fault is something wrong with one part of a network, by name. As text it is TARGET:NAME or TARGET:NAME=VALUE.
 //
 //	TARGET  oxend, oxend2 … (a daemon), a node's number, 2-5 (several), all (every node)
-//	NAME    of nodes: down, slow=2s, lossy=0.3, clock=-90s, drop-onions, lie-ons, lie-swarm, lie-signature, status=503
+//	NAME    of nodes: down, slow=2s, lossy=0.3, clock=-90s, drop-onions, no-oxend, lie-ons, lie-swarm, lie-signature,
+//	        status=503
 //	        of daemons: error, busy, stall, truncate, huge, garbage, backwards=5, silent, lie-ons, slow=2s, lossy=0.3, fork=3
 //	        of both: ok, which ends all of them
 //
@@ -103,8 +104,9 @@ var nodeFaults = map[string]func(f *NodeFaults, value string) error{
 	"down":          func(f *NodeFaults, v string) error { f.Down = true; return none(v) },
 	"slow":          func(f *NodeFaults, v string) (err error) { f.Delay, err = delay(v); return err },
 	"lossy":         func(f *NodeFaults, v string) (err error) { f.Loss, err = share(v); return err },
-	"clock":         func(f *NodeFaults, v string) (err error) { f.Clock, err = time.ParseDuration(v); return err },
+	"clock":         func(f *NodeFaults, v string) (err error) { f.Clock, err = offset(v); return err },
 	"drop-onions":   func(f *NodeFaults, v string) error { f.DropOnions = true; return none(v) },
+	"no-oxend":      func(f *NodeFaults, v string) error { f.NoOxend = true; return none(v) },
 	"lie-ons":       func(f *NodeFaults, v string) error { f.Lies.ONS = true; return none(v) },
 	"lie-swarm":     func(f *NodeFaults, v string) error { f.Lies.Swarm = true; return none(v) },
 	"lie-signature": func(f *NodeFaults, v string) error { f.Lies.Signature = true; return none(v) },
@@ -165,6 +167,14 @@ func delay(v string) (time.Duration, error) {
 	d, err := time.ParseDuration(v)
 	if err != nil || d < 0 {
 		return 0, errors.New("wants a duration, as 300ms or 2s")
+	}
+	return d, nil
+}
+
+func offset(v string) (time.Duration, error) {
+	d, err := time.ParseDuration(v)
+	if err != nil {
+		return 0, errors.New("wants a duration, as -90s or 2m")
 	}
 	return d, nil
 }

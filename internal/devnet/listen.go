@@ -35,16 +35,21 @@ type uptime struct {
 	conns  sync.WaitGroup // HTTPS connections
 }
 
-// listen starts a new uptime, on the ports the node had in the last. n.mu is held, or n is not shared yet.
-func (n *Node) listen() error {
-	https, err := n.bind(&n.https)
+// listen starts a new uptime in a place, which is the node's from then on, with the ports that were chosen. If it fails the node stays
+// where it was, and there is no uptime. n.mu is held, or n is not shared yet.
+func (n *Node) listen(p site) error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	https, err := bind(p.ip, &p.https)
 	if err != nil {
 		return err
 	}
-	omq, err := n.bind(&n.omq)
+	omq, err := bind(p.ip, &p.omq)
 	if err != nil {
 		return errors.Join(err, https.Close())
 	}
+	n.site.Store(&p)
 	u := &uptime{omq: omq}
 	u.ctx, u.cancel = context.WithCancel(context.Background())
 	u.server = &http.Server{
@@ -70,15 +75,13 @@ func (n *Node) listen() error {
 	return nil
 }
 
-// bind listens on a port of the node's address; a zero one is set to what the system chose.
-func (n *Node) bind(port *uint16) (net.Listener, error) {
-	l, err := net.Listen("tcp4", netip.AddrPortFrom(n.ip, *port).String())
+// bind listens on a port of an address and sets the port to what the system chose if it was zero.
+func bind(ip netip.Addr, port *uint16) (net.Listener, error) {
+	l, err := net.Listen("tcp4", netip.AddrPortFrom(ip, *port).String())
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	if *port == 0 { // later the ports are read while a node comes up
-		*port = l.Addr().(*net.TCPAddr).AddrPort().Port()
-	}
+	*port = l.Addr().(*net.TCPAddr).AddrPort().Port()
 	return l, nil
 }
 

@@ -52,6 +52,9 @@ func (p people) find(o ons.Owner) Account {
 func (n *Network) Register(name ons.Name, value ons.Value, years uint8) (ons.Txid, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.closed {
+		return ons.Txid{}, ErrClosed
+	}
 	return n.mined(n.buy(NameEntry{Name: name, Value: value, Years: years}))
 }
 
@@ -59,6 +62,9 @@ func (n *Network) Register(name ons.Name, value ons.Value, years uint8) (ons.Txi
 func (n *Network) Update(name ons.Name, value ons.Value) (ons.Txid, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.closed {
+		return ons.Txid{}, ErrClosed
+	}
 	return n.mined(n.update(name, UpdateOptions{Value: value}))
 }
 
@@ -67,6 +73,9 @@ func (n *Network) Update(name ons.Name, value ons.Value) (ons.Txid, error) {
 func (n *Network) Renew(name ons.Name, years uint8) (ons.Txid, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.closed {
+		return ons.Txid{}, ErrClosed
+	}
 	return n.mined(n.chain.RenewName(name, int(max(years, 1))))
 }
 

@@ -112,23 +112,15 @@ func (n *Network) operator(i int) ons.Owner {
 	return StakeWallet(seedOf(n.cfg.Seed, "operator", i))
 }
 
-// rebuild closes a node and makes it anew with another address or version. It keeps its messages and its faults.
+// rebuild gives a node another address or version. If that fails the node is as it was.
 func (n *Network) rebuild(i int, change func(*nodeConfig)) error {
-	old := n.nodes[i]
 	host := n.hosts[i]
 	change(&host)
-	messages, faults := old.storage.Messages(), old.Faults()
-	if err := old.close(); err != nil {
+	if err := n.nodes[i].rebind(func(p *site) { *p = host.site() }); err != nil {
 		return err
 	}
-	node, err := newNode(host)
-	if err != nil {
-		return err
-	}
-	n.nodes[i], n.hosts[i] = node, host
-	n.tabulate()
-	node.storage.Absorb(messages)
-	return node.SetFaults(faults)
+	n.hosts[i] = host
+	return nil
 }
 
 // settle makes nodes and daemons know of each other what is true after the chain or a node has changed.
@@ -147,6 +139,9 @@ func (n *Network) settle() {
 	before := n.table.Load()
 	n.tabulate()
 	n.handOver(before)
+	for _, node := range n.nodes {
+		node.storage.Prune()
+	}
 }
 
 // prove sets what the daemons know of a node: its last proof, and whether tests reached it.
@@ -159,16 +154,23 @@ func (n *Network) prove(i int, now time.Time) {
 	if since, down := n.down[i]; down {
 		sent = since.Add(-phase).Truncate(proofEvery).Add(phase)
 		reached = Reachability{LastReachable: sent, FirstUnreachable: since, LastUnreachable: now}
+		if last, known := n.chain.proof(node.Key()); known && last.Time.IsZero() {
+			sent = last.Time // a decommission had it forgotten, and no other has come
+		}
 	}
 	oxend := [3]uint16{10, 6, 0}
 	if n.cfg.Dialect == Dialect11 {
 		oxend = [3]uint16{11, 0, 6}
 	}
-	n.chain.SetProof(node.Key(), Proof{
+	proof := Proof{
 		Ed25519: node.Ed25519(), X25519: node.X25519(), IP: node.IP(),
 		StoragePort: node.HTTPSPort(), OMQPort: node.OMQPort(), QuorumnetPort: 22025, Oxend: oxend, Storage: node.Version(),
 		Lokinet: [3]uint16{0, 9, 11}, Time: sent, StorageReachability: reached, LokinetReachability: reached,
-	})
+	}
+	n.chain.SetProof(node.Key(), proof)
+	for _, c := range n.forked {
+		c.SetProof(node.Key(), proof)
+	}
 }
 
 func (n *Network) tabulate() {
@@ -199,14 +201,17 @@ func (n *Network) handOver(before *table) {
 		return
 	}
 	var all []storage.Message
+	var revoked []storage.Revocation
 	for _, node := range n.nodes {
 		if !node.Faults().Down {
 			all = append(all, node.storage.Messages()...)
+			revoked = append(revoked, node.storage.Revoked()...)
 		}
 	}
 	for _, node := range n.nodes {
 		if !node.Faults().Down {
 			node.storage.Absorb(all)
+			node.storage.AbsorbRevoked(revoked)
 			node.storage.Shed()
 		}
 	}

@@ -32,6 +32,7 @@ type Config struct {
 	Faults    []Fault       // from the start
 	Dice      float64       // faults a block that the dice bring, and take away some blocks later
 
+	OnCrash      func(error)       // told of each daemon, seed node included, that a request kills (11.x); nil: nobody is
 	OnionTimeout time.Duration     // how long a relay waits for the next; zero: 30 s
 	Hosts        map[string]string // where the hosts of server-bound onion requests really are, "host:port" by host name
 	Now          func() time.Time  // nil: time.Now
@@ -69,8 +70,14 @@ func (cfg *Config) complete() error {
 		return fmt.Errorf("%d nodes: at most %d", cfg.Nodes, maxNodes)
 	case cfg.Daemons < 0 || cfg.Daemons > 9:
 		return fmt.Errorf("%d daemons: 1 to 9", cfg.Daemons)
-	case cfg.Past < 0 || cfg.PerSubnet < 0 || cfg.BlockTime < 0 || cfg.Latency < 0 || cfg.Operators < 0 || cfg.Dice < 0:
-		return errors.New("past, nodes per subnet, block time, latency, operators and dice must not be negative")
+	case cfg.Dialect != Dialect10 && cfg.Dialect != Dialect11:
+		return fmt.Errorf("dialect %d: 10 or 11", cfg.Dialect)
+	case cfg.Past < 0 || cfg.BlockTime < 0 || cfg.Latency < 0 || cfg.Operators < 0:
+		return errors.New("past, block time, latency and operators must not be negative")
+	case cfg.PerSubnet < 0 || cfg.PerSubnet > maxPerSubnet:
+		return fmt.Errorf("%d nodes per subnet: 1 to %d", cfg.PerSubnet, maxPerSubnet)
+	case !(cfg.Dice >= 0 && cfg.Dice <= maxDice):
+		return fmt.Errorf("%v faults a block: 0 to %d", cfg.Dice, maxDice)
 	case !(cfg.Loss >= 0 && cfg.Loss <= 1):
 		return errors.New("loss is a share between 0 and 1")
 	}
@@ -79,6 +86,12 @@ func (cfg *Config) complete() error {
 
 // maxNodes is how many nodes have a /24 of their own in 127/8 and a listener each without a fight for file descriptors.
 const maxNodes = 2000
+
+// maxPerSubnet is how many addresses of a /24 nodes can have, from .1 to .254.
+const maxPerSubnet = 254
+
+// maxDice is how many faults a block the dice may bring.
+const maxDice = 100
 
 // Network is a network on loopback: daemons over one chain, seed nodes, and service nodes with their storage servers. It is safe for
 // concurrent use. Close it.
@@ -91,7 +104,7 @@ type Network struct {
 	stop    context.CancelFunc
 	wg      sync.WaitGroup // the block clock
 
-	mu     sync.Mutex // guards what follows, and is held while the chain moves
+	mu     sync.Mutex // guards what follows, and is held while we move the chain
 	nodes  []*Node
 	hosts  []nodeConfig      // what nodes were made of
 	down   map[int]time.Time // since when a node is down
@@ -111,10 +124,16 @@ type Event struct {
 	What   string `json:"what"`
 }
 
+// ErrConfig is wrapped when Start refuses a Config for what is in it, whatever the machine; a fault that it cannot put on wraps ErrFault.
+var ErrConfig = errors.New("invalid configuration")
+
+// ErrClosed is what changes of a network fail with after Close.
+var ErrClosed = errors.New("network is closed")
+
 // Start makes a network and begins to serve it.
 func Start(cfg Config) (*Network, error) {
 	if err := cfg.complete(); err != nil {
-		return nil, fmt.Errorf("start network: %w", err)
+		return nil, fmt.Errorf("start network: %w: %w", ErrConfig, err)
 	}
 	n := &Network{
 		cfg: cfg, forked: map[int]*Chain{}, down: map[int]time.Time{}, held: map[int]bool{},
@@ -148,6 +167,7 @@ func (n *Network) start() error {
 	n.chain.SetClock(n.cfg.Now)
 	for i := range n.cfg.Daemons {
 		o := Options{Seed: n.cfg.Seed + uint64(i)}
+		o.Changed, o.Crashed = n.resettle, crashed(n.cfg.OnCrash, fmt.Sprintf("oxend %d", i+1))
 		if i == 0 {
 			o.Addr = n.cfg.Addr
 		}
@@ -158,22 +178,36 @@ func (n *Network) start() error {
 		n.daemons = append(n.daemons, d)
 	}
 	var err error
-	if n.seeds, err = serveSeeds(n.chain, n.cfg.Now()); err != nil {
+	if n.seeds, err = serveSeeds(n.chain, n.cfg.Now(), crashed(n.cfg.OnCrash, "seed node")); err != nil {
 		return err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.settle()
 	for _, f := range n.cfg.Faults {
 		if err := n.apply(f); err != nil {
 			return err
 		}
 	}
+	n.settle()
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stop = cancel
 	n.wg.Go(func() { n.run(ctx) })
 	return nil
 }
+
+// crashed names a daemon to who wants to know of its end.
+func crashed(tell func(error), who string) func(error) {
+	if tell == nil {
+		return nil
+	}
+	return func(err error) { tell(fmt.Errorf("%s: %w", who, err)) }
+}
+
+// String hides the keys.
+func (n *Network) String() string { return fmt.Sprintf("network of %d nodes", len(n.Nodes())) }
+
+// GoString hides the keys.
+func (n *Network) GoString() string { return n.String() }
 
 // Close ends all that the network serves and waits for it. It may be called twice.
 func (n *Network) Close() error {
@@ -195,10 +229,19 @@ func (n *Network) Close() error {
 	if n.seeds != nil {
 		errs = append(errs, n.seeds.close())
 	}
-	for _, node := range n.nodes {
-		node.close()
+	for _, node := range n.Nodes() {
+		errs = append(errs, node.close())
 	}
 	return errors.Join(errs...)
+}
+
+// resettle is settle after a daemon was told to change the chain.
+func (n *Network) resettle() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.closed {
+		n.settle()
+	}
 }
 
 // proofEvery is how often nodes send a proof that they are up (spec chain.md F.2, fakechain).
@@ -221,9 +264,7 @@ func (n *Network) run(ctx context.Context) {
 		case <-blocks:
 			n.Mine(1)
 		case <-proofs.C:
-			n.mu.Lock()
-			n.settle()
-			n.mu.Unlock()
+			n.resettle()
 		}
 	}
 }
@@ -233,6 +274,21 @@ func (n *Network) Oxend() string { return n.daemons[0].URL() }
 
 // Daemon returns the i-th daemon, from 0.
 func (n *Network) Daemon(i int) *Daemon { return n.daemons[i] }
+
+// Crashed returns an error wrapping ErrCrashed for each daemon, seed node included, that a request has killed; nil if none is. The others
+// go on.
+func (n *Network) Crashed() error {
+	var errs []error
+	for i, d := range n.daemons {
+		if err := d.Crashed(); err != nil {
+			errs = append(errs, fmt.Errorf("daemon %d: %w", i+1, err))
+		}
+	}
+	if err := n.seeds.plain.Crashed(); err != nil {
+		errs = append(errs, fmt.Errorf("seed node: %w", err))
+	}
+	return errors.Join(errs...)
+}
 
 // Daemons returns how many daemons there are.
 func (n *Network) Daemons() int { return len(n.daemons) }
@@ -261,7 +317,7 @@ func (n *Network) Nodes() []*Node {
 func (n *Network) Events() []Event {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return append([]Event(nil), n.events...)
+	return append([]Event{}, n.events...)
 }
 
 // maxEvents bounds what is remembered of what has happened.
@@ -278,19 +334,24 @@ func (n *Network) note(format string, args ...any) {
 
 // Mine makes k blocks: what is in the pool goes into the first, and with each comes what life and the dice bring.
 func (n *Network) Mine(k int) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	one := func() bool {
+		n.mu.Lock() // a block at a time: others want to know and to close meanwhile
+		defer n.mu.Unlock()
+		if !n.closed {
+			n.mine()
+		}
+		return !n.closed
+	}
 	for range k {
-		if n.closed {
+		if !one() {
 			return
 		}
-		n.mine()
 	}
 }
 
 func (n *Network) mine() {
 	n.rolls++
-	for _, f := range n.dice.roll(n.rolls, len(n.nodes), len(n.daemons)) {
+	for _, f := range n.dice.roll(n.rolls, len(n.nodes), len(n.daemons), n.faulty) {
 		if err := n.apply(f); err != nil {
 			n.cfg.Log.Error("fault not applied", "fault", f.String(), "error", err)
 		}
@@ -306,16 +367,32 @@ func (n *Network) mine() {
 	n.settle()
 }
 
+// depth is how many blocks can go: those that made the forks stay, as the network is none without.
+func (n *Network) depth() int { return max(0, int(n.chain.Height())-pastForks) }
+
+// faulty tells whether a target has faults beyond its usual delay and loss.
+func (n *Network) faulty(target string) bool {
+	f := Fault{Target: target}
+	if i, ok := f.daemon(); ok {
+		return n.forked[i] != nil || n.daemons[i].Faults() != DaemonFaults{}
+	}
+	i, _, _ := f.nodes(len(n.nodes))
+	return n.nodes[i].Faults() != n.usual(i)
+}
+
 // Reorg replaces the newest depth blocks by depth + 1 others, in which their transactions are mined again but
 // for a fifth, which go back into the pool.
 func (n *Network) Reorg(depth int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.reorg(depth)
+	if !n.closed {
+		n.reorg(depth)
+	}
 }
 
 func (n *Network) reorg(depth int) {
 	n.rolls++
+	depth = min(depth, n.depth())
 	n.chain.ReorgToPool(depth, n.rolls)
 	n.note("reorganisation of %d blocks", depth)
 	n.settle()
@@ -325,6 +402,10 @@ func (n *Network) reorg(depth int) {
 func (n *Network) PopBlocks(k int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.closed {
+		return
+	}
+	k = min(k, n.depth())
 	n.chain.PopBlocks(k)
 	n.note("%d blocks popped", k)
 	n.settle()
@@ -334,6 +415,10 @@ func (n *Network) PopBlocks(k int) {
 func (n *Network) Inject(faults ...Fault) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.closed {
+		return ErrClosed
+	}
+	defer n.settle() // the time a node is down counts from now
 	for _, f := range faults {
 		if err := n.apply(f); err != nil {
 			return err
@@ -354,7 +439,7 @@ func (n *Network) apply(f Fault) error {
 		if f.Name == "fork" || f.Name == "ok" {
 			n.split(i, f)
 		}
-		n.daemons[i].SetFaults(faults)
+		n.daemons[i].setFaults(faults, f.Name != "silent")
 		n.note("oxend%s %s", f.Target[len("oxend"):], f.text())
 		return nil
 	}
@@ -386,7 +471,7 @@ func (n *Network) split(i int, f Fault) {
 			panic("devnet: internal error: " + err.Error()) // change has read it
 		}
 		own := n.chain.Clone()
-		own.Reorg(int(min(depth, n.chain.Height()-pastForks)), n.rolls<<8+uint64(i)+1)
+		own.Reorg(min(int(depth), n.depth()), n.rolls<<8+uint64(i)+1)
 		n.forked[i] = own
 		n.daemons[i].Swap(own)
 		return

@@ -1,6 +1,7 @@
 package devnet
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdh"
 	"crypto/ed25519"
@@ -55,6 +56,12 @@ type nodeConfig struct {
 	Log       *slog.Logger // nil: silent
 }
 
+// String names the node and hides its key.
+func (c nodeConfig) String() string { return fmt.Sprintf("node %d", c.Index) }
+
+// GoString hides the key too.
+func (c nodeConfig) GoString() string { return c.String() }
+
 // Node is a service node's storage server, listening on loopback as the real one does: HTTPS with a certificate of its own, and a
 // port for OMQ that accepts connections only (nodes of this network call each other within the process). It is safe for concurrent
 // use.
@@ -65,35 +72,49 @@ type Node struct {
 	ed25519     [32]byte
 	x25519      [32]byte
 	secret      *ecdh.PrivateKey
-	ip          netip.Addr
-	https, omq  uint16
-	version     [3]uint16
-	agent       string // Server and User-Agent header
 	certificate tls.Certificate
 	world       world
 	log         *slog.Logger
 	storage     *storage.Server
 	limits      buckets
 	proxy       *http.Client // to servers
+	site        atomic.Pointer[site]
 	faults      atomic.Pointer[NodeFaults]
 	requests    atomic.Uint64          // received so far, by HTTPS and from other nodes: which throw of the dice is next
-	busy        atomic.Int64           // HTTPS requests in work
+	busy        atomic.Int64           // HTTPS requests in work or waiting for the node's delay to pass
 	up          atomic.Pointer[uptime] // nil while the node is down
 
-	mu     sync.Mutex // guards what follows, and every change of faults and up
+	mu     sync.Mutex // guards what follows, and every change of faults, site and up
 	closed bool
 }
 
-// ErrNodeClosed is what a change of a node's faults fails with after its network was closed.
+// site is what may change of a node: where it is, and which version runs there.
+type site struct {
+	ip         netip.Addr // IPv4
+	https, omq uint16     // zero: to be chosen when it listens
+	version    [3]uint16
+}
+
+// agent is the Server and User-Agent header.
+func (p *site) agent() string { return "Oxen Storage Server/" + p.release() }
+
+func (p *site) release() string {
+	return fmt.Sprintf("%d.%d.%d", p.version[0], p.version[1], p.version[2])
+}
+
+// String names the node and hides its keys.
+func (n *Node) String() string { return fmt.Sprintf("node %d", n.index) }
+
+// GoString hides the keys too.
+func (n *Node) GoString() string { return n.String() }
+
+// ErrNodeClosed is what a change of a node fails with after its network was closed.
 var ErrNodeClosed = errors.New("node is closed")
 
 // newNode makes a node and has it listen. close it.
 func newNode(c nodeConfig) (*Node, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
-	}
-	if !c.Addr.Is4() {
-		return nil, fmt.Errorf("node %d: %v is no IPv4 address", c.Index, c.Addr)
 	}
 	if len(c.Key) != ed25519.PrivateKeySize {
 		return nil, fmt.Errorf("node %d: no Ed25519 key", c.Index)
@@ -105,9 +126,7 @@ func newNode(c nodeConfig) (*Node, error) {
 	}
 	n := &Node{
 		index: c.Index, seed: c.Seed, legacy: c.Legacy, ed25519: [32]byte(c.Key[32:]), x25519: [32]byte(secret.PublicKey().Bytes()),
-		secret: secret, ip: c.Addr, https: c.HTTPSPort, omq: c.OMQPort, version: c.Version, world: c.World,
-		agent: fmt.Sprintf("Oxen Storage Server/%d.%d.%d", c.Version[0], c.Version[1], c.Version[2]),
-		log:   c.Log.With("node", c.Index),
+		secret: secret, world: c.World, log: c.Log.With("node", c.Index),
 	}
 	n.faults.Store(&NodeFaults{})
 	if n.certificate, err = newCertificate(c.World.now()); err != nil {
@@ -115,13 +134,52 @@ func newNode(c nodeConfig) (*Node, error) {
 	}
 	n.proxy = newProxy(c.World)
 	n.storage = storage.New(storage.Config{
-		Key: c.Key, Legacy: c.Legacy, Version: c.Version, Network: uplink{n}, Now: n.now,
+		Key: c.Key, Legacy: c.Legacy, Version: n.Version, Network: uplink{n}, Now: n.now,
 		Lies: func() storage.Lies { return n.Faults().Lies },
 	})
-	if err := n.listen(); err != nil {
+	if err := n.listen(c.site()); err != nil {
 		return nil, fmt.Errorf("node %d: %w", c.Index, err)
 	}
 	return n, nil
+}
+
+func (c nodeConfig) site() site { return site{c.Addr, c.HTTPSPort, c.OMQPort, c.Version} }
+
+// rebind takes the node to another place, which f makes of the one it is in, or has another version run in that one. Connections are
+// cut; nothing else is lost, and the Node stays the same. A zero port is a free one, or for a node that is down the one it had, since
+// nothing is listened on before it comes up. It fails if the node cannot listen there; the node is where it was then.
+func (n *Node) rebind(f func(*site)) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return fmt.Errorf("move node %d: %w", n.index, ErrNodeClosed)
+	}
+	old := *n.site.Load()
+	p := old
+	f(&p)
+	if err := p.check(); err != nil {
+		return fmt.Errorf("move node %d: %w", n.index, err)
+	}
+	if n.Faults().Down {
+		p.https, p.omq = cmp.Or(p.https, old.https), cmp.Or(p.omq, old.omq)
+		n.site.Store(&p)
+		return nil
+	}
+	err := n.hangUp()
+	if err == nil {
+		err = n.listen(p)
+	}
+	if err != nil {
+		return fmt.Errorf("move node %d: %w", n.index, errors.Join(err, n.listen(old)))
+	}
+	return nil
+}
+
+func (p *site) check() error {
+	if !p.ip.Is4() {
+		return fmt.Errorf("%v is no IPv4 address", p.ip)
+	}
+	return nil
 }
 
 // close ends the node. No goroutine of it is left when it returns.
@@ -144,20 +202,23 @@ func (n *Node) Ed25519() [32]byte { return n.ed25519 }
 // X25519 is the key onion requests are sealed for.
 func (n *Node) X25519() [32]byte { return n.x25519 }
 
-// IP is the loopback address the node listens on.
-func (n *Node) IP() netip.Addr { return n.ip }
+// IP is the loopback address the node listens on; another one after it moved.
+func (n *Node) IP() netip.Addr { return n.site.Load().ip }
 
-// HTTPSPort is the node's storage port, the same for the node's whole life.
-func (n *Node) HTTPSPort() uint16 { return n.https }
+// HTTPSPort is the node's storage port, the same until the node moves.
+func (n *Node) HTTPSPort() uint16 { return n.site.Load().https }
 
-// OMQPort is the node's OMQ port, the same for the node's whole life.
-func (n *Node) OMQPort() uint16 { return n.omq }
+// OMQPort is the node's OMQ port, the same until the node moves.
+func (n *Node) OMQPort() uint16 { return n.site.Load().omq }
 
-// URL is where the node's routes are: https://ip:port.
-func (n *Node) URL() string { return "https://" + netip.AddrPortFrom(n.ip, n.https).String() }
+// URL is where the node's routes are until it moves: https://ip:port.
+func (n *Node) URL() string {
+	p := n.site.Load()
+	return "https://" + netip.AddrPortFrom(p.ip, p.https).String()
+}
 
 // Version is the storage server's version the node says it has.
-func (n *Node) Version() [3]uint16 { return n.version }
+func (n *Node) Version() [3]uint16 { return n.site.Load().version }
 
 // now is the node's own clock.
 func (n *Node) now() time.Time { return n.world.now().Add(n.Faults().Clock) }

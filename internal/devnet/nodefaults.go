@@ -23,6 +23,8 @@ type NodeFaults struct {
 	Clock time.Duration
 	// DropOnions: onion requests are swallowed. The hop before says 504 when it has waited long enough, a client gets no answer.
 	DropOnions bool
+	// NoOxend: its daemon does not answer it.
+	NoOxend bool
 	// Lies the storage server tells.
 	Lies storage.Lies
 	// Status, if not zero, is what every request to a route is answered with, and the text the real server has for it: 429, 500,
@@ -70,7 +72,7 @@ func (n *Node) change(f func(*NodeFaults)) error {
 		return fmt.Errorf("faults of node %d: %w", n.index, ErrNodeClosed)
 	}
 	if !faults.Down && n.up.Load() == nil {
-		if err := n.listen(); err != nil {
+		if err := n.listen(*n.site.Load()); err != nil {
 			return fmt.Errorf("bring node %d up: %w", n.index, err)
 		}
 	}

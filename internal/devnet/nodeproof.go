@@ -53,6 +53,14 @@ func (c *Chain) SetProof(key [32]byte, p Proof) {
 	c.proofs[key] = p
 }
 
+// proof is what the daemon knows of a node; false if nothing.
+func (c *Chain) proof(key [32]byte) (Proof, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	p, ok := c.proofs[key]
+	return p, ok
+}
+
 // forgetProof is what a decommission does: the proof's time goes, the contact data stay.
 func (c *Chain) forgetProof(key [32]byte) {
 	if p, ok := c.proofs[key]; ok {

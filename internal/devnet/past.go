@@ -12,11 +12,13 @@ func (n *Network) livePast() error {
 	blocks := max(n.cfg.Past, 1)
 	r := rand.New(rand.NewPCG(n.cfg.Seed, 0x70617374))
 	plan := make([][]func() error, blocks)
-	// at plans something for a share of the past, or so many blocks after that.
-	at := func(share float64, act func() error) int {
-		i := min(int(share*float64(blocks)), blocks-1)
+	at := func(share float64, after int, act func() error) (int, bool) {
+		i := max(min(int(share*float64(blocks)), blocks-1), after+1)
+		if i == blocks {
+			return 0, false
+		}
 		plan[i] = append(plan[i], act)
-		return i
+		return i, true
 	}
 	n.settle()
 	for i := range n.nodes {
@@ -36,8 +38,12 @@ func (n *Network) livePast() error {
 	return nil
 }
 
-// plan is told what happens when, as a share of the past.
-type planner func(share float64, act func() error) int
+// planner is told what happens when, as a share of the past, and after which of its blocks. It says which block that is; false if
+// there is none left.
+type planner func(share float64, after int, act func() error) (block int, ok bool)
+
+// longPast is how many blocks a past has at least in which names are changed: each change takes a block of its own.
+const longPast = 50
 
 // planNode stakes a node in the first third of the past. With Life one in ten has been decommissioned for a while, and single ones
 // wait for contributions, are decommissioned, are about to leave, or have left.
@@ -50,18 +56,22 @@ func (n *Network) planNode(i int, r *rand.Rand, at planner) {
 	}
 	waits := n.life != nil && i%29 == 4 && i%3 == 1
 	early := 0.3 * r.Float64()
-	at(early, func() error { _, err := n.chain.RegisterNode(stake); return err })
+	block, _ := at(early, -1, func() error { _, err := n.chain.RegisterNode(stake); return err })
 	if len(stake.Reserved) > 0 && !waits {
-		at(early+0.05, func() error {
+		if _, ok := at(early+0.05, block, func() error {
 			_, err := n.chain.Contribute(key, stake.Reserved[0].Wallet, stake.Reserved[0].Amount)
 			return err
-		})
+		}); !ok {
+			stake.Amount, stake.Reserved = 0, nil // the past is too short for two: the operator stakes all of it
+		}
 	}
 	if n.life == nil || waits {
 		return
 	}
 	// State changes need a quorum that has tested the node; where there was none, it has been lucky.
-	change := func(share float64, to func() (ons.Txid, error)) { at(share, func() error { _, _ = to(); return nil }) }
+	change := func(share float64, to func() (ons.Txid, error)) {
+		at(share, block, func() error { _, _ = to(); return nil })
+	}
 	reason := Reasons(1) << r.IntN(7)
 	decommission := func() (ons.Txid, error) { return n.chain.Decommission(key, reason) }
 	switch i % 30 {
@@ -82,6 +92,9 @@ func (n *Network) planNode(i int, r *rand.Rand, at planner) {
 
 // planName buys a name at some time and lets happen to it what its entry says.
 func (n *Network) planName(e NameEntry, r *rand.Rand, at planner) {
+	if n.cfg.Past < longPast {
+		e.updated, e.handedOn, e.renewed, e.expired = false, false, false, false
+	}
 	when := 0.1 + 0.5*r.Float64()
 	if e.Name.Type() == ons.Lokinet && !e.expired && !e.renewed {
 		when = max(1-0.8*float64(n.cfg.Year)/float64(max(n.cfg.Past, 1)), 0) // late enough to live still
@@ -94,19 +107,14 @@ func (n *Network) planName(e NameEntry, r *rand.Rand, at planner) {
 	if e.updated {
 		bought.Value = madeUp(e.Name.Type(), e.Name.String()+" before")
 	}
-	first := at(when, func() error {
+	block, _ := at(when, -1, func() error {
 		if _, err := n.buy(bought); err != nil {
 			return fmt.Errorf("register a name: %w", err)
 		}
 		return nil
 	})
-	// What comes later is left out where the past is too short for it.
 	later := func(share float64, act func() (ons.Txid, error)) {
-		if int(share*float64(n.cfg.Past)) > first+1 {
-			first = at(share, func() error { _, err := act(); return err })
-		} else if e.updated {
-			e.Value = bought.Value
-		}
+		block, _ = at(share, block, func() error { _, err := act(); return err })
 	}
 	if e.renewed {
 		later(0.9*float64(n.cfg.Year)/float64(max(n.cfg.Past, 1)), func() (ons.Txid, error) { return n.chain.RenewName(e.Name, 10) })

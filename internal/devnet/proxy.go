@@ -64,7 +64,7 @@ func (n *Node) askServer(ctx context.Context, l onion.Layer) (storage.Reply, err
 	if err != nil {
 		return text(http.StatusBadGateway, "URL using bad/illegal format or missing URL"), nil
 	}
-	r.Header.Set("User-Agent", n.agent)
+	r.Header.Set("User-Agent", n.site.Load().agent())
 	begun := time.Now()
 	reply, err := n.exchange(r)
 	switch {

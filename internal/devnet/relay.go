@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 
 	"onsight/internal/devnet/storage"
 	"onsight/internal/onion"
@@ -79,9 +80,9 @@ func (n *Node) relay(ctx context.Context, l onion.Layer) (storage.Reply, error) 
 	}
 	within, cancel := context.WithTimeout(ctx, n.world.onionTimeout())
 	defer cancel()
-	reply, err := n.call(within, next, func(ctx context.Context) (storage.Reply, error) { return next.onion(ctx, l.Next) })
+	reply, err := hand(within, next, func(ctx context.Context) (storage.Reply, error) { return next.onion(ctx, l.Next) })()
 	if errors.Is(err, errUnreachable) {
-		if n.version[0] > 2 || n.version[0] == 2 && n.version[1] >= 9 {
+		if v := n.Version(); v[0] > 2 || v[0] == 2 && v[1] >= 9 {
 			return text(http.StatusBadGateway, "Next node is currently unreachable: "+hex.EncodeToString(l.Destination[:])), nil
 		}
 		<-within.Done() // older servers do not learn that nobody is there
@@ -95,29 +96,32 @@ func (n *Node) relay(ctx context.Context, l onion.Layer) (storage.Reply, error) 
 	return text(http.StatusGatewayTimeout, "Request time out"), nil
 }
 
-// call has another node do something, with its faults. errUnreachable if it does not listen; if it does not answer, call returns
-// what ended ctx, which must have a deadline.
-func (n *Node) call(ctx context.Context, to *Node, do func(context.Context) (storage.Reply, error)) (storage.Reply, error) {
-	if to == nil {
-		return storage.Reply{}, errUnreachable
+// hand has a node do something for another, with its faults. What it returns waits for the answer: errUnreachable if the node does not
+// listen; if it does not answer, what ended ctx, which must have a deadline.
+func hand(ctx context.Context, to *Node, do func(context.Context) (storage.Reply, error)) (wait func() (storage.Reply, error)) {
+	var up *uptime
+	if to != nil {
+		up = to.up.Load()
 	}
-	up := to.up.Load()
 	if up == nil {
-		return storage.Reply{}, errUnreachable
+		return func() (storage.Reply, error) { return storage.Reply{}, errUnreachable }
 	}
 	var reply storage.Reply
 	err := to.arrive()
 	if err == nil {
 		reply, err = do(ctx)
 	}
-	if err == nil {
-		err = to.linger(ctx)
+	done := time.Now()
+	return func() (storage.Reply, error) {
+		if err == nil {
+			err = to.linger(ctx, done)
+		}
+		if err == nil && up.ctx.Err() == nil {
+			return reply, nil
+		}
+		<-ctx.Done() // lost, swallowed or gone down meanwhile: all the asker sees is silence
+		return storage.Reply{}, ctx.Err()
 	}
-	if err == nil && up.ctx.Err() == nil {
-		return reply, nil
-	}
-	<-ctx.Done() // lost, swallowed or gone down meanwhile: all the asker sees is silence
-	return storage.Reply{}, ctx.Err()
 }
 
 // wrap seals a reply for the client, as the destination does (spec D.5). Keys are sorted, as the real server's are.
@@ -156,20 +160,41 @@ func (u uplink) Fork() [2]int              { return u.n.world.fork() }
 func (u uplink) Height() uint64            { return u.n.world.height() }
 
 func (u uplink) Oxend(ctx context.Context, endpoint string, params json.RawMessage) (json.RawMessage, error) {
-	return u.n.world.oxend(ctx, endpoint, params)
+	if !u.n.Faults().NoOxend {
+		return u.n.world.oxend(ctx, endpoint, params)
+	}
+	t := time.NewTimer(u.n.world.onionTimeout() / oxendShare)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil, errNoOxend
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
-func (u uplink) Forward(ctx context.Context, to [32]byte, method string, params json.RawMessage) (storage.Reply, error) {
-	_, peer, ok := u.n.world.member(to)
-	if !ok {
-		return storage.Reply{}, errUnreachable
-	}
+// oxendShare of the onion timeout of 30 s is how long a storage server waits for its daemon (recorded: oxend_down_oxend_request).
+const oxendShare = 2
+
+var errNoOxend = errors.New("no answer from oxend")
+
+// Forward hands the requests over one by one and waits for all the answers at once: a slow peer's delay passes only once.
+func (u uplink) Forward(ctx context.Context, to [32]byte, requests []storage.Request) []storage.Answer {
+	_, peer, _ := u.n.world.member(to)
 	ctx, cancel := context.WithTimeout(ctx, u.n.world.onionTimeout()/forwardShare)
 	defer cancel()
-	return u.n.call(ctx, peer, func(ctx context.Context) (storage.Reply, error) {
-		if reply, faulty := peer.status("request failed", peer.ed25519); faulty {
-			return reply, nil
-		}
-		return peer.storage.Forwarded(ctx, method, params), nil
-	})
+	waits := make([]func() (storage.Reply, error), len(requests))
+	for i, r := range requests {
+		waits[i] = hand(ctx, peer, func(ctx context.Context) (storage.Reply, error) {
+			if reply, faulty := peer.status("request failed", peer.ed25519); faulty {
+				return reply, nil
+			}
+			return peer.storage.Forwarded(ctx, r), ctx.Err()
+		})
+	}
+	answers := make([]storage.Answer, len(requests))
+	for i, wait := range waits {
+		answers[i].Reply, answers[i].Err = wait()
+	}
+	return answers
 }

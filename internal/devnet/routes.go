@@ -18,7 +18,7 @@ import (
 
 const (
 	maxRequest = 10 << 20 // of a body (spec C.1)
-	maxBusy    = 1000     // requests a node works on at a time; the real server's queue is bounded too
+	maxBusy    = 1000     // requests a node has in work or waiting at a time; the real server's queue is bounded too
 )
 
 // serve answers an HTTPS request.
@@ -36,15 +36,12 @@ func (n *Node) serve(w http.ResponseWriter, r *http.Request) {
 	if err := n.arrive(); err != nil {
 		panic(http.ErrAbortHandler) // cuts the connection
 	}
-	reply, err := n.route(w, r)
-	if err == nil {
-		err = n.linger(r.Context())
-	}
+	reply, err := n.answer(w, r)
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	h := w.Header()
-	h.Set("Server", n.agent)
+	h.Set("Server", n.site.Load().agent())
 	h.Set("Content-Type", contentType(reply.Type))
 	h.Set("Content-Length", strconv.Itoa(len(reply.Body)))
 	h.Set("Date", n.now().UTC().Format(http.TimeFormat))
@@ -71,10 +68,13 @@ func contentType(t storage.Type) string {
 	return "text/plain"
 }
 
-// linger lets the node's delay pass.
-func (n *Node) linger(ctx context.Context) error {
+// linger lets the node's delay pass, counted from when what was asked for was done.
+func (n *Node) linger(ctx context.Context, done time.Time) error {
 	d := n.Faults().Delay
 	if d == 0 {
+		return nil
+	}
+	if d -= time.Since(done); d <= 0 {
 		return nil
 	}
 	t := time.NewTimer(d)
@@ -87,13 +87,21 @@ func (n *Node) linger(ctx context.Context) error {
 	}
 }
 
-// route answers by method and path; errCut if the request is not to be answered at all.
-func (n *Node) route(w http.ResponseWriter, r *http.Request) (storage.Reply, error) {
+// answer is route's, when the node's delay has passed. A busy node's refusal does not wait: what waits is counted.
+func (n *Node) answer(w http.ResponseWriter, r *http.Request) (storage.Reply, error) {
+	defer n.busy.Add(-1)
 	if n.busy.Add(1) > maxBusy {
-		n.busy.Add(-1)
 		return text(http.StatusServiceUnavailable, "Server busy, try again later"), nil
 	}
-	defer n.busy.Add(-1)
+	reply, err := n.route(w, r)
+	if err == nil {
+		err = n.linger(r.Context(), time.Now())
+	}
+	return reply, err
+}
+
+// route answers by method and path; errCut if the request is not to be answered at all.
+func (n *Node) route(w http.ResponseWriter, r *http.Request) (storage.Reply, error) {
 	path := r.URL.EscapedPath()
 	switch r.Method + " " + path {
 	case "POST /storage_rpc/v1":
@@ -110,8 +118,8 @@ func (n *Node) route(w http.ResponseWriter, r *http.Request) (storage.Reply, err
 		if reply, faulty := n.status("request failed", n.ed25519); faulty {
 			return reply, nil
 		}
-		_, version, _ := strings.Cut(n.agent, "/")
-		return storage.Reply{Status: http.StatusOK, Type: storage.JSON, Body: fmt.Appendf(nil, `{"version":%q}`, version)}, nil
+		body := fmt.Appendf(nil, `{"version":%q}`, n.site.Load().release())
+		return storage.Reply{Status: http.StatusOK, Type: storage.JSON, Body: body}, nil
 	}
 	return text(http.StatusNotFound, strings.ToLower(r.Method)+" "+path+" Not Found"), nil
 }

@@ -204,6 +204,9 @@ func (d *Daemon) answer(v *view, m method, b []byte, p params) ([]byte, *rpcErro
 	if deadly != "" {
 		d.crash(deadly)
 	}
+	if m.writes && fault == nil && d.changed != nil {
+		d.changed()
+	}
 	return b, fault
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -19,19 +20,19 @@ type seeds struct {
 	done   chan struct{}
 }
 
-func serveSeeds(c *Chain, now time.Time) (*seeds, error) {
-	plain, err := Serve(c, Options{Public: true})
+func serveSeeds(c *Chain, now time.Time, crashed func(error)) (*seeds, error) {
+	plain, err := Serve(c, Options{Public: true, Crashed: crashed})
 	if err != nil {
 		return nil, err
 	}
 	s := &seeds{plain: plain, done: make(chan struct{})}
 	cert, err := newCertificate(now, "localhost")
 	if err != nil {
-		return nil, fmt.Errorf("seed: %w", err)
+		return nil, errors.Join(fmt.Errorf("seed: %w", err), s.close())
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("seed: %w", err)
+		return nil, errors.Join(fmt.Errorf("seed: %w", err), s.close())
 	}
 	sum := sha256.Sum256(cert.Certificate[0])
 	s.pin = hex.EncodeToString(sum[:])

@@ -22,6 +22,9 @@ var ErrStake = errors.New("not possible")
 
 func errorStake(why string) error { return fmt.Errorf("%w: %s", ErrStake, why) }
 
+// errUntested means that only a later quorum can do it: it wraps ErrStake.
+var errUntested = errorStake("no quorum has tested it since its last change")
+
 // Stake is a service node to register.
 type Stake struct {
 	Key      [32]byte   // the node's legacy key

@@ -166,12 +166,12 @@ func (n *stakeNode) votable(state, height uint64) error {
 	switch {
 	case !n.funded():
 		return errorStake("it is not funded")
-	case n.stateHeight() >= height:
-		return errorStake("no quorum has tested it since its last change")
 	case state == stateRecommission && !n.decommissioned:
 		return errorStake("it is not decommissioned")
 	case (state == stateDecommission || state == statePenalty) && n.decommissioned:
 		return errorStake("it is decommissioned already")
+	case n.stateHeight() >= height:
+		return errUntested
 	}
 	return nil
 }

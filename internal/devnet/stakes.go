@@ -82,12 +82,13 @@ type stakes struct {
 
 // stakeBlock is what a block did to the nodes and what they did for it.
 type stakeBlock struct {
-	undo    []func(*stakes)
-	members *members
-	leader  *[32]byte // next in the reward queue before the block; nil if nobody was
-	pulse   bool
-	final   [2]uint64 // the newest two checkpoints
-	payouts []payout
+	undo      []func(*stakes)
+	forgotten bool // undo is: the block is too deep
+	members   *members
+	leader    *[32]byte // next in the reward queue before the block; nil if nobody was
+	pulse     bool
+	final     [2]uint64 // the newest two checkpoints
+	payouts   []payout
 }
 
 func newStakes() stakes {
@@ -188,10 +189,25 @@ func (s *stakes) seal(c *Chain, b *block, height uint64) {
 	sealed.undo = s.undo
 	s.undo = nil
 	s.blocks = append(s.blocks, sealed)
+	if height >= undoable {
+		s.blocks[height-undoable].undo, s.blocks[height-undoable].forgotten = nil, true
+	}
 }
+
+// undoable is how many of the newest blocks can be taken back one by one. Below, the nodes are computed anew.
+const undoable = 1000
 
 // cut takes back the blocks at and above a height.
 func (s *stakes) cut(c *Chain, height uint64) {
+	if int(height) < len(s.blocks) && s.blocks[height].forgotten {
+		anew := newStakes()
+		anew.tested = s.tested
+		*s = anew
+		for h := range c.blocks[:height] {
+			s.seal(c, &c.blocks[h], uint64(h))
+		}
+		return
+	}
 	for h := len(s.blocks) - 1; h >= int(height); h-- {
 		b := &s.blocks[h]
 		s.unpay(c, b, uint64(h))

@@ -105,40 +105,55 @@ func proofOf(t testing.TB, o map[string]any) ([32]byte, Proof) {
 	return key, p
 }
 
+// recordedNodeCalls are the recorded calls that TestRecordedNodeCalls plays, and at which height of which chain.
+var recordedNodeCalls = []struct {
+	chain, dir string
+	height     uint64
+	names      []string
+}{
+	{"testdata/oxend-chain.jsonl.gz", "testdata/rpc/oxend", 338, []string{
+		"get_accrued_batched_earnings", "get_accrued_batched_earnings_all", "get_accrued_batched_earnings_bad", "get_checkpoints",
+		"get_staking_requirement", "get_service_node_blacklisted_key_images", "get_service_node_status_on_plain_node",
+		"get_service_node_status_on_sn", "get_service_node_status_include_json", "get_service_keys_on_sn", "get_service_keys_on_plain_node",
+		"get_service_node_status_unregistered_fields", "get_quorum_state_bad_type", "get_quorum_state_range", "get_quorum_state_tip",
+		"get_quorum_state_type_255", "get_quorum_state_type_obligations", "get_service_nodes_all", "get_service_nodes_active_only",
+		"get_service_nodes_on_service_node", "get_service_nodes_state_changes", "get_service_nodes_fields_object",
+		"get_service_nodes_fields_unknown", "get_service_nodes_fields_array", "get_service_nodes_fields_all", "get_service_nodes_limit_3",
+		"get_service_nodes_minimal_top_fields", "get_service_nodes_by_pubkey", "get_service_nodes_by_unknown_pubkey",
+		"get_service_nodes_include_json", "get_service_nodes_poll_changed", "get_service_nodes_poll_unchanged",
+	}},
+	{"testdata/oxend-chain.jsonl.gz", "testdata/rpc/oxend", 331, []string{"get_service_node_status_after_unlock", "get_service_nodes_after_unlock"}},
+	{"testdata/oxend-chain.jsonl.gz", "testdata/rpc/oxend", 315, []string{"get_service_nodes_unlock_requested"}},
+	{"testdata/oxend-chain.jsonl.gz", "testdata/rpc/oxend", 301, []string{"unsynced_get_service_nodes"}},
+	{"testdata/oxend11/chain.jsonl.gz", "testdata/oxend11/rpc", 293, []string{
+		"get_accrued_batched_earnings_alias", "get_accrued_rewards", "get_accrued_rewards_all", "get_checkpoints", "get_quorum_state_tip",
+		"get_staking_requirement", "get_service_node_blacklisted_key_images", "get_service_node_status_on_plain_node",
+		"get_service_node_status_on_sn", "get_service_keys_on_sn", "get_service_keys_on_plain_node", "get_service_nodes_all",
+		"get_service_nodes_on_sn", "get_service_nodes_fields_list", "get_service_nodes_fields_list_all",
+		"get_service_nodes_fields_list_exclude", "get_service_nodes_fields_list_exclude_only", "get_service_nodes_limit_1",
+		"get_service_nodes_limit_negative", "get_service_nodes_active_only",
+	}},
+	{"testdata/oxend11/chain.jsonl.gz", "testdata/oxend11/rpc", 1, []string{"get_service_nodes_before_hf9_list_empty"}},
+	{"testdata/oxend11/chain.jsonl.gz", "testdata/oxend11/rpc", 294, []string{
+		"get_service_nodes_without_proofs", "get_service_nodes_without_proofs_fields",
+	}},
+}
+
+// PlayedWithNodes are the recorded calls of a folder that TestRecordedNodeCalls compares.
+func PlayedWithNodes(dir string) (names []string) {
+	for _, c := range recordedNodeCalls {
+		if c.dir == dir {
+			names = append(names, c.names...)
+		}
+	}
+	return names
+}
+
 // TestRecordedNodeCalls plays the recorded calls about service nodes that belong to the chain recordings against the state computed
 // from the transactions. The daemon is given the recorded proofs, and is the service node where one was asked.
 func TestRecordedNodeCalls(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		chain, dir string
-		height     uint64
-		names      []string
-	}{
-		{"testdata/oxend-chain.jsonl.gz", "testdata/rpc/oxend", 338, []string{
-			"get_accrued_batched_earnings", "get_accrued_batched_earnings_all", "get_accrued_batched_earnings_bad", "get_checkpoints",
-			"get_staking_requirement", "get_service_node_blacklisted_key_images", "get_service_node_status_on_plain_node",
-			"get_service_node_status_on_sn", "get_service_node_status_include_json", "get_service_keys_on_sn", "get_service_keys_on_plain_node",
-			"get_service_node_status_unregistered_fields", "get_quorum_state_bad_type", "get_quorum_state_range", "get_quorum_state_tip",
-			"get_quorum_state_type_255", "get_quorum_state_type_obligations", "get_service_nodes_all", "get_service_nodes_active_only",
-			"get_service_nodes_on_service_node", "get_service_nodes_state_changes", "get_service_nodes_fields_object",
-			"get_service_nodes_fields_unknown", "get_service_nodes_fields_array", "get_service_nodes_fields_all", "get_service_nodes_limit_3",
-			"get_service_nodes_minimal_top_fields", "get_service_nodes_by_pubkey", "get_service_nodes_by_unknown_pubkey",
-			"get_service_nodes_include_json", "get_service_nodes_poll_changed", "get_service_nodes_poll_unchanged",
-		}},
-		{"testdata/oxend-chain.jsonl.gz", "testdata/rpc/oxend", 331, []string{"get_service_node_status_after_unlock", "get_service_nodes_after_unlock"}},
-		{"testdata/oxend-chain.jsonl.gz", "testdata/rpc/oxend", 301, []string{"unsynced_get_service_nodes"}},
-		{"testdata/oxend11/chain.jsonl.gz", "testdata/oxend11/rpc", 293, []string{
-			"get_accrued_batched_earnings_alias", "get_accrued_rewards", "get_accrued_rewards_all", "get_checkpoints", "get_quorum_state_tip",
-			"get_staking_requirement", "get_service_node_blacklisted_key_images", "get_service_node_status_on_plain_node",
-			"get_service_node_status_on_sn", "get_service_keys_on_sn", "get_service_keys_on_plain_node", "get_service_nodes_all",
-			"get_service_nodes_on_sn", "get_service_nodes_fields_list", "get_service_nodes_fields_list_all",
-			"get_service_nodes_fields_list_exclude", "get_service_nodes_fields_list_exclude_only", "get_service_nodes_limit_1",
-			"get_service_nodes_limit_negative", "get_service_nodes_active_only",
-		}},
-		{"testdata/oxend11/chain.jsonl.gz", "testdata/oxend11/rpc", 294, []string{
-			"get_service_nodes_without_proofs", "get_service_nodes_without_proofs_fields",
-		}},
-	} {
+	for _, tt := range recordedNodeCalls {
 		for _, name := range tt.names {
 			t.Run(filepath.Base(tt.dir)+"/"+name, func(t *testing.T) {
 				t.Parallel()

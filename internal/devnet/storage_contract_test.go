@@ -162,7 +162,7 @@ func recordedTown(t *testing.T) (w *town, byPort map[int]int, names *strings.Rep
 	w.change(func() {
 		w.tip = 335
 		for i, s := range states { // what is shown is not where our nodes listen
-			w.list[i].HTTPS, w.list[i].OMQ, w.list[i].IP = uint16(s.Port), s.OMQ, w.nodes[0].ip
+			w.list[i].HTTPS, w.list[i].OMQ, w.list[i].IP = uint16(s.Port), s.OMQ, w.nodes[0].IP()
 		}
 	})
 	return w, byPort, strings.NewReplacer(pairs...), byKey

@@ -92,7 +92,8 @@ func (w *town) settle(swarms ...uint64) {
 		n := w.nodes[i]
 		by[n.ed25519] = len(list)
 		list = append(list, storage.Member{
-			Legacy: n.legacy, Ed25519: n.ed25519, X25519: n.x25519, IP: n.ip, HTTPS: n.https, OMQ: n.omq, Swarm: swarm, Version: n.version,
+			Legacy: n.legacy, Ed25519: n.ed25519, X25519: n.x25519, IP: n.IP(), HTTPS: n.HTTPSPort(), OMQ: n.OMQPort(), Swarm: swarm,
+			Version: n.Version(),
 		})
 	}
 	w.change(func() { w.list, w.by = list, by })
