@@ -25,15 +25,15 @@ var filters = map[string]func(string) (test, error){
 	"prefix":          list(parsePrefix),
 	"country":         list(parseCountry),
 	"as":              list(parseAS),
-	"first_seen_days": days(func(e *Entry) time.Time { return e.Node.FirstSeen.Time }),
-	"last_seen_days":  days(func(e *Entry) time.Time { return e.Node.LastSeen.Time }),
-	"credit":          ranges(parseInt, func(e *Entry, _ time.Time) (int64, bool) { return e.Node.Credit, true }),
-	"proof_age": ranges(time.ParseDuration, func(e *Entry, now time.Time) (time.Duration, bool) {
+	"first_seen_days": list(days(func(e *Entry) time.Time { return e.Node.FirstSeen.Time })),
+	"last_seen_days":  list(days(func(e *Entry) time.Time { return e.Node.LastSeen.Time })),
+	"credit":          list(ranges(parseInt, func(e *Entry, _ time.Time) (int64, bool) { return e.Node.Credit, true })),
+	"proof_age": list(ranges(time.ParseDuration, func(e *Entry, now time.Time) (time.Duration, bool) {
 		return now.Sub(e.Node.Proof), !e.Node.Proof.IsZero()
-	}),
-	"latency": ranges(time.ParseDuration, func(e *Entry, _ time.Time) (time.Duration, bool) {
+	})),
+	"latency": list(ranges(time.ParseDuration, func(e *Entry, _ time.Time) (time.Duration, bool) {
 		return e.Estimate.P50, e.Estimate.P50 > 0
-	}),
+	})),
 	"reachable": list(parseHealth),
 }
 

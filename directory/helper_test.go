@@ -105,7 +105,7 @@ func generate(rng *rand.Rand, n int) []Entry {
 			node.State, node.Active, node.Swarm, node.Credit = Decommissioned, false, NoSwarm, node.Credit-100
 		case 1:
 			node.State, node.Funded, node.Active, node.Swarm = Awaiting, false, false, NoSwarm
-			node.IP, node.Proof, node.Oxend, node.Storage, node.Lokinet = netip.Addr{}, time.Time{}, Version{}, Version{}, Version{}
+			node.IP, node.Ed25519, node.Proof, node.Oxend, node.Storage, node.Lokinet = netip.Addr{}, [32]byte{}, time.Time{}, Version{}, Version{}, Version{}
 		case 2:
 			node.State, node.UnlockHeight = Unlocking, 9000
 		case 3:

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/hex"
 	"errors"
@@ -58,7 +59,7 @@ func (k *Key) UnmarshalText(b []byte) (err error) {
 }
 
 // Compare orders keys by their bytes.
-func (k Key) Compare(o Key) int { return strings.Compare(string(k[:]), string(o[:])) }
+func (k Key) Compare(o Key) int { return bytes.Compare(k[:], o[:]) }
 
 // Version is the version of a program. The zero Version is unknown.
 type Version [3]uint16

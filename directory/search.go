@@ -63,10 +63,13 @@ func word(w string) test {
 	low := strings.ToLower(w)
 	return func(e *Entry, _ time.Time) bool {
 		n := &e.Node
-		return hasPrefix(n.Key, low) || hasPrefix(n.Ed25519, low) || hasPrefix(n.X25519, low) ||
+		return hasPrefix(n.Key, low) || known(n.Ed25519) && hasPrefix(n.Ed25519, low) || known(n.X25519) && hasPrefix(n.X25519, low) ||
 			strings.HasPrefix(n.Operator, w) ||
 			n.IP.IsValid() && strings.HasPrefix(n.IP.String(), low) ||
 			strings.HasPrefix(n.Key.Address(), low) ||
 			strings.Contains(strings.ToLower(e.Place.ASName), low)
 	}
 }
+
+// known tells a key from the zero one of a node without a proof.
+func known(key [32]byte) bool { return key != [32]byte{} }
