@@ -31,7 +31,7 @@ type Directory struct {
 
 	writing sync.Mutex // held by Refresh, and by Record from reading to commit
 	loading sync.Mutex // guards what follows
-	copy    loaded
+	have    loaded
 
 	now atomic.Pointer[Snapshot]
 }
@@ -69,14 +69,14 @@ func (d *Directory) Refresh(ctx context.Context) error { return nil }
 // Load makes a Snapshot of what is committed, by whomever. When nothing is new that costs one small query.
 func (d *Directory) Load(ctx context.Context) error { return nil }
 
-// Record stores a round of checks from Here and loads it: estimates, histories, and the verdicts that follow. Results of
+// Record stores a round of checks from Here and loads it: estimates, histories, and the verdicts that follow. Checks of
 // unknown nodes are left out.
-func (d *Directory) Record(ctx context.Context, results []Result) error {
-	return d.record(ctx, Here, 0, results)
+func (d *Directory) Record(ctx context.Context, checks []Check) error {
+	return d.record(ctx, Here, 0, checks)
 }
 
 // record is Record for any vantage point; sequence is that of its report.
-func (d *Directory) record(ctx context.Context, vantage string, sequence uint64, results []Result) error {
+func (d *Directory) record(ctx context.Context, vantage string, sequence uint64, checks []Check) error {
 	return nil
 }
 
@@ -87,5 +87,3 @@ func (d *Directory) History(ctx context.Context, key Key, vantage string, s Seri
 }
 
 type loaded struct{}
-
-func uintText(uint64) string { return "" }

@@ -3,6 +3,7 @@ package directory
 import (
 	"crypto/ed25519"
 	"slices"
+	"strconv"
 	"time"
 
 	"onsight/ons"
@@ -48,7 +49,7 @@ const KindUndone Kind = "undone"
 // Text says s in one sentence.
 func (s Stored) Text() string {
 	if s.Kind == KindUndone {
-		return "A reorganisation replaced what was above block " + uintText(s.Height) + ": events " + s.From + " to " + s.To +
+		return "A reorganisation replaced what was above block " + strconv.FormatUint(s.Height, 10) + ": events " + s.From + " to " + s.To +
 			" did not happen."
 	}
 	return s.Event.Text()
@@ -57,8 +58,8 @@ func (s Stored) Text() string {
 // Here is the vantage point of this machine: its name in the store and in histories.
 const Here = ""
 
-// Result is one check of one node.
-type Result struct {
+// Check is a Sample and whose it is: what a round of probes, or a report, gives of one node. (A Result is a query's.)
+type Check struct {
 	Key    Key
 	Sample Sample
 }
