@@ -78,17 +78,20 @@ func (p *Probe) Refuses(n *Node) error {
 	return nil
 }
 
-// jitter is the part of a period by which a node's place in it varies from one to the next.
-const jitter = 0.1
-
-// rest is the part of a period that always lies between two checks of a node, whatever was done before a restart.
-const rest = 0.8
+const (
+	// jitter is the part of a period by which a node's place in it varies from one to the next.
+	jitter = 0.1
+	// spread is the part of a period, from its start, that places without their jitter lie in: the end is for who asks late.
+	spread = 0.8
+	// rest is the part of a period that always lies between two checks of a node, whatever was done before a restart.
+	rest = 0.8
+)
 
 // Due returns the nodes to check now, in any order; last tells when one was last checked, zero for never.
 //
 // Periods lie on the clock, as the slots of a Ring and the periods of a Judge do, and each has one check of a node: at a
-// place that is the node's own in this Probe, so that checks spread over the period, give or take a tenth. A node that was
-// never checked is due at once, and one whose place passed while nobody asked is due late in the same period.
+// place that is the node's own in this Probe, so that checks spread over the period, give or take a tenth of it. A node that
+// was never checked is due at once. Whoever asks ten times a period or more misses none.
 func (p *Probe) Due(nodes []Node, last func(Key) time.Time) []Node {
 	now := p.Now()
 	period := now.UnixNano() / int64(p.Every)
@@ -115,7 +118,7 @@ func (p *Probe) Due(nodes []Node, last func(Key) time.Time) []Node {
 func (p *Probe) place(k Key, period int64) time.Duration {
 	own := share(p.seed, binary.LittleEndian.Uint64(k[:]))
 	once := share(p.seed^uint64(period), binary.LittleEndian.Uint64(k[8:]))
-	return time.Duration(((1-jitter)*own + jitter*once) * float64(p.Every))
+	return time.Duration((spread*own + jitter*once) * float64(p.Every))
 }
 
 // share is at least 0 and less than 1, the same for the same arguments.
