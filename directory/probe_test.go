@@ -335,8 +335,8 @@ func TestDueSpreads(t *testing.T) {
 				last[n.Key], checks = now, checks+1
 			}
 		}
-		if most := 300; checks > most || checks < 80 {
-			t.Errorf("minute %d has %d checks, want 80 to %d", minute, checks, most)
+		if most := 300; checks > most || checks < 20 {
+			t.Errorf("minute %d has %d checks, want 20 to %d", minute, checks, most)
 		}
 	}
 	for k, at := range last {
