@@ -43,7 +43,7 @@ var (
 type Report struct {
 	Network  ons.Network
 	Prober   [ed25519.PublicKeySize]byte
-	Sequence uint64    // greater than that of the prober's report before
+	Sequence uint64    // greater than that of the prober's report before, less than 2^63
 	From, To time.Time // no check is earlier or later
 	Checks   []Check   // at least one, by rising Key
 }
@@ -137,7 +137,7 @@ func parseBody(b []byte) (Report, error) {
 	var r Report
 	r.Network = ons.Network(in.bytes(int(in.most(networkMost))))
 	copy(r.Prober[:], in.bytes(len(r.Prober)))
-	r.Sequence = in.most(math.MaxUint64)
+	r.Sequence = in.most(math.MaxInt64)
 	from := in.most(millisMost)
 	to := from + in.most(millisMost-from)
 	r.From, r.To = time.UnixMilli(int64(from)).UTC(), time.UnixMilli(int64(to)).UTC()

@@ -47,7 +47,7 @@ func drawReport(t *rapid.T) Report {
 	rng := newRand(rapid.Uint64().Draw(t, "seed"))
 	window := time.Duration(rapid.IntRange(0, 600_000).Draw(t, "window")) * time.Millisecond
 	r := Report{Network: rapid.SampledFrom([]ons.Network{ons.Mainnet, ons.Testnet, ons.Fakechain}).Draw(t, "network"),
-		Sequence: rapid.Uint64().Draw(t, "sequence"), From: t0.Add(time.Duration(rng.IntN(1000)) * time.Millisecond)}
+		Sequence: rapid.Uint64Range(0, math.MaxInt64).Draw(t, "sequence"), From: t0.Add(time.Duration(rng.IntN(1000)) * time.Millisecond)}
 	r.To = r.From.Add(window)
 	for i := range rapid.IntRange(1, 50).Draw(t, "checks") {
 		r.Checks = append(r.Checks, rounded(rng, keyOf(i), r.From, window))
@@ -152,7 +152,7 @@ func TestReportAccept(t *testing.T) {
 		{"sequence again", 1, func(r *Report) { r.Sequence = 7 }, ErrSequence},
 		{"sequence before", 1, func(r *Report) { r.Sequence = 6 }, ErrSequence},
 		{"sequence of another's", 2, func(r *Report) {}, ErrSequence},
-		{"sequence at the end", 1, func(r *Report) { r.Sequence = math.MaxUint64 }, nil},
+		{"sequence at the end", 1, func(r *Report) { r.Sequence = math.MaxInt64 }, nil},
 		{"one unknown node", 1, func(r *Report) { r.Checks[3].Key = keyOf(77) }, ErrReportNode},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -204,6 +204,7 @@ func TestReportForm(t *testing.T) {
 		{"not OK with info", func(r *Report) { r.Checks[0].Sample = failed(""); r.Checks[0].Sample.Info = 1 }},
 		{"not OK with a version", func(r *Report) { r.Checks[0].Sample = failed(""); r.Checks[0].Sample.Version[0] = 1 }},
 		{"not OK with a clock", func(r *Report) { r.Checks[0].Sample = failed(""); r.Checks[0].Sample.ClockOffset = time.Second }},
+		{"sequence of 64 bits", func(r *Report) { r.Sequence = 1 << 63 }},
 		{"network of a long name", func(r *Report) { r.Network = "a network with a long name" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
