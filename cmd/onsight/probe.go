@@ -87,7 +87,11 @@ type prober struct {
 }
 
 func (p program) probe(ctx context.Context, f *flags, opt probeOptions) error {
-	log := f.logger(p, slog.LevelInfo)
+	level := slog.LevelInfo
+	if opt.once {
+		level = slog.LevelWarn // the answer says it all
+	}
+	log := f.logger(p, level)
 	var r *reporter
 	if opt.reportTo != "" {
 		var err error
