@@ -93,7 +93,7 @@ func BenchmarkRefresh(b *testing.B) {
 		}
 	})
 	b.Run("reorg", func(b *testing.B) {
-		for i := 0; b.Loop(); i++ {
+		for i := 0; b.Loop(); i++ { // down to the first list, which comes anew, unless "block" ran more than once
 			b.StopTimer()
 			chain.Reorg(2, uint64(i)+1)
 			chain.Mine(1, 0, 0)
@@ -103,64 +103,96 @@ func BenchmarkRefresh(b *testing.B) {
 	})
 }
 
-func (b *bed) all() (list []directory.Check) {
-	for i := range b.Snapshot().Entries {
-		s := sample(b.clock.Now(), true)
-		s.Info += time.Duration(i*37%8000+int(b.clock.Now().Unix()/600)*61%1500) * time.Microsecond
-		list = append(list, directory.Check{Key: b.Snapshot().Entries[i].Node.Key, Sample: s})
+// check is a check of the i-th node, with a latency that is its own.
+func (b *bed) check(i int, at time.Time) directory.Check {
+	s := sample(at, true)
+	s.Info += time.Duration(i*37%8000+int(at.Unix()/600)*61%1500) * time.Microsecond
+	return directory.Check{Key: b.Snapshot().Entries[i].Node.Key, Sample: s}
+}
+
+// fill stores what checks of every node for so long until now come to, as Record would one by one.
+func (b *bed) fill(t testing.TB, d time.Duration) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	return list
+	p := directory.Probed{Vantage: directory.Here, At: b.clock.Now()}
+	for i := range b.Snapshot().Entries {
+		rings := [directory.Rings]*directory.Ring{directory.NewRing(directory.Checks), directory.NewRing(directory.Hours), directory.NewRing(directory.Days)}
+		var e directory.Estimate
+		fold := func() {
+			rings[1].Fold(rings[0], time.Time{})
+			rings[2].Fold(rings[1], time.Time{})
+		}
+		for n, at := 0, b.clock.Now().Add(-d); at.Before(b.clock.Now()); n, at = n+1, at.Add(10*time.Minute) {
+			s := b.check(i, at).Sample
+			rings[0].Append(at, s.OK, s.Latency())
+			if e = e.Add(s); n%400 == 0 {
+				fold()
+			}
+		}
+		fold()
+		tr := directory.Trace{Key: b.Snapshot().Entries[i].Node.Key, Vantage: directory.Here, Estimate: e}
+		for n, r := range rings {
+			blob, err := r.MarshalBinary()
+			must(err)
+			tr.Rings[n] = blob
+		}
+		p.Traces = append(p.Traces, tr)
+	}
+	must(b.Store.CommitProbes(t.Context(), b.Epoch, p))
+	must(b.Load(t.Context()))
 }
 
 // BenchmarkRecord stores a check of each of 2,000 nodes, in a database that has three days of them.
 func BenchmarkRecord(b *testing.B) {
 	town, _ := newTown(b, many)
 	town.fill(b, 3*24*time.Hour)
-	checks := town.all()
+	checks := make([]directory.Check, many)
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
-		town.clock.pass(10 * time.Minute)
 		for i := range checks {
-			checks[i].Sample.At = town.clock.Now()
+			checks[i] = town.check(i, town.clock.Now())
 		}
 		b.StartTimer()
 		if err := town.Record(b.Context(), checks); err != nil {
 			b.Fatal(err)
 		}
+		town.clock.pass(10 * time.Minute)
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*many), "µs/check")
 }
 
-// fill records checks of every node for so long.
-func (b *bed) fill(t testing.TB, d time.Duration) {
-	t.Helper()
-	for end := b.clock.Now().Add(d); b.clock.Now().Before(end); b.clock.pass(10 * time.Minute) {
-		if err := b.Record(t.Context(), b.all()); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkYear measures what the checks of a year come to on disk, and how long one node's year takes to read. With
-// ONSIGHT_YEAR_NODES it is of so many nodes; 20 are enough to tell.
+// BenchmarkYear measures what the checks of a year come to on disk, and how long one node's year takes to read.
 func BenchmarkYear(b *testing.B) {
-	const nodes = 20
+	const nodes = 50
 	town, _ := newTown(b, nodes)
-	size := func() int64 {
-		town.db.Close()
-		info, err := os.Stat(town.path)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return info.Size()
-	}
+	town.db.Close()
+	empty := town.size(b)
+	town.db = openStore(b, store.Config{Path: town.path, Now: town.clock.Now})
+	town.Store = town.db
 	town.fill(b, 365*24*time.Hour)
 	key := town.Snapshot().Entries[7].Node.Key
 	for b.Loop() {
-		if o, err := town.History(b.Context(), key, "", directory.LatencySeries, time.Time{}, time.Time{}); err != nil || o[2].Count < 365 {
-			b.Fatal(err)
+		o, err := town.History(b.Context(), key, "", directory.LatencySeries, time.Time{}, time.Time{})
+		if err != nil || o[0].Count != 432 || o[1].Count != 90*24 || o[2].Count != 366 {
+			b.Fatal(o, err)
 		}
 	}
-	b.ReportMetric(float64(size())/nodes, "B/node-year")
+	town.db.Close()
+	b.ReportMetric(float64(town.size(b)-empty)/nodes, "B/node-year")
+}
+
+// size is how large the database is once it is closed.
+func (b *bed) size(t testing.TB) int64 {
+	t.Helper()
+	info, err := os.Stat(b.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
 }
