@@ -27,6 +27,7 @@ var floors = map[string]int{
 	"internal/onion": 2,
 	// domains
 	"indexer":                 3,
+	"directory":               3,
 	"internal/devnet/storage": 3,
 	// edges
 	"internal/devnet": 4,
@@ -51,6 +52,9 @@ var homes = map[string][]string{
 	"github.com/danielgtaylor/huma":  {"api"},
 	"github.com/robfig/cron":         {"cmd/onsight"},
 	"google.golang.org/protobuf":     {"client/internal/envelope"},
+
+	"github.com/HdrHistogram/hdrhistogram-go": {"directory"},
+	"github.com/oschwald/maxminddb-golang":    {"directory"},
 }
 
 // strangers may not import each other although their floors would allow it: devnet must not repeat the mistakes of what is tried

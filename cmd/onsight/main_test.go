@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"onsight/internal/devnet"
 )
 
 // TestMain lets the test binary be the program: as `onsight` inside test scripts, and as a process that kills itself at a
@@ -58,7 +60,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_DATA_HOME", env.WorkDir+"/data")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"replay": replay, "code": code, "needs": needs},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"replay": replay, "network": network, "code": code, "needs": needs},
 	})
 }
 
@@ -83,6 +85,19 @@ func needs(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%v: %s", err, out)
 	}
 	ts.Setenv("PATH", bin+string(os.PathListSeparator)+ts.Getenv("PATH"))
+}
+
+// network starts a devnet of so many nodes until the script ends: network N. It sets ONSIGHT_OXEND.
+func network(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: network N")
+	}
+	nodes, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	n, err := devnet.Start(devnet.Config{Seed: 1, Nodes: nodes, Past: 50})
+	ts.Check(err)
+	ts.Defer(func() { n.Close() })
+	ts.Setenv("ONSIGHT_OXEND", n.Oxend())
 }
 
 // code runs a command and checks its exit code: code N PROGRAM ARGS…
