@@ -75,7 +75,7 @@ func (p program) root() (*cobra.Command, *bool) {
 	root.SetErr(p.stderr)
 	f.register(root)
 	root.AddCommand(p.indexCommand(&f), p.serveCommand(&f), p.resolveCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f),
-		p.demoCommand(&f))
+		p.nodesCommand(&f), p.nodeCommand(&f), p.pickCommand(&f), p.swarmCommand(&f), p.pathsCommand(&f), p.demoCommand(&f))
 	return root, started
 }
 
