@@ -289,3 +289,11 @@ func verdictText(v directory.Verdict) string {
 	}
 	return s
 }
+
+// several says how many there are of something.
+func several(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -37,6 +37,7 @@ happened to it, and its history. KEY may be shortened to its first digits, at le
 		},
 	}
 	opt.register(cmd)
+	opt.gone = true
 	return cmd
 }
 

@@ -16,25 +16,25 @@ import (
 	"onsight/directory"
 )
 
-// nodeFilters are the flags that choose among nodes: the parameters of directory.ParseQuery, with hyphens.
-var nodeFilters = []struct{ name, usage string }{
-	{"state", "`STATE`: awaiting, active, decommissioned, unlocking, gone (default all but gone)"},
-	{"version", "of oxend: `RANGE` such as 2.11, 2.8..2.11, 2.8.., ..2.11, unknown"},
-	{"storage-version", "of the storage server, as --version (`RANGE`)"},
-	{"lokinet-version", "of lokinet, as --version (`RANGE`)"},
-	{"swarm", "`ID` in hexadecimal, or none"},
-	{"operator", "`ADDRESS` of who runs it"},
-	{"contributor", "`ADDRESS` of who has a stake in it"},
-	{"prefix", "`BEGINNING` of the key, or a range of addresses such as 10.0.0.0/8"},
-	{"country", "two `LETTERS`, xz for unknown; needs --geo-country"},
-	{"as", "`NUMBER` of the autonomous system, 0 for unknown; needs --geo-as"},
-	{"first-seen-days", "`DAYS` since it was first seen: 3, 2-5, 2-, -5"},
-	{"last-seen-days", "`DAYS` since it was last seen, as --first-seen-days"},
-	{"credit", "`BLOCKS`: 60, 60..1440, 60.., ..-1"},
-	{"proof-age", "`TIME` since its last uptime proof: 90m, 1h..2h, 2h.."},
-	{"latency", "`TIME` that half of its answers take: 50ms..200ms, ..200ms"},
-	{"reachable", "`HEALTH`: up, down, unknown"},
-	{"search", "`TEXT`: words and key:value; a word is the beginning of a key, address or operator, or part of the name of an AS"},
+// nodeFilters are the flags that choose among nodes: the parameters of directory.ParseQuery, with hyphens. want says what one may be.
+var nodeFilters = []struct{ name, usage, want string }{
+	{"state", "`STATE`", "awaiting, active, decommissioned, unlocking or gone (default all but gone)"},
+	{"version", "`RANGE` of versions of oxend", "2.11, 2.8..2.11, 2.8.., ..2.11 or unknown"},
+	{"storage-version", "`RANGE` of versions of the storage server", "2.11, 2.8..2.11, 2.8.., ..2.11 or unknown"},
+	{"lokinet-version", "`RANGE` of versions of lokinet", "0.9, 0.9..0.10, 0.9.., ..0.10 or unknown"},
+	{"swarm", "`ID` of its swarm", "hexadecimal digits, or none"},
+	{"operator", "who runs it", "an `ADDRESS`"},
+	{"contributor", "who has a stake in it", "an `ADDRESS`"},
+	{"prefix", "`BEGINNING` of its key, or a range of addresses", "hexadecimal digits, or such as 10.0.0.0/8"},
+	{"country", "where it is, by --geo-country", "two `LETTERS`, xz for unknown"},
+	{"as", "`NUMBER` of its autonomous system, by --geo-as", "AS24940, or 0 for unknown"},
+	{"first-seen-days", "`DAYS` since it was first seen", "3, 2-5, 2- or -5"},
+	{"last-seen-days", "`DAYS` since it was last seen", "3, 2-5, 2- or -5"},
+	{"credit", "`BLOCKS` it may be down", "60, 60..1440, 60.. or ..-1"},
+	{"proof-age", "`TIME` since its last uptime proof", "90m, 1h..2h or 2h.."},
+	{"latency", "`TIME` that half of its answers take", "50ms..200ms or ..200ms"},
+	{"reachable", "`HEALTH`", "up, down or unknown"},
+	{"search", "`TEXT`", "words and key:value; a word is the beginning of a key, address or operator, or part of the name of an AS"},
 }
 
 func (p program) nodesCommand(f *flags) *cobra.Command {
@@ -61,13 +61,14 @@ no range. The formats of -o are table, json, jsonl and csv.
 			if err != nil {
 				return err
 			}
+			opt.gone = q.Matches(&directory.Entry{Node: directory.Node{State: directory.Gone}}, time.Now())
 			return p.nodes(cmd.Context(), f, opt, q)
 		},
 	}
 	opt.register(cmd)
 	fl := cmd.Flags()
 	for _, o := range nodeFilters {
-		fl.String(o.name, "", o.usage)
+		fl.String(o.name, "", o.usage+": "+o.want)
 	}
 	fl.String("sort", "", "`COLUMNS` to sort by, separated by commas, -COLUMN for descending; what is unknown comes last (default key)")
 	fl.String("columns", "", "`COLUMNS` to show, separated by commas (default the most wanted)")
@@ -147,7 +148,13 @@ func nodeQuery(fl *pflag.FlagSet) (directory.Query, error) {
 	case errors.As(err, &wrong) && wrong.Name == "fields":
 		return q, usagef("--columns: %s: use %s", wrong.Reason, either(directory.FieldNames()))
 	case errors.As(err, &wrong):
-		return q, usagef("--%s: %s", strings.ReplaceAll(wrong.Name, "_", "-"), wrong.Reason)
+		flag := strings.ReplaceAll(wrong.Name, "_", "-")
+		for _, o := range nodeFilters {
+			if o.name == flag {
+				return q, usagef("--%s: %s: want %s", flag, wrong.Reason, strings.ReplaceAll(o.want, "`", ""))
+			}
+		}
+		return q, usagef("--%s: %s", flag, wrong.Reason)
 	case err != nil:
 		return q, usageError{err}
 	}
@@ -246,9 +253,9 @@ func (p program) printNodesTable(columns []string, r directory.Result, now time.
 
 // noteNodes says beside a table what it is of, and what is missing.
 func (p program) noteNodes(s *nodeSource, r directory.Result) {
-	what := fmt.Sprintf("%d of %d nodes", len(r.Entries), len(r.Entries)+r.Skipped+r.Truncated)
-	if r.Skipped+r.Truncated == 0 {
-		what = fmt.Sprintf("%d nodes", len(r.Entries))
+	what := several(len(r.Entries), "node")
+	if all := len(r.Entries) + r.Skipped + r.Truncated; all > len(r.Entries) {
+		what = fmt.Sprintf("%d of %s", len(r.Entries), several(all, "node"))
 	}
 	fmt.Fprintf(p.stderr, "onsight: %s, %s at block %d (%s), by the %s%s\n", what, s.Network, s.At.Height, clock(s.At.Time.Unix()), s.name, s.unmeasured())
 }

@@ -51,6 +51,7 @@ func (o *geoOptions) open() (*directory.Geo, error) {
 type nodeOptions struct {
 	geoOptions
 	server string
+	gone   bool // nodes that are gone may be asked for
 }
 
 func (o *nodeOptions) register(cmd *cobra.Command) {
@@ -96,7 +97,7 @@ type nodeSource struct {
 // database there is. A database that cannot tell hands the question on to a daemon that was named.
 func (p program) openNodes(ctx context.Context, f *flags, opt nodeOptions) (*nodeSource, error) {
 	if opt.server != "" {
-		return p.openServer(ctx, f, opt.server)
+		return p.openServer(ctx, f, opt.server, opt.gone)
 	}
 	log := f.logger(p, slog.LevelWarn)
 	local := f.path() != ""
@@ -181,7 +182,7 @@ func (s *nodeSource) node(text string) (*directory.Entry, error) {
 	}
 	switch len(found) {
 	case 0:
-		return nil, fmt.Errorf("no node has the key %s: %w", text, errNoNode)
+		return nil, fmt.Errorf("%w with the key %s", errNoNode, begins)
 	case 1:
 		return found[0], nil
 	}
@@ -192,4 +193,4 @@ func (s *nodeSource) node(text string) (*directory.Entry, error) {
 const prefixLeast = 4
 
 // errNoNode means that a node is neither on the list nor was it while this directory was kept.
-var errNoNode = errors.New("it is not on the list of nodes, and was not since the list is kept")
+var errNoNode = errors.New("there is no node")

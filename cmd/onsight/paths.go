@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -79,7 +82,7 @@ func (p program) audit(ctx context.Context, f *flags, opt nodeOptions, keys []st
 func (s *nodeSource) audit(keys []string) (auditView, error) {
 	v := auditView{
 		AsOf: s.asOf(), Network: string(s.Network), Source: s.name,
-		Shared: []findingView{}, Unknown: []string{}, Warn: []string{},
+		Shared: []findingView{}, Warn: []string{},
 	}
 	var hops []*directory.Entry
 	for i, key := range keys {
@@ -95,8 +98,8 @@ func (s *nodeSource) audit(keys []string) (auditView, error) {
 		hops = append(hops, e)
 		v.Hops = append(v.Hops, hopView{e.Node.Key.String(), string(e.Node.State)})
 		v.Warn = append(v.Warn, hopWarnings(i+1, e)...)
-		v.Unknown = append(v.Unknown, hopUnknowns(i+1, e)...)
 	}
+	v.Unknown = unknowns(hops)
 	for _, found := range directory.Audit(hops) {
 		v.Shared = append(v.Shared, findingView{found.What, found.Value, [2]int{found.A + 1, found.B + 1}})
 	}
@@ -114,26 +117,42 @@ func hopWarnings(i int, e *directory.Entry) (out []string) {
 	return out
 }
 
-// hopUnknowns says what of a node could not be compared.
-func hopUnknowns(i int, e *directory.Entry) (out []string) {
-	add := func(what, why string) { out = append(out, fmt.Sprintf("hop %d: %s unknown: %s", i, what, why)) }
-	if e.Node.Operator == "" {
-		add("operator", "the list does not name it")
+// unknowns says what of the hops could not be compared, and why.
+func unknowns(hops []*directory.Entry) []string {
+	out, of := []string{}, map[string][]string{} // which hops, by what is unknown of them
+	add := func(i int, what, why string) {
+		said := what + " is unknown: " + why
+		if of[said] == nil {
+			out = append(out, said)
+		}
+		of[said] = append(of[said], strconv.Itoa(i+1))
 	}
-	switch {
-	case !e.Node.IP.IsValid():
-		add("/24 and /16", "its address is unknown")
-	case e.Node.IP.IsLoopback():
-		add("/24 and /16", "its address is one of a test network")
+	for i, e := range hops {
+		if e.Node.Operator == "" {
+			add(i, "operator", "the list does not name it")
+		}
+		switch {
+		case !e.Node.IP.IsValid():
+			add(i, "/24 and /16", "so is the address")
+		case e.Node.IP.IsLoopback():
+			add(i, "/24 and /16", "the address is one of a test network")
+		}
+		if e.Place.AS == 0 {
+			add(i, "AS", e.Place.ASUnknown)
+		}
+		if e.Place.Country == "" {
+			add(i, "country", e.Place.CountryUnknown)
+		}
+		if e.Node.Storage == (directory.Version{}) {
+			add(i, "version", "there is no uptime proof")
+		}
 	}
-	if e.Place.AS == 0 {
-		add("AS", e.Place.ASUnknown)
-	}
-	if e.Place.Country == "" {
-		add("country", e.Place.CountryUnknown)
-	}
-	if e.Node.Storage == (directory.Version{}) {
-		add("version", "it has no uptime proof")
+	for i, said := range out {
+		which := "hop "
+		if len(of[said]) > 1 {
+			which = "hops "
+		}
+		out[i] = which + strings.Join(of[said], ", ") + ": " + said
 	}
 	return out
 }
@@ -154,7 +173,11 @@ func (p program) printAudit(v auditView) error {
 	if len(v.Shared) == 0 {
 		t.add(cell{text: "no two hops share anything that is known", colour: green})
 	}
-	for _, w := range append(v.Warn, v.Unknown...) {
+	if err := t.write(p.stdout); err != nil {
+		return err
+	}
+	t = table{colours: t.colours}
+	for _, w := range slices.Concat(v.Warn, v.Unknown) {
 		t.add(cell{text: w, colour: yellow})
 	}
 	return t.write(p.stdout)

@@ -18,8 +18,12 @@ import (
 	"onsight/ons"
 )
 
-// errNoGood means that no node is good enough to be chosen.
-var errNoGood = fmt.Errorf("no node is good enough: %w", ons.ErrUnavailable)
+var (
+	// errNoGood means that no node is good enough to be chosen.
+	errNoGood = errors.New("no node is good enough")
+	// errUnmeasured means that nobody can tell which nodes are good.
+	errUnmeasured = fmt.Errorf("nothing is measured: %w", ons.ErrUnavailable)
+)
 
 const picksMost = 1000 // nodes of one choice
 
@@ -141,7 +145,10 @@ func (p program) printPick(format string, s *nodeSource, opt pickOptions) error 
 		r.AvoidKeys = append(r.AvoidKeys, e.Node.Key)
 	}
 	picked, relaxed := directory.Pick(rand.New(rand.NewPCG(opt.seed, opt.seed)), s.Entries, r)
-	if len(picked) == 0 {
+	switch {
+	case len(picked) == 0 && s.unmeasured() != "":
+		return errUnmeasured
+	case len(picked) == 0:
 		return fmt.Errorf("%w: %s", errNoGood, s.whyNone(r.Limits))
 	}
 	if format == "json" {
@@ -203,7 +210,7 @@ func (s *nodeSource) whyNone(limits directory.Limits) string {
 	slices.SortFunc(whys, func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) })
 	var words []string
 	for _, why := range whys {
-		words = append(words, fmt.Sprintf("of %d %s", counts[why], why))
+		words = append(words, fmt.Sprintf("of %s %s", several(counts[why], "node"), why))
 	}
 	if len(words) == 0 {
 		return "none is active, or all are to be avoided"

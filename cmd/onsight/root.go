@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onsight/directory"
 	"onsight/indexer"
 	"onsight/internal/oxend"
 	"onsight/internal/store"
@@ -28,7 +29,7 @@ const longHelp = `onsight follows an Oxen chain into an index of every ONS regis
 Names never leave this program: a daemon or a database is asked for a name's hash, and the sealed value is opened here.
 
 Exit codes: 0 done, found · 1 other error, or verify found differences · 2 wrong usage
-            3 could not find out · 4 not registered · 5 database locked by another writer`
+            3 could not find out · 4 not registered, no such node · 5 database locked by another writer`
 
 // usageError marks what the user wrote as wrong, as opposed to what became of it.
 type usageError struct{ error }
@@ -88,7 +89,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &locked):
 		return exitLocked
-	case errors.Is(err, ons.ErrNotFound):
+	case errors.Is(err, ons.ErrNotFound), errors.Is(err, errNoNode), errors.Is(err, errNoSwarm):
 		return exitNotRegistered
 	case errors.Is(err, ons.ErrUnavailable):
 		return exitUnavailable
@@ -105,7 +106,7 @@ func hintFor(err error) string {
 		return "only one program may write a database; stop the other one, or read with resolve and status"
 	case errors.As(err, &final):
 		return "the daemon may be on the wrong fork; the index keeps answering as it is"
-	case errors.Is(err, indexer.ErrOtherNetwork), errors.Is(err, oxend.ErrWrongNetwork):
+	case errors.Is(err, indexer.ErrOtherNetwork), errors.Is(err, oxend.ErrWrongNetwork), errors.Is(err, directory.ErrOtherNetwork):
 		return "name the right daemon with --oxend, or another database with --db"
 	case errors.Is(err, store.ErrSchemaOld):
 		return "run `onsight index` once to bring the database up to date"
@@ -113,6 +114,16 @@ func hintFor(err error) string {
 		return "this database was written by a newer onsight: use that one"
 	case errors.Is(err, errNoDatabase):
 		return "make one with `onsight index`, or ask a daemon with --oxend"
+	case errors.Is(err, errNoNodes):
+		return "let `onsight serve` follow them, or ask a daemon with --oxend"
+	case errors.Is(err, errUnmeasured):
+		return "let `onsight serve` measure for a while, or ask a server that does with --server"
+	case errors.Is(err, errNoGood):
+		return "allow more with --max-latency and --min-credit, or avoid less"
+	case errors.Is(err, errNoNode):
+		return "`onsight nodes` lists those there are, with --state gone those that left"
+	case errors.Is(err, errNoSwarm):
+		return "`onsight swarm` lists those there are"
 	case errors.Is(err, errNoDaemon):
 		return "name one with --oxend URL or ONSIGHT_OXEND"
 	}

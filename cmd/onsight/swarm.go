@@ -12,7 +12,7 @@ import (
 )
 
 // errNoSwarm means that the list has no such swarm.
-var errNoSwarm = errors.New("no swarm has it")
+var errNoSwarm = errors.New("there is no swarm")
 
 func (p program) swarmCommand(f *flags) *cobra.Command {
 	var opt nodeOptions
@@ -106,9 +106,9 @@ func (p program) printSwarm(f *flags, s *nodeSource, choose func([]uint64) (uint
 		return t.write(p.stdout)
 	}
 	if len(swarms) == 0 {
-		return fmt.Errorf("%s has no swarms at block %d: %w", s.Network, s.At.Height, errNoSwarm)
+		return fmt.Errorf("%w on %s at block %d", errNoSwarm, s.Network, s.At.Height)
 	}
-	return fmt.Errorf("the id %s: %w", swarmID(id), errNoSwarm)
+	return fmt.Errorf("%w with the id %s", errNoSwarm, swarmID(id))
 }
 
 func newSwarmView(w *directory.Swarm) swarmView {
@@ -120,7 +120,7 @@ func newSwarmView(w *directory.Swarm) swarmView {
 }
 
 func sizeText(w *directory.Swarm) string {
-	s := fmt.Sprintf("%d nodes", len(w.Members))
+	s := several(len(w.Members), "node")
 	if w.AtRisk() {
 		s += fmt.Sprintf(", at risk: below %d", directory.SwarmLeast)
 	}
@@ -153,6 +153,6 @@ func (p program) swarms(ctx context.Context, f *flags, opt nodeOptions) error {
 		t.add(row...)
 	}
 	err = t.write(p.stdout)
-	fmt.Fprintf(p.stderr, "onsight: %d swarms, %d of them at risk, %s at block %d, by the %s\n", len(list), risk, s.Network, s.At.Height, s.name)
+	fmt.Fprintf(p.stderr, "onsight: %s, %d at risk, %s at block %d, by the %s\n", several(len(list), "swarm"), risk, s.Network, s.At.Height, s.name)
 	return errors.Join(err, s.close())
 }
