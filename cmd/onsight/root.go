@@ -76,7 +76,8 @@ func (p program) root() (*cobra.Command, *bool) {
 	root.SetErr(p.stderr)
 	f.register(root)
 	root.AddCommand(p.indexCommand(&f), p.serveCommand(&f), p.resolveCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f),
-		p.nodesCommand(&f), p.nodeCommand(&f), p.pickCommand(&f), p.swarmCommand(&f), p.pathsCommand(&f), p.demoCommand(&f))
+		p.nodesCommand(&f), p.nodeCommand(&f), p.pickCommand(&f), p.swarmCommand(&f), p.pathsCommand(&f), p.probeCommand(&f), p.probersCommand(&f),
+		p.demoCommand(&f))
 	return root, started
 }
 
@@ -124,6 +125,8 @@ func hintFor(err error) string {
 		return "`onsight nodes` lists those there are, with --state gone those that left"
 	case errors.Is(err, errNoSwarm):
 		return "`onsight swarm` lists those there are"
+	case errors.Is(err, directory.ErrResources):
+		return "allow more open files (ulimit -n), or check fewer nodes at once with --parallel"
 	case errors.Is(err, errNoDaemon):
 		return "name one with --oxend URL or ONSIGHT_OXEND"
 	}

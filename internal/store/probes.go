@@ -114,15 +114,15 @@ func applyProbes(tx *gorm.DB, st *nodeStateRow, p *directory.Probed) error {
 			return err
 		}
 	}
-	for i := range p.Traces {
+	for i := range p.Traces { // the vantage point first: gorm takes bytes behind an opening bracket for a list
 		t := &p.Traces[i]
 		blob, err := t.Estimate.MarshalBinary()
 		if err != nil {
 			return fmt.Errorf("estimate of node %s: %w", t.Key, err)
 		}
-		err = tx.Exec("INSERT INTO estimates (key, vantage, blob, changed) VALUES (?, ?, ?, ?)"+
+		err = tx.Exec("INSERT INTO estimates (vantage, key, blob, changed) VALUES (?, ?, ?, ?)"+
 			" ON CONFLICT (key, vantage) DO UPDATE SET blob = excluded.blob, changed = excluded.changed",
-			t.Key[:], p.Vantage, blob, st.Commits).Error
+			p.Vantage, t.Key[:], blob, st.Commits).Error
 		if err != nil {
 			return err
 		}
@@ -130,8 +130,8 @@ func applyProbes(tx *gorm.DB, st *nodeStateRow, p *directory.Probed) error {
 			if blob == nil {
 				continue
 			}
-			err := tx.Exec("INSERT INTO rings (key, vantage, ring, blob) VALUES (?, ?, ?, ?)"+
-				" ON CONFLICT (key, vantage, ring) DO UPDATE SET blob = excluded.blob", t.Key[:], p.Vantage, ring, blob).Error
+			err := tx.Exec("INSERT INTO rings (vantage, key, ring, blob) VALUES (?, ?, ?, ?)"+
+				" ON CONFLICT (key, vantage, ring) DO UPDATE SET blob = excluded.blob", p.Vantage, t.Key[:], ring, blob).Error
 			if err != nil {
 				return err
 			}
