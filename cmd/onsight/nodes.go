@@ -18,7 +18,7 @@ import (
 
 // nodeFilters are the flags that choose among nodes: the parameters of directory.ParseQuery, with hyphens. want says what one may be.
 var nodeFilters = []struct{ name, usage, want string }{
-	{"state", "`STATE`", "awaiting, active, decommissioned, unlocking or gone (default all but gone)"},
+	{"state", "`STATE`, all but gone by default", "awaiting, active, decommissioned, unlocking or gone"},
 	{"version", "`RANGE` of versions of oxend", "2.11, 2.8..2.11, 2.8.., ..2.11 or unknown"},
 	{"storage-version", "`RANGE` of versions of the storage server", "2.11, 2.8..2.11, 2.8.., ..2.11 or unknown"},
 	{"lokinet-version", "`RANGE` of versions of lokinet", "0.9, 0.9..0.10, 0.9.., ..0.10 or unknown"},

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"math"
 	"net/http"
@@ -95,7 +96,12 @@ func act(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		why, err := devnet.ParseReasons(args[2:])
 		ts.Check(err)
-		ts.Check(h.Do(i, devnet.Act(args[0]), why))
+		err = h.Do(i, devnet.Act(args[0]), why)
+		for blocks := 0; errors.Is(err, devnet.ErrStake) && blocks < 100; blocks++ { // no quorum has tested it yet
+			h.Mine(1)
+			err = h.Do(i, devnet.Act(args[0]), why)
+		}
+		ts.Check(err)
 	}
 }
 
