@@ -20,7 +20,7 @@ build: tools ## Build the programs into bin/
 	@$(GO) build -o bin/ ./cmd/...
 
 .PHONY: demo
-demo: build ## Index a recorded chain in a temporary folder and resolve names from it
+demo: build ## A living network on loopback, the explorer on it, names looked up
 	@scripts/demo
 
 .PHONY: check

@@ -19,16 +19,21 @@ const module = "onsight"
 var floors = map[string]int{
 	// words
 	"internal/curve": 0,
+	"internal/bt":    0,
 	"ons":            1,
 	// wires
 	"internal/oxend": 2,
+	"internal/snode": 2,
+	"internal/onion": 2,
 	// domains
-	"indexer":         3,
-	"internal/devnet": 3,
+	"indexer":                 3,
+	"directory":               3,
+	"internal/devnet/storage": 3,
 	// edges
-	"internal/store": 4,
-	"internal/index": 4,
-	"api":            4,
+	"internal/devnet": 4,
+	"internal/store":  4,
+	"internal/index":  4,
+	"api":             4,
 	// programs
 	"cmd/onsight": 5,
 	"cmd/devnet":  5,
@@ -47,6 +52,16 @@ var homes = map[string][]string{
 	"github.com/danielgtaylor/huma":  {"api"},
 	"github.com/robfig/cron":         {"cmd/onsight"},
 	"google.golang.org/protobuf":     {"client/internal/envelope"},
+
+	"github.com/HdrHistogram/hdrhistogram-go": {"directory"},
+	"github.com/oschwald/maxminddb-golang":    {"directory"},
+}
+
+// strangers may not import each other although their floors would allow it: devnet must not repeat the mistakes of what is tried
+// against it.
+var strangers = map[string][]string{
+	"internal/devnet":         {"client", "internal/oxend", "indexer", "directory"},
+	"internal/devnet/storage": {"client", "internal/oxend"},
 }
 
 // imports parses the files itself, because a test that shells out to `go list` is served stale from the test cache.
@@ -109,6 +124,11 @@ func check(pkgs map[string]map[string]bool) []string {
 					broken = append(broken, pkg+" (floor "+strconv.Itoa(floor)+") imports "+low+" (floor "+strconv.Itoa(lower)+")")
 				}
 			}
+			for _, stranger := range strangers[pkg] {
+				if imp == module+"/"+stranger || strings.HasPrefix(imp, module+"/"+stranger+"/") {
+					broken = append(broken, pkg+" imports "+stranger+", a stranger to it")
+				}
+			}
 			for dep, at := range homes {
 				if imp != dep && !strings.HasPrefix(imp, dep+"/") {
 					continue
@@ -153,7 +173,8 @@ func TestFloorsCatch(t *testing.T) {
 		want   string
 	}{
 		{"upward", func(p map[string]map[string]bool) { p["ons"]["onsight/indexer"] = true }, "imports indexer (floor 3)"},
-		{"sideways", func(p map[string]map[string]bool) { p["indexer"]["onsight/internal/devnet"] = true }, "imports internal/devnet (floor 3)"},
+		{"sideways", func(p map[string]map[string]bool) { p["internal/store"]["onsight/internal/devnet"] = true }, "imports internal/devnet (floor 4)"},
+		{"strangers", func(p map[string]map[string]bool) { p["internal/devnet"]["onsight/client/store"] = true }, "imports client, a stranger"},
 		{"away from home", func(p map[string]map[string]bool) { p["indexer"]["gorm.io/gorm/clause"] = true }, "whose home is internal/store"},
 		{"no floor", func(p map[string]map[string]bool) { p["util"] = map[string]bool{} }, "util has no floor"},
 		{"no package", func(p map[string]map[string]bool) { delete(p, "ons") }, "ons has a floor but no package"},

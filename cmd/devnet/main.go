@@ -1,11 +1,15 @@
-// Command devnet serves a chain as an oxend on loopback would, and runs a command inside.
+// Command devnet is a network on loopback: a daemon, seed nodes and service nodes with their storage servers, and a command run inside.
 //
-//	devnet --replay FILE [COMMAND …]      a recording of a real daemon, of either dialect
-//	devnet --generate [COMMAND …]         a chain drawn from a seed
+//	devnet [COMMAND …]                    a whole network, drawn from a seed
+//	devnet --replay FILE [COMMAND …]      a recording of a real daemon, of either dialect, and no nodes
+//	devnet --generate [COMMAND …]         a chain drawn from a seed, and no nodes
+//	devnet mine|reorg|register|node …     tell a running network what is to happen
 //
-// COMMAND gets ONSIGHT_OXEND, the daemon's URL, and, where it is known, ONSIGHT_LOKINET_YEAR. Without a COMMAND the lines to set
-// them are printed and the daemon serves until it is stopped. The exit code is COMMAND's; 2 after wrong usage, 127 if there is no
-// such COMMAND, 1 for everything else, also for a request that would have killed a real 11.x daemon.
+// COMMAND gets the variables that programs find the network by: ONSIGHT_OXEND and ONSIGHT_LOKINET_YEAR; COURIER_SEEDS and
+// LOCAL_DEVNET_SEED_URL, the seed node; DEVNET_SEED_TLS and DEVNET_SEED_PIN, the one over TLS and the SHA-256 of its certificate;
+// DEVNET_SOCKET, for control. Without a COMMAND the lines to set them are printed and the network serves until it is stopped. The
+// exit code is COMMAND's; 2 after wrong usage, 127 if there is no such COMMAND, 1 for everything else, also for a request that would
+// have killed a real 11.x daemon.
 package main
 
 import (
@@ -14,11 +18,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"onsight/internal/devnet"
-	"onsight/ons"
 )
 
 func main() {
@@ -63,87 +67,131 @@ func usage(format string, args ...any) error {
 	return &exitError{2, fmt.Sprintf(format, args...)}
 }
 
-// options are the flags.
-type options struct {
-	replay   string
-	generate bool
-	config   devnet.GenerateConfig
-	dialect  int
-	serve    devnet.Options
+// lookup reads a variable out of an environment.
+func lookup(env []string) func(string) string {
+	return func(name string) string {
+		for i := len(env) - 1; i >= 0; i-- {
+			if v, ok := strings.CutPrefix(env[i], name+"="); ok {
+				return v
+			}
+		}
+		return ""
+	}
 }
 
 // run is the program. It returns an *exitError where the exit code is not 1.
 func run(ctx context.Context, args, env []string, std stdio) error {
 	var o options
 	cmd := &cobra.Command{
-		Use:   "devnet (--replay FILE | --generate) [flags] [COMMAND [ARG …]]",
-		Short: "Serve a chain as an oxend on loopback and run a command inside",
-		Example: `  devnet --replay oxend-chain.jsonl.gz onsight index --once
+		Use:   "devnet [flags] [COMMAND [ARG …]]",
+		Short: "Serve a network on loopback and run a command inside",
+		Long: `Serve a network on loopback and run a command inside.
+
+Without --replay or --generate it is a whole network: a daemon over a chain, seed nodes, and service nodes whose storage servers
+store, replicate and pass on onion requests. Everything drawn at random comes from --seed. Without a COMMAND it prints the variables
+by which programs find it and serves until it is stopped; "devnet mine" and the other control commands then tell it what happens.`,
+		Example: `  devnet                                        # then: devnet mine, devnet node 3 down, … in another terminal
+  devnet --nodes 40 --names demo --block-time 5s bash
+  devnet --faults 3:down,oxend:slow=2s --latency 80ms onsight serve
+  devnet --replay oxend-chain.jsonl.gz onsight index --once
   devnet --generate --blocks 5000 --ons 300 --seed 7`,
 		Args: cobra.ArbitraryArgs, SilenceErrors: true, SilenceUsage: true,
-		RunE: func(_ *cobra.Command, command []string) error { return start(ctx, o, command, env, std) },
+		RunE: func(cmd *cobra.Command, command []string) error {
+			o.changed = cmd.Flags().Changed
+			return o.start(ctx, command, env, std)
+		},
 	}
-	f := cmd.Flags()
-	f.SetInterspersed(false) // what follows COMMAND is COMMAND's
-	f.StringVar(&o.replay, "replay", "", "serve the recording in `FILE` (.jsonl, gzipped or not)")
-	f.BoolVar(&o.generate, "generate", false, "serve a generated chain")
-	f.IntVar(&o.config.Blocks, "blocks", 400, "blocks to generate")
-	f.IntVar(&o.config.Ordinary, "ordinary", 60, "transactions that are not of names to generate")
-	f.IntVar(&o.config.ONS, "ons", 120, "transactions of names to generate")
-	f.Uint64Var(&o.config.Seed, "seed", 1, "what all that is generated is drawn from")
-	f.Uint64Var(&o.config.Year, "year", 50, "blocks of a lokinet \"year\" of a generated chain")
-	f.IntVar(&o.dialect, "dialect", 10, "release line a generated chain is served as: 10 or 11")
-	f.BoolVar(&o.serve.Public, "public", false, "serve as a public port: fewer methods, fields and limits")
-	f.StringVar(&o.serve.Addr, "addr", "127.0.0.1:0", "`ADDRESS` to listen on; port 0 takes a free one")
+	o.register(cmd)
+	cmd.AddGroup(&cobra.Group{ID: "control", Title: "Commands to a running network:"})
+	cmd.AddCommand(controlCommands(std, lookup(env))...)
 	cmd.SetArgs(args)
+	cmd.SetIn(std.in)
 	cmd.SetOut(std.out)
 	cmd.SetErr(std.err)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%v", err) })
 	return cmd.ExecuteContext(ctx)
 }
 
-// start serves the chain and runs the command inside, or waits.
-func start(ctx context.Context, o options, command, env []string, std stdio) error {
-	chain, err := o.chain()
-	if err != nil {
-		return err
-	}
-	d, err := devnet.Serve(chain, o.serve)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	vars := []string{"ONSIGHT_OXEND=" + d.URL()}
-	if y := chain.Year(); y > 0 && chain.Network() == ons.Fakechain {
-		vars = append(vars, fmt.Sprintf("ONSIGHT_LOKINET_YEAR=%d", y))
-	}
-	if len(command) == 0 {
-		return wait(ctx, d, vars, std)
-	}
-	err = execute(ctx, command, append(env, vars...), std)
-	if crashed := d.Crashed(); crashed != nil {
-		return &exitError{1, crashed.Error()}
-	}
-	return err
+// options are the flags.
+type options struct {
+	seed    uint64
+	year    uint64
+	dialect int
+	addr    string
+	changed func(flag string) bool
+
+	network devnet.Config
+	names   string
+	faults  string
+	socket  string
+	verbose bool
+
+	replay   string
+	generate bool
+	config   devnet.GenerateConfig
+	public   bool
 }
 
-// chain opens or generates what is to be served.
-func (o *options) chain() (*devnet.Chain, error) {
+func (o *options) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.SetInterspersed(false) // what follows COMMAND is COMMAND's
+	f.Uint64Var(&o.seed, "seed", 1, "what all that is made up is drawn from")
+	f.IntVar(&o.dialect, "dialect", 10, "release line of the daemon: 10 or 11")
+	f.StringVar(&o.addr, "addr", "127.0.0.1:0", "`ADDRESS` the daemon listens on; port 0 takes a free one")
+	f.Uint64Var(&o.year, "year", 0, "`BLOCKS` of a lokinet \"year\" (default 200, with --generate 50)")
+
+	f.IntVar(&o.network.Nodes, "nodes", 12, "service nodes")
+	f.IntVar(&o.network.Operators, "operators", 0, "how many operators run them (0: each node its own)")
+	f.IntVar(&o.network.PerSubnet, "per-subnet", 1, "how many nodes share a /24")
+	f.BoolVar(&o.network.OneIP, "one-ip", false, "all nodes on 127.0.0.1, for systems that know no other loopback address")
+	f.StringVar(&o.names, "names", "", "names that are registered from the start: a `FILE` of TYPE NAME VALUE lines, or demo")
+	f.IntVar(&o.network.Past, "past", 400, "`BLOCKS` before anybody looks")
+	f.DurationVar(&o.network.BlockTime, "block-time", 0, "time between blocks (0: only devnet mine makes them)")
+	f.BoolVar(&o.network.Life, "life", false, "with each block things happen to names and nodes")
+	f.StringVar(&o.faults, "faults", "", "`LIST` of TARGET:FAULT[=VALUE], as 3:down,4-6:slow=2s,oxend:stall (see devnet node --help), and dice[=RATE]")
+	f.Float64Var(&o.network.Loss, "loss", 0, "share of requests to nodes that are lost, 0 to 1")
+	f.DurationVar(&o.network.Latency, "latency", 0, "median delay of the nodes' answers; each has its own")
+	f.IntVar(&o.network.Daemons, "daemons", 1, "daemons on the chain, each with faults of its own: oxend, oxend2, …")
+	f.StringVar(&o.socket, "socket", "", "control socket, a `PATH` ("+devnet.SocketEnv+"; default in XDG_RUNTIME_DIR)")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "log what happens to standard error")
+
+	f.StringVar(&o.replay, "replay", "", "serve the recording in `FILE` (.jsonl, gzipped or not) and nothing else")
+	f.BoolVar(&o.generate, "generate", false, "serve a generated chain and nothing else")
+	f.IntVar(&o.config.Blocks, "blocks", 400, "with --generate: blocks")
+	f.IntVar(&o.config.Ordinary, "ordinary", 60, "with --generate: transactions that are not of names")
+	f.IntVar(&o.config.ONS, "ons", 120, "with --generate: transactions of names")
+	f.BoolVar(&o.public, "public", false, "with --replay or --generate: serve as a public port, with fewer methods, fields and limits")
+	_ = cmd.RegisterFlagCompletionFunc("dialect", cobra.FixedCompletions([]string{"10", "11"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// start checks the flags and serves what they ask for.
+func (o *options) start(ctx context.Context, command, env []string, std stdio) error {
+	if o.dialect != 10 && o.dialect != 11 {
+		return usage("--dialect is 10 or 11, not %d", o.dialect)
+	}
+	alone := o.generate || o.replay != ""
+	for flags, fit := range map[string]bool{
+		"nodes operators per-subnet one-ip names past block-time life faults loss latency daemons socket": !alone,
+		"blocks ordinary ons": o.generate, "public": alone, "dialect year seed": o.replay == "",
+	} {
+		for _, name := range strings.Fields(flags) {
+			if o.changed(name) && !fit {
+				return usage("--%s does not go together with %s", name, o.mode())
+			}
+		}
+	}
+	if alone {
+		return o.serveChain(ctx, command, env, std)
+	}
+	return o.serveNetwork(ctx, command, env, std)
+}
+
+func (o *options) mode() string {
 	switch {
-	case o.generate == (o.replay != ""):
-		return nil, usage("give either --replay FILE or --generate")
-	case o.generate && o.dialect != 10 && o.dialect != 11:
-		return nil, usage("--dialect is 10 or 11, not %d", o.dialect)
-	case o.generate && (o.config.Blocks < 1 || o.config.Ordinary < 0 || o.config.ONS < 0):
-		return nil, usage("--blocks must be at least 1, --ordinary and --ons at least 0")
+	case o.replay != "":
+		return "--replay"
 	case o.generate:
-		o.config.Dialect = devnet.Dialect(o.dialect)
-		chain, _ := devnet.Generate(o.config)
-		return chain, nil
+		return "--generate"
 	}
-	r, err := devnet.OpenRecording(o.replay)
-	if err != nil {
-		return nil, err
-	}
-	return r.Chain(), nil
+	return "a whole network: it is for --replay or --generate"
 }

@@ -37,6 +37,8 @@ type serveOptions struct {
 	followOptions
 	listen   string
 	readOnly bool
+	ready    func(net.Addr) error // says that it serves; nil: "serving http://…"
+	level    slog.Level           // from which it logs; zero: info
 }
 
 func (p program) serveCommand(f *flags) *cobra.Command {
@@ -76,7 +78,7 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	told := ctx // ends when the program is told to stop, which is no failure
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	log := f.logger(p, slog.LevelInfo)
+	log := f.logger(p, opt.level)
 	s, err := p.openService(ctx, f, opt, log)
 	if err == nil {
 		defer s.db.Close()
@@ -110,7 +112,13 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	defer stopJobs()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	if _, err := fmt.Fprintf(p.stdout, "serving http://%s\n", listener.Addr()); err != nil {
+	if opt.ready == nil {
+		opt.ready = func(at net.Addr) error {
+			_, err := fmt.Fprintf(p.stdout, "serving http://%s\n", at)
+			return err
+		}
+	}
+	if err := opt.ready(listener.Addr()); err != nil {
 		cancel(err)
 	}
 	select {

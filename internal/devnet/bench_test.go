@@ -19,6 +19,29 @@ func BenchmarkGenerate(b *testing.B) {
 	}
 }
 
+// BenchmarkClone forks a chain of the size of a demonstration's; a lagging daemon does it once a block.
+func BenchmarkClone(b *testing.B) {
+	chain, _ := devnet.Generate(devnet.GenerateConfig{Seed: 1, Blocks: 5_000, Ordinary: 1_000, ONS: 500})
+	for b.Loop() {
+		chain.Clone()
+	}
+}
+
+// BenchmarkMine mines one transaction made by hand a block.
+func BenchmarkMine(b *testing.B) {
+	chain, _ := devnet.Generate(devnet.GenerateConfig{Seed: 1})
+	n, other := mustName(b, "mined"), devnet.UpdateOptions{Value: value(b, 0, sessionID)}
+	if _, err := chain.BuyName(n, other.Value, devnet.BuyOptions{}); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		chain.Mine(1, 0, 0)
+		if _, err := chain.UpdateName(n, other); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkServe asks over loopback for headers and for raw transactions, pages as a syncing client does.
 func BenchmarkServe(b *testing.B) {
 	chain, _ := devnet.Generate(devnet.GenerateConfig{Seed: 1, Blocks: 20_000, Ordinary: 4_000, ONS: 2_000})

@@ -1,6 +1,7 @@
 package devnet
 
 import (
+	"crypto/sha256"
 	"math"
 )
 
@@ -51,8 +52,27 @@ func getLastBlockHeader(v *view, b []byte, p params) ([]byte, *rpcError) {
 	if fault != nil {
 		return b, fault
 	}
-	b = v.chain.appendHeader(append(b, `{"block_header":`...), uint64(len(v.chain.blocks)-1), hashes)
+	pow, fault := v.powHashes(p)
+	if fault != nil {
+		return b, fault
+	}
+	b = v.header(append(b, `{"block_header":`...), uint64(len(v.chain.blocks)-1), hashes, pow)
 	return v.status(append(b, ',')), nil
+}
+
+// powHashes tells whether headers are to have a pow_hash: if asked for, and not in public.
+func (v *view) powHashes(p params) (bool, *rpcError) {
+	pow, fault := p.bool("fill_pow_hash")
+	return pow && !v.public, fault
+}
+
+// header appends a block's header. Its pow_hash is a hash of the block's, not of its work: there was none.
+func (v *view) header(b []byte, height uint64, hashes, pow bool) []byte {
+	b = v.chain.appendHeader(b, height, hashes)
+	if pow {
+		b = append(appendHash(b[:len(b)-1], `,"pow_hash":"`, sha256.Sum256(v.chain.blocks[height].hash[:])), '}')
+	}
+	return b
 }
 
 func getBlockHeaderByHeight(v *view, b []byte, p params) ([]byte, *rpcError) {
@@ -78,12 +98,16 @@ func (v *view) headers(b []byte, p params, one, many []uint64) ([]byte, *rpcErro
 	if fault != nil {
 		return b, fault
 	}
+	pow, fault := v.powHashes(p)
+	if fault != nil {
+		return b, fault
+	}
 	b = append(b, '{')
 	for _, h := range one {
 		if h >= uint64(len(c.blocks)) {
 			return b, c.tooHigh(h)
 		}
-		b = append(c.appendHeader(append(b, `"block_header":`...), h, hashes), ',')
+		b = append(v.header(append(b, `"block_header":`...), h, hashes, pow), ',')
 	}
 	for i, h := range many {
 		if h >= uint64(len(c.blocks)) {
@@ -94,7 +118,7 @@ func (v *view) headers(b []byte, p params, one, many []uint64) ([]byte, *rpcErro
 		} else {
 			b = append(b, ',')
 		}
-		b = c.appendHeader(b, h, hashes)
+		b = v.header(b, h, hashes, pow)
 	}
 	if len(many) > 0 {
 		b = append(b, "],"...)
@@ -155,6 +179,10 @@ func getBlockHeadersRange(v *view, b []byte, p params) ([]byte, *rpcError) {
 	if fault != nil {
 		return b, fault
 	}
+	pow, fault := v.powHashes(p)
+	if fault != nil {
+		return b, fault
+	}
 	if start > end || end >= uint64(len(c.blocks)) {
 		return b, errorf(-2, "Invalid start/end heights.")
 	}
@@ -163,7 +191,7 @@ func getBlockHeadersRange(v *view, b []byte, p params) ([]byte, *rpcError) {
 		if h > start {
 			b = append(b, ',')
 		}
-		b = c.appendHeader(b, h, hashes)
+		b = v.header(b, h, hashes, pow)
 	}
 	return v.status(append(b, "],"...)), nil
 }
@@ -194,7 +222,7 @@ const maxTransactions = 100_000
 
 func getTransactions(v *view, b []byte, p params) ([]byte, *rpcError) {
 	if v.chain.dialect == Dialect11 {
-		return getTransactions11(v, b, p)
+		return getTransactions11(v, b, p, false)
 	}
 	c := v.chain
 	list, _, _ := p.strings("txs_hashes")
@@ -256,7 +284,8 @@ func (c *Chain) places(list []string) (found []place, missed []string, ok bool) 
 	return found, missed, true
 }
 
-func getTransactions11(v *view, b []byte, p params) ([]byte, *rpcError) {
+// getTransactions11 answers get_transactions, and get_transaction_pool, which is the same with memory_pool set.
+func getTransactions11(v *view, b []byte, p params, pool bool) ([]byte, *rpcError) {
 	c := v.chain
 	key := "tx_hashes"
 	if _, ok := p.given("txs_hashes"); ok {
@@ -283,21 +312,21 @@ func getTransactions11(v *view, b []byte, p params) ([]byte, *rpcError) {
 			return b, fault
 		}
 	}
-	if memory && given {
+	if memory = memory || pool; memory && given {
 		return b, badParams("Error: 'memory_pool' and 'tx_hashes' are mutually exclusive")
 	}
 	b = append(b, '{')
 	if memory {
 		b = append(b, `"mempool_key_images":{`...)
 		first := true
-		for _, t := range c.pool {
-			places = append(places, place{tx: t, height: pooled})
-			for _, in := range t.vin {
+		for _, w := range c.sortedPool() {
+			places = append(places, w.place())
+			for _, in := range w.tx.vin {
 				if !first {
 					b = append(b, ',')
 				}
 				first = false
-				b = append(appendHash(append(appendHex(b, `"`, in.image), ":["...), `"`, t.hash), ']')
+				b = append(appendHash(append(appendHex(b, `"`, in.image), ":["...), `"`, w.tx.hash), ']')
 			}
 		}
 		b = append(b, "},"...)

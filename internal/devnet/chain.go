@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"onsight/ons"
 )
@@ -42,17 +44,25 @@ type Chain struct {
 	recordedForks map[uint64]json.RawMessage // hard_fork_info by version, as recorded
 	version       uint64                     // get_version
 
-	mu        sync.RWMutex // guards everything below
+	mu        sync.RWMutex     // guards everything below
+	now       func() time.Time // nil unless set: blocks are 120 s apart
 	blocks    []block
 	heights   map[ons.Txid]uint32 // of blocks, by hash
 	txs       map[ons.Txid]place  // of mined transactions
 	txCount   uint64
-	pool      []*transaction
+	coinbases map[ons.Txid]uint32   // heights of recorded ones, by hash
+	spent     map[[32]byte]struct{} // key images of mined transactions
+	pool      []waiting
 	names     registry
 	immutable uint64
 	pristine  bool // a recording nobody has changed since it was read
 	salt      uint64
-	nodes     []serviceNode
+	acts      uint64        // transactions made by hand
+	nodes     []serviceNode // as recorded
+	stakes    stakes
+	proofs    map[[32]byte]Proof // by legacy key; of this daemon, not of the chain
+	draws     atomic.Uint64      // of random service nodes
+	addresses sync.Map           // texts of wallets, in quotes, by ons.Owner
 }
 
 // Fork is the first block of a hard fork.
@@ -66,7 +76,7 @@ type block struct {
 	hash, prev ons.Txid
 	time       uint64
 	txs        []*transaction
-	outputs    uint64 // global index of the block's first output, coinbase included
+	outputs    uint64 // global index of the block's first output, the coinbase's if it has one
 	recorded   *recordedBlock
 }
 
@@ -75,6 +85,8 @@ type place struct {
 	tx     *transaction
 	height uint64
 	index  uint32 // among the block's, coinbase not counted
+
+	received uint64 // of a pooled one
 }
 
 // Block is one block to append. Zero fields are filled in: Hash by a hash over what is before it, Time by 120 s after the block
@@ -85,7 +97,7 @@ type Block struct {
 	Txs  []Tx
 }
 
-// Tx is one transaction of a Block. A zero Hash is filled in by a hash over Raw (not oxen's own).
+// Tx is one transaction of a Block. A zero Hash is filled in by oxen's hash of Raw, if that is a transaction.
 type Tx struct {
 	Hash ons.Txid
 	Raw  []byte // prefix and RingCT part as on the wire
@@ -94,7 +106,8 @@ type Tx struct {
 func newChain(d Dialect) *Chain {
 	return &Chain{
 		dialect: d, network: ons.Fakechain, version: 262144 + uint64(d-Dialect10),
-		heights: map[ons.Txid]uint32{}, txs: map[ons.Txid]place{}, names: newRegistry(),
+		heights: map[ons.Txid]uint32{}, txs: map[ons.Txid]place{}, names: newRegistry(), coinbases: map[ons.Txid]uint32{},
+		spent: map[[32]byte]struct{}{}, stakes: newStakes(),
 	}
 }
 
@@ -203,12 +216,19 @@ func (c *Chain) cut(height uint64) {
 		delete(c.heights, b.hash)
 		for _, t := range b.txs {
 			delete(c.txs, t.hash)
+			for _, image := range t.images() {
+				delete(c.spent, image)
+			}
+		}
+		if b.recorded != nil && b.recorded.coinbase != nil {
+			delete(c.coinbases, b.recorded.coinbase.hash)
 		}
 		c.txCount -= uint64(len(b.txs))
 	}
 	clear(c.blocks[height:])
 	c.blocks = c.blocks[:height]
 	c.names.cut(height)
+	c.stakes.cut(c, height)
 	c.pristine = false
 }
 
@@ -226,7 +246,7 @@ func (c *Chain) push(b block) {
 	if height > 0 {
 		last := &c.blocks[height-1]
 		b.prev = last.hash
-		b.outputs = last.outputs + 1
+		b.outputs = last.outputs + c.coinbaseOuts(last, height-1)
 		for _, t := range last.txs {
 			b.outputs += uint64(t.outs)
 		}
@@ -248,8 +268,16 @@ func (c *Chain) push(b block) {
 		if t.op != nil {
 			c.names.apply(*t.op, height, uint32(i), t.hash, c.length(t))
 		}
+		for _, image := range t.images() {
+			c.spent[image] = struct{}{}
+		}
+	}
+	c.mined(b.txs)
+	if b.recorded != nil && b.recorded.coinbase != nil {
+		c.coinbases[b.recorded.coinbase.hash] = uint32(height)
 	}
 	c.names.seal(height)
+	c.stakes.seal(c, &b, height)
 	c.heights[b.hash] = uint32(height)
 	c.blocks = append(c.blocks, b)
 	c.txCount += uint64(len(b.txs))
@@ -296,17 +324,17 @@ func years(length uint8) uint64 {
 	return 0
 }
 
-// find looks among the mined, then among the pooled; a pooled one has the height math.MaxUint64.
+// find looks among the mined, then among the pooled and the coinbases; a pooled one has the height math.MaxUint64.
 func (c *Chain) find(hash ons.Txid) (place, bool) {
 	if p, ok := c.txs[hash]; ok {
 		return p, true
 	}
-	for _, t := range c.pool {
-		if t.hash == hash {
-			return place{tx: t, height: pooled}, true
+	for _, w := range c.pool {
+		if w.tx.hash == hash {
+			return w.place(), true
 		}
 	}
-	return place{}, false
+	return c.findCoinbase(hash)
 }
 
 func (c *Chain) tipHash() ons.Txid { return c.blocks[len(c.blocks)-1].hash }

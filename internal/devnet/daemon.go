@@ -3,6 +3,8 @@ package devnet
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"strconv"
@@ -16,17 +18,24 @@ type Options struct {
 	Dialect Dialect // zero: the chain's. A recording can be served in its own dialect only
 	Addr    string  // zero: 127.0.0.1:0
 	Public  bool    // as --rpc-public does: no admin methods, limits, fewer fields
+	Seed    uint64  // of the dice that DaemonFaults.Loss is drawn with
+
+	ServiceNode [32]byte // the legacy key of the service node it is, registered or not; zero: it is none
 }
 
 // Daemon is a fake oxend listening on loopback. It is safe for concurrent use.
 type Daemon struct {
 	chain   atomic.Pointer[Chain]
 	public  bool
+	self    [32]byte // the service node it is
 	server  *http.Server
 	url     string
 	handler http.Handler
 	done    chan struct{} // closed when the listener has ended
 	buffers sync.Pool     // *[]byte, reply bodies
+	faults  atomic.Pointer[broken]
+	seed    uint64
+	served  atomic.Uint64 // requests so far
 
 	mu       sync.Mutex // guards what follows
 	crashed  error
@@ -35,6 +44,9 @@ type Daemon struct {
 
 // ErrCrashed is what Crashed wraps: a real 11.x daemon would be dead.
 var ErrCrashed = errors.New("daemon killed by a deadly request")
+
+// noLog is where net/http may complain: its lines would name clients' addresses.
+var noLog = log.New(io.Discard, "", 0)
 
 // maxBody bounds a request; oxend itself has no limit (spec H.7).
 const maxBody = 32 << 20
@@ -54,12 +66,16 @@ func Serve(c *Chain, o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serve: %w", err)
 	}
-	d := &Daemon{public: o.Public, url: "http://" + l.Addr().String(), done: make(chan struct{}), requests: map[string]uint64{}}
+	d := &Daemon{
+		public: o.Public, self: o.ServiceNode, seed: o.Seed, url: "http://" + l.Addr().String(), done: make(chan struct{}),
+		requests: map[string]uint64{},
+	}
 	d.chain.Store(c)
-	d.handler = http.HandlerFunc(d.serve)
+	d.faults.Store(&broken{})
+	d.handler = http.HandlerFunc(d.front)
 	d.server = &http.Server{
 		Handler: d.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16, ErrorLog: noLog,
 	}
 	go func() {
 		defer close(d.done)
@@ -86,7 +102,7 @@ func (d *Daemon) Chain() *Chain { return d.chain.Load() }
 // Swap serves another chain from the next request on, in that chain's dialect.
 func (d *Daemon) Swap(c *Chain) { d.chain.Store(c) }
 
-// Handler returns what answers the requests, so that faults can be wrapped around it and served elsewhere.
+// Handler returns what answers the requests, faults and all, so that other faults can be wrapped around it and served elsewhere.
 func (d *Daemon) Handler() http.Handler { return d.handler }
 
 // Close stops listening, drops the connections and waits for the listener to end. It may be called twice.
@@ -137,8 +153,12 @@ func (d *Daemon) crash(why string) {
 
 // view is what one request is answered from.
 type view struct {
-	chain  *Chain
+	chain  *Chain // as the faults show it
+	real   *Chain // which a method that writes changes
 	public bool
+	self   [32]byte // the service node the daemon is
+	faults *broken
+	done   <-chan struct{} // the daemon's
 }
 
 func (v *view) serverHeader() string {

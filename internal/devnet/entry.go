@@ -29,15 +29,18 @@ func (t *transaction) prunableHash() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// outputIndices appends the global indices of a mined transaction's outputs, after a comma; nothing if it has none.
+// appendOutputs appends the global indices of a mined transaction's outputs, after a comma; nothing if it has none.
 func (c *Chain) appendOutputs(b []byte, p place) []byte {
 	if p.tx.outs == 0 {
 		return b
 	}
 	k := &c.blocks[p.height]
-	first := k.outputs + 1
-	for _, t := range k.txs[:p.index] {
-		first += uint64(t.outs)
+	first := k.outputs
+	if p.index != coinbaseIndex {
+		first += c.coinbaseOuts(k, p.height)
+		for _, t := range k.txs[:p.index] {
+			first += uint64(t.outs)
+		}
 	}
 	b = append(b, `,"output_indices":[`...)
 	for i := range p.tx.outs {
@@ -97,9 +100,12 @@ func (c *Chain) appendEntry10(b []byte, p place, f txFlags, lost bool) []byte {
 		}
 	}
 	if p.height == pooled {
-		b = append(b, `,"received_timestamp":0,"relayed":true`...)
+		b = append(appendUint(b, `,"received_timestamp":`, p.received), `,"relayed":true`...)
 	}
 	b = appendUint(b, `,"size":`, uint64(len(t.raw)))
+	if f.stake && !lost {
+		b = t.appendStake(b)
+	}
 	return append(appendHash(b, `,"tx_hash":"`, t.hash), '}')
 }
 
@@ -144,10 +150,13 @@ func (c *Chain) recordedEntry10(p place, f txFlags, lost bool) object {
 		}
 		o.set("in_pool", true)
 		o.set("relayed", true)
-		o.set("received_timestamp", c.blocks[len(c.blocks)-1].time)
+		o.set("received_timestamp", p.received)
 	default:
 		o.set("block_height", p.height)
 		o.set("block_timestamp", c.blocks[p.height].time)
+		if list := c.appendOutputs(nil, p); list != nil {
+			o["output_indices"] = list[len(`,"output_indices":`):]
+		}
 	}
 	return o
 }
@@ -197,7 +206,12 @@ func (c *Chain) appendEntry11(b []byte, p place, f txFlags) []byte {
 	}
 	b = appendUint(b, `,"fee":`, t.fee-min(burned, t.fee))
 	if p.height == pooled {
-		b = append(b, `,"in_pool":true`...)
+		used := c.newestUsed(t)
+		b = appendUint(append(b, `,"in_pool":true`...), `,"last_relayed_time":`, p.received)
+		b = appendHash(b, `,"max_used_block":"`, c.blocks[used].hash)
+		b = appendUint(b, `,"max_used_height":`, used)
+		b = append(appendUint(b, `,"received_timestamp":`, p.received), `,"relayed":true`...)
+		b = appendUint(b, `,"weight":`, uint64(len(t.raw)))
 	} else {
 		b = c.appendOutputs(b, p)
 	}
@@ -213,6 +227,7 @@ func (c *Chain) appendEntry11(b []byte, p place, f txFlags) []byte {
 	}
 	b = t.appendRingct11(b, !f.prune)
 	b = appendUint(b, `,"size":`, uint64(len(t.raw)))
+	b = t.appendStake(b)
 	if f.extraRaw {
 		b = appendHex(b, `,"tx_extra_raw":"`, t.extra)
 	}
@@ -262,10 +277,20 @@ func (c *Chain) recordedEntry11(p place, f txFlags) object {
 		for _, key := range [...]string{"block_height", "block_timestamp", "output_indices"} {
 			delete(o, key)
 		}
+		used := c.newestUsed(t)
 		o.set("in_pool", true)
+		o.set("last_relayed_time", p.received)
+		o.set("received_timestamp", p.received)
+		o.set("relayed", true)
+		o.set("max_used_block", c.blocks[used].hash.String())
+		o.set("max_used_height", used)
+		o.set("weight", len(t.raw))
 	} else {
 		o.set("block_height", p.height)
 		o.set("block_timestamp", c.blocks[p.height].time)
+		if list := c.appendOutputs(nil, p); list != nil {
+			o["output_indices"] = list[len(`,"output_indices":`):]
+		}
 	}
 	return o
 }

@@ -33,6 +33,15 @@ func FuzzTransaction(f *testing.F) {
 					t.Errorf("%v: %s", c.dialect, entry)
 				}
 			}
+			d := newChain(c.dialect)
+			d.push(block{})
+			if _, err := d.Submit(raw); err == nil {
+				pool, fault := getTransactionPool(&view{chain: d, faults: &broken{}}, nil, params{d: d.dialect})
+				if fault != nil || !json.Valid(pool) {
+					t.Errorf("%v: %s (%v)", d.dialect, pool, fault)
+				}
+				d.Mine(1, 0, 0)
+			}
 		}
 	})
 }

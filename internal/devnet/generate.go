@@ -1,7 +1,6 @@
 package devnet
 
 import (
-	"crypto/ed25519"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -32,11 +31,12 @@ const firstTime = 1700000000
 // generator draws a chain from a seed.
 type generator struct {
 	cfg     GenerateConfig
-	r       *rand.Rand
+	src     *rand.PCG
+	r       *rand.Rand // of src
 	c       *Chain
 	opens   map[string]OpenName // really sealed values, as stored
-	keys    []ed25519.PrivateKey
-	owners  []ons.Owner // those of keys come first
+	people  []Account
+	owners  []ons.Owner // those people, some of the wallets by a subaddress
 	names   []ons.Name
 	serial  int
 	traps   int
@@ -66,26 +66,33 @@ func Generate(cfg GenerateConfig) (*Chain, *Truth) {
 	c := newChain(cfg.Dialect)
 	c.year, c.forks = cfg.Year, cfg.Forks
 	g := &generator{
-		cfg: cfg, c: c, r: rand.New(rand.NewPCG(cfg.Seed, 0x6f6e73)), opens: map[string]OpenName{},
-		touched: map[ons.Key]bool{},
+		cfg: cfg, c: c, opens: map[string]OpenName{}, touched: map[ons.Key]bool{},
 	}
+	g.reseed(cfg.Seed, 0x6f6e73)
 	c.gen = g
-	g.people()
+	g.settle()
 	g.run()
 	return c, c.Truth()
 }
 
-// people draws who can own names.
-func (g *generator) people() {
-	for range 8 {
-		key := ed25519.NewKeyFromSeed(g.bytes(32))
-		g.keys = append(g.keys, key)
-		g.owners = append(g.owners, ons.Owner{Kind: ons.OwnerEd25519, Key: [32]byte(key.Public().(ed25519.PublicKey))})
-	}
-	for i := range 16 {
-		g.owners = append(g.owners, ons.Owner{
-			Kind: ons.OwnerWallet, Key: [32]byte(g.bytes(32)), View: [32]byte(g.bytes(32)), Subaddress: i%4 == 3,
-		})
+func (g *generator) reseed(a, b uint64) {
+	g.src = rand.NewPCG(a, b)
+	g.r = rand.New(g.src)
+}
+
+// settle draws who can own names.
+func (g *generator) settle() {
+	for i := range 24 {
+		var person Account
+		if seed := g.bytes(32); i < 8 {
+			person = newAccount(seed, nil)
+		} else {
+			person = newAccount(seed, g.bytes(32))
+			// Not derived as a real subaddress is, but nobody but a wallet can tell.
+			person.owner.Subaddress = i%4 == 3
+		}
+		g.people = append(g.people, person)
+		g.owners = append(g.owners, person.owner)
 	}
 }
 
@@ -213,6 +220,11 @@ func (g *generator) decoy(extra []byte) []byte {
 
 // transaction makes a transaction of version 4 in the layout of spec C.1, its RingCT part random but well-formed.
 func (g *generator) transaction(kind byte, ins, outs int, extra []byte) *transaction {
+	return g.burning(kind, ins, outs, 0, extra)
+}
+
+// burning makes a transaction that burns an amount, which is part of its fee.
+func (g *generator) burning(kind byte, ins, outs int, burn uint64, extra []byte) *transaction {
 	b := make([]byte, 0, 700+1000*ins)
 	b = appendVarint(append(b, 4), uint64(outs))
 	b = append(b, make([]byte, outs)...)
@@ -235,7 +247,7 @@ func (g *generator) transaction(kind byte, ins, outs int, extra []byte) *transac
 		if outs > 1 {
 			rounds = 7
 		}
-		b = appendVarint(append(b, 5), 10_000_000+uint64(g.r.IntN(1_000_000)))
+		b = appendVarint(append(b, 5), burn+10_000_000+uint64(g.r.IntN(1_000_000)))
 		at := len(b)
 		n := outs*40 + 1 + 6*32 + 2*(1+rounds*32) + 3*32 + ins*(10+2+1)*32
 		b = append(b, make([]byte, n)...)

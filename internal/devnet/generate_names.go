@@ -1,7 +1,6 @@
 package devnet
 
 import (
-	"crypto/ed25519"
 	"encoding/hex"
 
 	"onsight/ons"
@@ -24,7 +23,7 @@ func (g *generator) named(height uint64) *transaction {
 		}
 		extra = second.AppendExtra(extra)
 	}
-	t := g.transaction(4, 1+g.r.IntN(2), 1, extra)
+	t := g.burning(4, 1+g.r.IntN(2), 1, op.Burn, extra)
 	// What was meant, not what the bytes say: the truth does not depend on how an extra is built or read.
 	t.op = &op
 	return t
@@ -66,7 +65,10 @@ func (g *generator) freshName(version uint8, height uint64) ons.Name {
 	}
 	t := types[g.r.IntN(len(types))]
 	name := g.newName(t)
-	if t == ons.Wallet && g.r.IntN(4) == 0 {
+	for key := (ons.Key{Type: t, Hash: name.Hash()}); g.c.names.head(key) != nil || g.c.pools(key); key.Hash = name.Hash() {
+		name = g.newName(t) // somebody bought that one by hand
+	}
+	if t == ons.Wallet && g.r.IntN(4) == 0 && len(g.names) > 0 {
 		other := g.names[g.r.IntN(len(g.names))]
 		twin, err := ons.ParseName(ons.Wallet, other.String())
 		key := ons.Key{Type: ons.Wallet, Hash: other.Hash()}
@@ -154,16 +156,11 @@ func (g *generator) update(name ons.Name, head *row, version uint8) ons.Op {
 	return op
 }
 
-// sign signs with an ed25519 owner's key; a wallet's signature is random, since a mined one is not looked at again.
+// sign signs with an owner's key.
 func (g *generator) sign(op *ons.Op, signer ons.Owner) {
-	op.Signature.Kind = signer.Kind
-	if signer.Kind != ons.OwnerEd25519 {
-		g.fill(op.Signature.Bytes[:])
-		return
-	}
-	for i, o := range g.owners[:len(g.keys)] {
-		if o == signer {
-			op.Signature.Bytes = [64]byte(ed25519.Sign(g.keys[i], digest(op.Message())))
+	for _, person := range g.people {
+		if person.owner == signer {
+			op.Signature = person.sign(op.Message(), g)
 		}
 	}
 }

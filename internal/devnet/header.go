@@ -1,6 +1,8 @@
 package devnet
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 
@@ -8,17 +10,19 @@ import (
 )
 
 const (
-	zeroHash = "0000000000000000000000000000000000000000000000000000000000000000"
 	// emptyKeccak is the keccak-256 of nothing: the prunable_hash of a transaction without a prunable part.
 	emptyKeccak = "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
 	coinbase    = 111 // bytes of a block without transactions since HF19
+	payoutSize  = 41  // bytes of one output of its coinbase
 	reward      = 16500000000
 )
 
 // recordedBlock is a block as a recorded daemon showed it.
 type recordedBlock struct {
-	before, after []byte // the header around the value of depth, neither brace nor tx_hashes at the end
-	block         object // get_block's result, its header left out
+	before, after []byte       // the header around the value of depth, neither brace nor tx_hashes at the end
+	block         object       // get_block's result, its header left out
+	coinbase      *transaction // nil if the recording does not show its hash
+	outs          uint64       // of the coinbase
 }
 
 // appendHeader appends a block's header object (spec E.6).
@@ -43,14 +47,20 @@ func (c *Chain) appendMadeHeader(b []byte, k *block, height, depth uint64) []byt
 	size, fees := uint64(coinbase), uint64(0)
 	for _, t := range k.txs {
 		size += uint64(len(t.raw))
-		fees += t.fee
+		fees += t.fee - min(t.burned(), t.fee)
 	}
-	blockSize, payout := size, uint64(0)
-	if c.dialect == Dialect11 {
-		blockSize += 217
-	}
+	payout := uint64(0)
+	pulse := &c.stakes.blocks[height]
 	if f.Version < 19 {
 		payout = reward + fees
+	}
+	for _, p := range pulse.payouts {
+		payout += p.amount
+		size += payoutSize
+	}
+	blockSize := size
+	if c.dialect == Dialect11 {
+		blockSize += 217
 	}
 	b = appendUint(b, `{"block_size":`, blockSize)
 	b = appendUint(b, `,"block_weight":`, size)
@@ -65,19 +75,19 @@ func (c *Chain) appendMadeHeader(b []byte, k *block, height, depth uint64) []byt
 	switch {
 	case c.dialect == Dialect11:
 		b = appendHash(b, `,"miner_tx_hash":"`, miner)
-		b = appendUint(b, `,"miner_tx_outs":`, b2u(payout > 0))
+		b = appendUint(b, `,"miner_tx_outs":`, max(b2u(payout > 0), uint64(len(pulse.payouts))))
 	case payout > 0:
 		b = appendHash(b, `,"miner_tx_hash":"`, miner)
 	default:
 		b = append(b, `,"miner_tx_hash":""`...)
 	}
 	b = appendUint(b, `,"minor_version":`, c.minor(f))
-	b = appendUint(b, `,"nonce":`, k.nonce())
+	b = appendUint(b, `,"nonce":`, c.nonce(height))
 	b = appendUint(b, `,"num_txes":`, uint64(len(k.txs)))
 	b = appendHash(b, `,"orphan_status":false,"prev_hash":"`, k.prev)
 	b = appendUint(b, `,"reward":`, reward+fees)
-	b = append(b, `,"service_node_winner":"`+zeroHash+`","timestamp":`...)
-	return appendUint(b, "", k.time)
+	b = appendHash(b, `,"service_node_winner":"`, c.winner(height))
+	return appendUint(b, `,"timestamp":`, k.time)
 }
 
 func b2u(v bool) uint64 {
@@ -129,16 +139,33 @@ func (c *Chain) appendBlockResult(b []byte, height uint64) []byte {
 	return appendJSON(b, o)
 }
 
-// minerTx is the coinbase of a made block: no outputs, as usual since HF19.
+// paid is what a made block's coinbase pays: the reward to who made it, since HF19 the batched payouts, none in most blocks.
+func (c *Chain) paid(k *block, height uint64) []payout {
+	if c.fork(height).Version < 19 {
+		return []payout{{wallet: ons.Owner{Key: k.hash}, amount: reward}}
+	}
+	return c.stakes.blocks[height].payouts
+}
+
+// minerTx is the coinbase of a made block.
 func (c *Chain) minerTx(k *block, height uint64) *transaction {
 	extra := append([]byte{1}, k.hash[:]...)
-	extra = append(append(extra, 0x72), make([]byte, 32)...)
-	raw := []byte{4, 0}
+	leader := c.leaderOf(height)
+	extra = append(append(extra, 0x72), leader[:]...)
+	paid := c.paid(k, height)
+	raw := appendVarint([]byte{4}, uint64(len(paid)))
+	for range paid {
+		raw = appendVarint(raw, height+30)
+	}
 	raw = appendVarint(raw, height+30)
 	raw = appendVarint(append(raw, 1, 0xff), height)
-	raw = appendVarint(append(raw, 0), uint64(len(extra)))
-	raw = append(append(raw, extra...), 0, 0)
-	return newTransaction(k.minerHash(), raw)
+	raw = appendVarint(raw, uint64(len(paid)))
+	for i, p := range paid {
+		key := sha256.Sum256(append(append([]byte{byte(i)}, k.hash[:]...), p.wallet.Key[:]...))
+		raw = append(append(appendVarint(raw, p.amount), 2), key[:]...)
+	}
+	raw = append(appendVarint(raw, uint64(len(extra))), extra...)
+	return newTransaction(k.minerHash(), append(raw, 0, 0))
 }
 
 func (c *Chain) blockJSON(k *block, height uint64) []byte {
@@ -150,18 +177,18 @@ func (c *Chain) blockJSON(k *block, height uint64) []byte {
 	b = appendUint(b, `,"minor_version":`, c.minor(f))
 	b = appendUint(b, `,"timestamp":`, k.time)
 	b = appendHash(b, `,"prev_id":"`, k.prev)
-	b = appendUint(b, `,"nonce":`, k.nonce())
+	b = appendUint(b, `,"nonce":`, c.nonce(height))
 	if f.Version >= 16 {
-		b = append(b, `,"pulse":{"random_value":"00000000000000000000000000000000","round":0,"validator_bitset":0}`...)
+		b = appendJSON(append(b, `,"pulse":`...), c.pulseJSON(height))
 	}
 	b = append(append(b, `,"miner_tx":`...), c.minerTx(k, height).appendJSON10(nil, true)...)
 	b = appendHashes(b, `,"tx_hashes":`, k.txs)
 	if f.Version >= 16 {
-		b = append(b, `,"signatures":[]`...)
+		b = appendJSON(append(b, `,"signatures":`...), c.signatures(height))
 	}
 	if f.Version >= 19 {
 		b = appendUint(b, `,"height":`, height)
-		b = append(b, `,"service_node_winner_key":"`+zeroHash+`"`...)
+		b = appendHash(b, `,"service_node_winner_key":"`, c.producer(height))
 		b = appendUint(b, `,"reward":`, reward)
 	}
 	return append(b, '}')
@@ -172,12 +199,12 @@ func (c *Chain) blockJSON11(k *block, height uint64, f Fork) []byte {
 	o.set("height", height)
 	o.set("major_version", f.Version)
 	o.set("minor_version", c.minor(f))
-	o.set("nonce", k.nonce())
+	o.set("nonce", c.nonce(height))
 	o.set("prev_id", k.prev.String())
-	o.set("pulse", map[string]any{"random_value": zeroHash[:32], "round": 0, "validator_bitset": 0})
-	o.set("pulse_producer", zeroHash)
+	o.set("pulse", c.pulseJSON(height))
+	o.set("pulse_producer", c.producer(height).String())
 	o.set("reward", reward)
-	o.set("signatures", []int{})
+	o.set("signatures", c.signatures(height))
 	o.set("timestamp", k.time)
 	o["tx_hashes"] = appendHashes(nil, "", k.txs)
 	o["miner_tx"] = json.RawMessage(c.minerTx(k, height).appendJSON10(nil, true))
@@ -191,10 +218,11 @@ func (c *Chain) blockBlob(k *block, height uint64) []byte {
 	b = appendVarint(b, c.minor(f))
 	b = appendVarint(b, k.time)
 	b = append(b, k.prev[:]...)
-	n := k.nonce()
-	b = append(b, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))
+	b = binary.LittleEndian.AppendUint32(b, uint32(c.nonce(height)))
+	p := c.pulseOf(height)
 	if f.Version >= 16 {
-		b = append(b, make([]byte, 16+1+2)...)
+		b = append(append(b, p.random[:]...), 0) // round 0
+		b = binary.LittleEndian.AppendUint16(b, p.voters)
 	}
 	b = append(b, c.minerTx(k, height).raw...)
 	b = appendVarint(b, uint64(len(k.txs)))
@@ -202,11 +230,15 @@ func (c *Chain) blockBlob(k *block, height uint64) []byte {
 		b = append(b, t.hash[:]...)
 	}
 	if f.Version >= 16 {
-		b = append(b, 0)
+		b = appendVarint(b, uint64(len(p.signatures)))
+		for i, s := range p.signatures {
+			b = append(binary.LittleEndian.AppendUint16(b, uint16(i)), s[:]...)
+		}
 	}
 	if f.Version >= 19 {
+		producer := c.producer(height)
 		b = appendVarint(b, height)
-		b = appendVarint(append(b, make([]byte, 32)...), reward)
+		b = appendVarint(append(b, producer[:]...), reward)
 	}
 	return b
 }

@@ -8,11 +8,13 @@ var aliases = map[string]string{
 	"on_get_block_hash": "get_block_hash", "on_getblockhash": "get_block_hash", "getblock": "get_block",
 	"getlastblockheader": "get_last_block_header", "getblockheaderbyhash": "get_block_header_by_hash",
 	"getblockheaderbyheight": "get_block_header_by_height", "getblockheadersrange": "get_block_headers_range",
-	"get_n_service_nodes": "get_service_nodes", "get_all_service_nodes": "get_service_nodes",
+	"get_service_node_key": "get_service_keys",
+	"get_n_service_nodes":  "get_service_nodes", "get_all_service_nodes": "get_service_nodes",
 	"lns_resolve": "ons_resolve", "lns_names_to_owners": "ons_names_to_owners", "lns_owners_to_names": "ons_owners_to_names",
 }
 
-// methods are those this daemon answers. Some admin ones are here to be refused on a public port; on an admin port they do nothing.
+// methods are those this daemon answers, beside nodeMethods. Some admin ones are here to be refused on a public port; on an admin port
+// they do nothing.
 var methods = map[string]method{
 	"get_info":                        {call: getInfo, legacy: true},
 	"get_height":                      {call: getHeight, legacy: true},
@@ -31,13 +33,25 @@ var methods = map[string]method{
 	"ons_names_to_owners":             {call: onsNamesToOwners},
 	"ons_owners_to_names":             {call: onsOwnersToNames},
 	"get_service_nodes_state_changes": {call: getStateChanges},
-	"pop_blocks":                      {call: refuse, legacy: true, admin: true},
-	"start_mining":                    {call: refuse, legacy: true, admin: true},
+	"get_transaction_pool":            {call: getTransactionPool, legacy: true},
+	"get_transaction_pool_hashes":     {call: getTransactionPoolHashes, legacy: true},
+	"get_transaction_pool_stats":      {call: getTransactionPoolStats, legacy: true},
+	"get_fee_estimate":                {call: getFeeEstimate},
+	"get_output_distribution":         {call: getOutputDistribution, only: Dialect10},
+	"get_pending_events":              {call: getPendingEvents, only: Dialect11},
+	"get_alternative_chains":          {call: getAlternativeChains, admin: true},
+	"get_coinbase_tx_sum":             {call: getCoinbaseTxSum, admin: true},
+	"get_connections":                 {call: getConnections, admin: true},
+	"get_net_stats":                   {call: getNetStats, legacy: true, admin: true},
+	"sync_info":                       {call: syncInfo, admin: true},
+	"mining_status":                   {call: miningStatus, legacy: true, admin: true},
+	"generateblocks":                  {call: generateBlocks, admin: true},
+	"get_block_template":              {call: getBlockTemplate, admin: true},
+	"pop_blocks":                      {call: popBlocks, legacy: true, admin: true, writes: true},
+	"start_mining":                    {call: startMining, legacy: true, admin: true},
 	"stop_mining":                     {call: refuse, legacy: true, admin: true},
 	"stop_daemon":                     {call: refuse, legacy: true, admin: true},
 	"save_bc":                         {call: refuse, legacy: true, admin: true},
-	"get_service_privkeys":            {call: refuse, admin: true},
-	"get_service_keys":                {call: refuse, admin: true},
 }
 
 func refuse(v *view, b []byte, _ params) ([]byte, *rpcError) {
@@ -77,10 +91,11 @@ func getHeight(v *view, b []byte, _ params) ([]byte, *rpcError) {
 
 // immutableBlock returns the final block the daemon reports, "" and 0 if none.
 func (c *Chain) immutableBlock() (string, uint64) {
-	if c.immutable == 0 || c.immutable >= uint64(len(c.blocks)) {
+	height := max(c.immutable, c.finalHeight())
+	if height == 0 || height >= uint64(len(c.blocks)) {
 		return "", 0
 	}
-	return c.blocks[c.immutable].hash.String(), c.immutable
+	return c.blocks[height].hash.String(), height
 }
 
 // publicDrops are the fields of get_info a public port leaves out.
@@ -117,6 +132,13 @@ func getInfo(v *view, b []byte, _ params) ([]byte, *rpcError) {
 			o.set("height_without_bootstrap", n)
 		}
 	}
+	if c.dialect == Dialect11 && c.fork(n).Version < 16 { // before pulse
+		for _, key := range [...]string{"pulse", "pulse_ideal_timestamp", "pulse_target_timestamp"} {
+			delete(o, key)
+		}
+		o.set("difficulty", 1)
+	}
+	v.ownInfo(o)
 	version := o.string("version")
 	if v.public {
 		for _, key := range publicDrops {
@@ -128,7 +150,7 @@ func getInfo(v *view, b []byte, _ params) ([]byte, *rpcError) {
 		o.set("database_size", (o.uint("database_size")+giga-1)/giga*giga)
 		o.set("status_line", statusLine(version, n))
 	} else if !c.pristine {
-		o.set("status_line", statusLine(shortVersion(version), n)+", SN: no")
+		o.set("status_line", statusLine(shortVersion(version), n)+v.ownStatus())
 	}
 	return appendJSON(b, o), nil
 }

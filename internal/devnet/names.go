@@ -71,6 +71,9 @@ func onsResolve(v *view, b []byte, p params) ([]byte, *rpcError) {
 		return append(b, "{}"...), nil
 	}
 	ciphertext, nonce := r.sealed()
+	if v.faults.LieONS {
+		ciphertext = lie(ciphertext)
+	}
 	b = appendHex(b, `{"encrypted_value":"`, ciphertext)
 	if len(nonce) > 0 {
 		b = appendHex(b, `,"nonce":"`, nonce)
@@ -106,9 +109,14 @@ func (r *row) sealed() (ciphertext, nonce []byte) {
 }
 
 // entry is a row as the owner methods show it, without its index.
-func (c *Chain) entry(r *row) map[string]any {
+func (v *view) entry(r *row) map[string]any {
+	c, value := v.chain, r.stored()
+	if v.faults.LieONS {
+		ciphertext, nonce := r.sealed()
+		value = hex.EncodeToString(append(lie(ciphertext), nonce...))
+	}
 	o := map[string]any{
-		"type": r.Type, "name_hash": base64.StdEncoding.EncodeToString(r.Hash[:]), "encrypted_value": r.stored(),
+		"type": r.Type, "name_hash": base64.StdEncoding.EncodeToString(r.Hash[:]), "encrypted_value": value,
 		"update_height": r.Updated, "txid": hex.EncodeToString(r.Txid[:]),
 	}
 	owner, backup := r.Owner.Text(c.network), r.Backup.Text(c.network)
@@ -165,7 +173,7 @@ func onsNamesToOwners(v *view, b []byte, p params) ([]byte, *rpcError) {
 				continue
 			}
 			if r := c.record(ons.Key{Type: t, Hash: hash}, expired); r != nil {
-				o := c.entry(r)
+				o := v.entry(r)
 				o["entry_index"] = i
 				rows = append(rows, o)
 			}
@@ -218,7 +226,7 @@ func onsNamesToOwners11(v *view, b []byte, p params) ([]byte, *rpcError) {
 				continue
 			}
 			if r := c.record(ons.Key{Type: t, Hash: hash}, false); r != nil {
-				rows = append(rows, c.entry(r))
+				rows = append(rows, v.entry(r))
 				found++
 			}
 		}
@@ -265,7 +273,7 @@ func onsOwnersToNames(v *view, b []byte, p params) ([]byte, *rpcError) {
 			index[o] = i
 		}
 	}
-	rows := c.ownerRows(index, expired)
+	rows := v.ownerRows(index, expired)
 	o := map[string]any{"status": "OK"}
 	if len(rows) > 0 || c.dialect == Dialect11 {
 		o["entries"] = append([]map[string]any{}, rows...)
@@ -275,7 +283,8 @@ func onsOwnersToNames(v *view, b []byte, p params) ([]byte, *rpcError) {
 
 // ownerRows finds the newest row of each name in which one of the owners is named: also one that is no longer current, as the SQL
 // of oxend does (spec E.9).
-func (c *Chain) ownerRows(index map[ons.Owner]int, expired bool) []map[string]any {
+func (v *view) ownerRows(index map[ons.Owner]int, expired bool) []map[string]any {
+	c := v.chain
 	newest := map[ons.Key]*row{}
 	for i := range c.names.rows {
 		r := &c.names.rows[i]
@@ -299,7 +308,7 @@ func (c *Chain) ownerRows(index map[ons.Owner]int, expired bool) []map[string]an
 	var rows []map[string]any
 	for _, k := range keys {
 		r := newest[k]
-		o := c.entry(r)
+		o := v.entry(r)
 		i, owns := index[r.Owner]
 		if !owns {
 			i = index[r.Backup]

@@ -2,6 +2,7 @@ package devnet
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"slices"
 )
@@ -159,30 +160,57 @@ func getServiceNodes(v *view, b []byte, p params) ([]byte, *rpcError) {
 			return b, badParams("Invalid values in 'poll_block_hash'")
 		}
 	}
-	o := map[string]any{"status": "OK"}
+	o := object{}
+	o.set("status", "OK")
 	f := c.fork(uint64(tip))
 	values := map[string]any{"block_hash": top, "hardfork": f.Version, "height": tip, "snode_revision": c.revision(f), "target_height": 0}
 	for _, key := range topFields {
 		if w.has(key) {
-			o[key] = values[key]
+			o.set(key, values[key])
 		}
 	}
 	unchanged := polled && poll == top
 	if c.dialect == Dialect10 && polled {
-		o["unchanged"] = unchanged
+		o.set("unchanged", unchanged)
 		if !unchanged {
-			o["block_hash"] = top
+			o.set("block_hash", top)
 		}
 	} else if unchanged {
-		o["unchanged"] = true
+		o.set("unchanged", true)
 	}
-	if !unchanged {
-		states := c.states(w, keys, active, limit)
-		if len(states) > 0 || c.dialect == Dialect11 {
-			o["service_node_states"] = states
+	debug, fault := p.bool("include_json")
+	if fault != nil {
+		return b, fault
+	}
+	if unchanged {
+		return o.append(b), nil
+	}
+	if c.recordedInfo != nil {
+		if states := c.recordedStates(w, keys, active, limit); len(states) > 0 || c.dialect == Dialect11 {
+			o["service_node_states"] = rawNodes(states)
 		}
+		return o.append(b), nil
 	}
-	return appendJSON(b, o), nil
+	list := v.states(w, keys, active, limit)
+	if debug && c.dialect == Dialect10 {
+		o.set("as_json", c.debugJSON(list))
+	}
+	if len(list) > 0 || c.dialect == Dialect11 {
+		o["service_node_states"] = v.appendStates(nil, w, list)
+	}
+	return o.append(b), nil
+}
+
+// append writes an object with its keys in order; unlike encoding/json it does not read the values again.
+func (o object) append(b []byte) []byte {
+	b = append(b, '{')
+	for i, key := range slices.Sorted(maps.Keys(o)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(append(append(b, '"'), key...), `":`...), o[key]...)
+	}
+	return append(b, '}')
 }
 
 func (c *Chain) revision(f Fork) int {
@@ -192,8 +220,8 @@ func (c *Chain) revision(f Fork) int {
 	return 0
 }
 
-// states are the entries asked for. Where oxend draws at random, these are the first.
-func (c *Chain) states(w wanted, keys []string, active bool, limit int64) []object {
+// recordedStates are the recorded entries asked for. Where oxend draws at random, these are the first.
+func (c *Chain) recordedStates(w wanted, keys []string, active bool, limit int64) []object {
 	list := []object{}
 	for _, n := range c.nodes {
 		if active && string(n.object["active"]) != "true" {

@@ -250,6 +250,13 @@ func newRecordedBlock(header, result object) *recordedBlock {
 	k.after = b
 	k.block = result.clone()
 	delete(k.block, "block_header")
+	k.outs = b2u(header.uint("coinbase_payouts") > 0) // at least, where only the header is known
+	if t := coinbaseOf(header, result); t != nil {
+		k.outs = uint64(t.outs)
+		if header.string("miner_tx_hash") != "" {
+			k.coinbase = t
+		}
+	}
 	return &k
 }
 

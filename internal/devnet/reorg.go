@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,6 +24,15 @@ func digest(message []byte) []byte {
 // any more. It returns the height of the first block replaced and the hashes that were dropped. All that is drawn follows from the
 // branch and the tip that is left. It panics for a chain that was not generated.
 func (c *Chain) Reorg(depth int, branch uint64) (from uint64, dropped []ons.Txid) {
+	return c.reorg(depth, branch, false)
+}
+
+// ReorgToPool is Reorg, but what is dropped goes back into the pool, as it does in oxend.
+func (c *Chain) ReorgToPool(depth int, branch uint64) (from uint64, dropped []ons.Txid) {
+	return c.reorg(depth, branch, true)
+}
+
+func (c *Chain) reorg(depth int, branch uint64, keep bool) (from uint64, dropped []ons.Txid) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.gen == nil {
@@ -32,10 +40,9 @@ func (c *Chain) Reorg(depth int, branch uint64) (from uint64, dropped []ons.Txid
 	}
 	depth = max(0, min(depth, len(c.blocks)-1))
 	tip := c.tipHash()
-	c.gen.r = rand.New(rand.NewPCG(branch, binary.LittleEndian.Uint64(tip[:])))
+	c.gen.reseed(branch, binary.LittleEndian.Uint64(tip[:]))
 	from = uint64(len(c.blocks) - depth)
-	var old []*transaction
-	time := c.blocks[from-1].time
+	var old, lost []*transaction
 	for _, b := range c.blocks[from:] {
 		old = append(old, b.txs...)
 	}
@@ -46,21 +53,34 @@ func (c *Chain) Reorg(depth int, branch uint64) (from uint64, dropped []ons.Txid
 		at[i] = g.r.IntN(n)
 	}
 	slices.Sort(at)
-	lost := map[ons.Key]bool{}
+	broken := map[ons.Key]bool{}
 	for i, next := 0, 0; i < n; i++ {
-		b := block{hash: g.hash(), time: time + uint64(i+1)*120 + 1}
+		b := block{hash: g.hash(), time: c.branchTime(from-1, i+1, n)}
 		clear(g.touched)
 		for ; next < len(old) && at[next] <= i; next++ {
 			t := old[next]
-			if !g.again(t, from+uint64(i), lost) {
-				dropped = append(dropped, t.hash)
+			if !g.again(t, from+uint64(i), broken) {
+				dropped, lost = append(dropped, t.hash), append(lost, t)
 				continue
 			}
 			b.txs = append(b.txs, t)
 		}
 		c.push(b)
 	}
+	if keep {
+		c.giveBack(lost)
+	}
 	return from, dropped
+}
+
+// branchTime is the time of the i-th of n blocks over a height: with a clock they lie evenly between that block and now.
+func (c *Chain) branchTime(height uint64, i, n int) uint64 {
+	base := c.blocks[height].time
+	if c.now == nil {
+		return base + uint64(i)*120 + 1
+	}
+	now := c.moment()
+	return max(c.blocks[len(c.blocks)-1].time+1, base+(now-min(now, base))*uint64(i)/uint64(n))
 }
 
 // again tells whether a transaction of a dropped block is mined again at a height.
@@ -77,19 +97,24 @@ func (g *generator) again(t *transaction, height uint64, lost map[ons.Key]bool) 
 	return true
 }
 
-// Mine puts n more blocks on a generated chain, in each the given numbers of ordinary and name transactions. It panics for a chain
-// that was not generated.
+// Mine puts n more blocks on a chain. The first of them begins with what of the pool is valid in it, the next ones with what became
+// valid; then each gets the given numbers of ordinary and name transactions, drawn. It panics when any are to be drawn for a chain that
+// was not generated.
 func (c *Chain) Mine(n, ordinary, named int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	g := c.gen
-	if g == nil {
+	if g == nil && (ordinary > 0 || named > 0) {
 		panic("devnet: Mine on a chain that was not generated; use Append")
 	}
 	for range n {
-		height := uint64(len(c.blocks))
-		b := block{hash: g.hash()}
-		clear(g.touched)
+		b, height := block{time: c.blockTime()}, uint64(len(c.blocks))
+		touched := map[ons.Key]bool{}
+		if g != nil {
+			b.hash, touched = g.hash(), g.touched
+			clear(touched)
+		}
+		b.txs = c.minable(touched)
 		for range ordinary {
 			b.txs = append(b.txs, g.ordinary(height))
 		}
@@ -145,16 +170,14 @@ func (r *Recording) state(prefix string) (*Chain, error) {
 		return nil, fmt.Errorf("%w: no headers", ErrRecording)
 	}
 	c.cut(headers.Result.Headers[0].uint("height"))
-	pool := map[ons.Txid]bool{}
-	for _, o := range txs.Txs {
-		if h, err := parseHash(o.string("tx_hash")); err == nil && string(o["in_pool"]) == "true" && r.txs[h] != nil {
-			pool[h] = true
-			c.pool = append(c.pool, r.txs[h])
-		}
-	}
 	for _, o := range headers.Result.Headers {
 		if err := c.pushRecorded(r, o); err != nil {
 			return nil, err
+		}
+	}
+	for _, o := range txs.Txs {
+		if h, err := parseHash(o.string("tx_hash")); err == nil && string(o["in_pool"]) == "true" && r.txs[h] != nil {
+			c.pool = append(c.pool, waiting{tx: r.txs[h], received: o.uint("received_timestamp"), kept: true})
 		}
 	}
 	if n := info.Result.uint("height"); n != uint64(len(c.blocks)) || info.Result.string("top_block_hash") != c.tipHash().String() {

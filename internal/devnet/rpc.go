@@ -28,11 +28,13 @@ func badParams(format string, args ...any) *rpcError {
 
 var notObject = badParams("[json.exception.invalid_iterator.207] cannot use key() for non-object iterators")
 
-// method answers one call: it appends the result to b. The chain is locked for reading.
+// method answers one call: it appends the result to b. The chain is locked, for reading unless it writes.
 type method struct {
 	call   func(v *view, b []byte, p params) ([]byte, *rpcError)
 	legacy bool // has a plain path of its own
 	admin  bool
+	writes bool
+	only   Dialect // that has it; zero: both
 }
 
 // lookup finds a method by any of its names.
@@ -41,21 +43,21 @@ func (v *view) lookup(name string) (string, method, bool) {
 		name = first
 	}
 	m, ok := methods[name]
+	if !ok {
+		m, ok = nodeMethods[name]
+	}
+	if m.only != 0 && m.only != v.chain.dialect {
+		ok = false
+	}
 	if name == "get_service_nodes_state_changes" && v.chain.dialect == Dialect11 {
 		m.admin = true
 	}
 	return name, m, ok
 }
 
-func (d *Daemon) serve(w http.ResponseWriter, r *http.Request) {
-	if d.Crashed() != nil {
-		panic(http.ErrAbortHandler)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		panic(http.ErrAbortHandler) // too large, or the client went away
-	}
-	v := &view{d.chain.Load(), d.public}
+func (d *Daemon) serve(w http.ResponseWriter, r *http.Request, f *broken, body []byte) {
+	chain := d.chain.Load()
+	v := &view{chain: f.shown(chain), real: chain, public: d.public, self: d.self, faults: f, done: d.done}
 	if r.URL.Path == "/json_rpc" {
 		if r.Method != http.MethodPost {
 			v.text(w, http.StatusNotFound, "Not Found\n")
@@ -78,6 +80,14 @@ func (d *Daemon) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Daemon) servePlain(w http.ResponseWriter, v *view, m method, body []byte) {
+	if fault := v.faults.refusal(); fault != nil {
+		status := http.StatusInternalServerError
+		if v.faults.Busy {
+			status = http.StatusServiceUnavailable
+		}
+		v.text(w, status, fault.message)
+		return
+	}
 	p, fault := v.plainParams(body)
 	if fault == nil {
 		buf := d.buffer()
@@ -136,6 +146,10 @@ func (d *Daemon) serveJSONRPC(w http.ResponseWriter, v *view, body []byte) {
 		v.writeError(w, req.id, errorf(403, "Forbidden; this command is not available over public RPC"))
 		return
 	}
+	if fault := v.faults.refusal(); fault != nil {
+		v.writeError(w, v.thrown(req.id), fault)
+		return
+	}
 	p := params{d: v.chain.dialect}
 	if fault := p.read(req.params); fault != nil {
 		v.writeError(w, v.thrown(req.id), fault)
@@ -173,8 +187,14 @@ func (v *view) thrown(id json.RawMessage) json.RawMessage {
 func (d *Daemon) answer(v *view, m method, b []byte, p params) ([]byte, *rpcError) {
 	var deadly string
 	b, fault := func() ([]byte, *rpcError) {
-		v.chain.mu.RLock()
-		defer v.chain.mu.RUnlock()
+		if m.writes {
+			v.chain = v.real
+			v.chain.mu.Lock()
+			defer v.chain.mu.Unlock()
+		} else {
+			v.chain.mu.RLock()
+			defer v.chain.mu.RUnlock()
+		}
 		b, fault := m.call(v, b, p)
 		if fault != nil && fault.code == deadlyCode {
 			deadly = fault.message
@@ -288,6 +308,9 @@ func (v *view) write(w http.ResponseWriter, b []byte) {
 	h := w.Header()
 	h.Set("Server", v.serverHeader())
 	h.Set("Content-Type", "application/json")
+	if v.spoil(w, b) {
+		return
+	}
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	_, _ = w.Write(b) // the client may have gone
 }
@@ -306,4 +329,21 @@ func (d *Daemon) buffer() *[]byte {
 		return b
 	}
 	return new([]byte)
+}
+
+// ask calls a method that only reads, as a machine of the network itself does.
+func (c *Chain) ask(name string, raw json.RawMessage) (json.RawMessage, *rpcError) {
+	v := &view{chain: c, real: c, faults: &broken{}}
+	_, m, ok := v.lookup(name)
+	if !ok || m.writes {
+		return nil, errorf(-32601, "Method not found")
+	}
+	p := params{d: c.dialect}
+	if fault := p.read(raw); fault != nil {
+		return nil, fault
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	b, fault := m.call(v, nil, p)
+	return b, fault
 }

@@ -5,6 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
+
+	"golang.org/x/crypto/sha3"
 
 	"onsight/ons"
 )
@@ -46,15 +49,48 @@ type output struct {
 // rct tells whether a RingCT part follows the prefix.
 func (t *transaction) rct() bool { return t.prefix < len(t.raw) && len(t.vin) > 0 && !t.vin[0].gen }
 
+// images are the key images a transaction spends.
+func (t *transaction) images() (images [][32]byte) {
+	for _, in := range t.vin {
+		if len(in.image) == 32 {
+			images = append(images, [32]byte(in.image))
+		}
+	}
+	return images
+}
+
+// newTransaction parses a transaction's bytes. A zero hash is filled in.
 func newTransaction(hash ons.Txid, raw []byte) *transaction {
 	t := &transaction{hash: hash, raw: raw}
-	if hash == (ons.Txid{}) {
-		t.hash = sha256.Sum256(raw)
-	}
 	if err := t.parse(); err != nil {
-		*t = transaction{hash: t.hash, raw: raw, pruned: len(raw)}
+		*t = transaction{hash: hash, raw: raw, pruned: len(raw)}
+	}
+	if t.hash == (ons.Txid{}) {
+		t.hash = t.sum()
 	}
 	return t
+}
+
+// sum is oxen's hash of a transaction: the keccak-256 over those of its prefix, of what a pruned node keeps beside it, which is a zero
+// byte where there is nothing, and of the rest, which is zeros then. Of bytes that cannot be parsed it is any hash.
+func (t *transaction) sum() (sum ons.Txid) {
+	if t.prefix == 0 {
+		return sha256.Sum256(t.raw)
+	}
+	keccak := func(b []byte) []byte {
+		h := sha3.NewLegacyKeccak256()
+		h.Write(b)
+		return h.Sum(nil)
+	}
+	base, rest := t.raw[t.prefix:t.pruned], make([]byte, 32)
+	if len(base) == 0 {
+		base = []byte{0}
+	}
+	if t.pruned < len(t.raw) {
+		rest = keccak(t.raw[t.pruned:])
+	}
+	copy(sum[:], keccak(slices.Concat(keccak(t.raw[:t.prefix]), keccak(base), rest)))
+	return sum
 }
 
 var errShort = errors.New("unexpected end")
@@ -146,6 +182,9 @@ func (t *transaction) parse() error {
 			return c.err
 		}
 		t.pruned = c.at
+	}
+	if len(t.vin) > 0 && t.vin[0].gen && t.version >= 2 && c.at < len(t.raw) && t.raw[c.at] == 0 {
+		t.pruned++ // RingCT of type 0, which is nothing more
 	}
 	if t.kind == 4 {
 		if fields, ok := splitExtra(t.extra); ok {

@@ -274,10 +274,12 @@ func (c *Chain) extraObject(t *transaction) object {
 			if c.dialect == Dialect10 {
 				o.set("ons", c.onsObject(f.body))
 			}
+		default:
+			c.stakeExtra(o, f)
 		}
 	}
-	if len(keys) == 1 || len(keys) > 1 && c.dialect == Dialect10 {
-		o.set("pubkey", keys[0])
+	if n := len(keys); n == 1 || n > 1 && c.dialect == Dialect10 {
+		o.set("pubkey", keys[n-1])
 	} else if len(keys) > 1 {
 		o.set("pubkey", keys)
 	}
