@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -14,24 +15,32 @@ import (
 // Config says what a Directory reads, writes and accepts.
 type Config struct {
 	Store   Store         // required
-	Pool    *oxend.Pool   // the daemons; nil: Refresh cannot be called
+	Pool    *oxend.Pool   // the daemons; nil: Refresh is an error
 	Epoch   uint64        // the writer epoch that every commit carries; 0: it only reads
 	Network ons.Network   // refuse any other; "": the stored one, or whatever the first daemon says
 	Every   time.Duration // between two checks of a node; 0: ten minutes
 	Geo     *Geo          // nil: places are unknown
+
+	// AcceptBelow lets the list go on from a chain that has none of the blocks that could be gone back to, if the oldest of
+	// them is at or below this height: what happened stays written, and nothing is undone. 0: never.
+	AcceptBelow uint64
 
 	Log *slog.Logger     // nil: silent
 	Now func() time.Time // nil: time.Now
 }
 
 // Directory follows the list of nodes and keeps what was measured of them. Its methods do one round each and may be
-// called from any number of goroutines; rounds that write follow one another.
+// called from any number of goroutines; rounds that write the same follow one another.
 type Directory struct {
 	Config
 
-	writing sync.Mutex // held by Refresh, and by Record from reading to commit
-	loading sync.Mutex // guards what follows
-	have    loaded
+	refresh sync.Mutex // held by Refresh, and guards asked
+	asked   map[Key]asked
+
+	recording sync.Mutex // held by Record, from reading to commit
+
+	loading sync.Mutex // guards have; taken after the others
+	have    have
 
 	now atomic.Pointer[Snapshot]
 }
@@ -47,7 +56,8 @@ func New(cfg Config) *Directory {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	d := &Directory{Config: cfg}
+	d := &Directory{Config: cfg, asked: map[Key]asked{}}
+	d.have.clear(cfg.Every)
 	d.now.Store(&Snapshot{Network: cfg.Network})
 	return d
 }
@@ -61,29 +71,14 @@ func (d *Directory) Events(ctx context.Context, key *Key, after uint64, limit in
 	return d.Store.NodeEvents(ctx, key, after, limit)
 }
 
-// Refresh does one round: it asks a daemon for the list if there is a new block, and commits what became of the nodes.
-// What a reorganisation undid is undone and done anew. Then the commit is loaded. A list that has not changed costs one
-// small request a daemon. Errors of the daemons wrap ons.ErrUnavailable.
-func (d *Directory) Refresh(ctx context.Context) error { return nil }
+var (
+	// ErrOtherNetwork is returned by Refresh if and only if the daemon's network or genesis is not the one that is stored or
+	// asked for.
+	ErrOtherNetwork = errors.New("this directory is of another network")
+	// ErrNoBase is returned by Refresh if and only if the daemon's chain has none of the blocks that could be gone back to.
+	// Nothing was changed.
+	ErrNoBase = errors.New("the daemon's chain leaves the directory's below a block that is final")
 
-// Load makes a Snapshot of what is committed, by whomever. When nothing is new that costs one small query.
-func (d *Directory) Load(ctx context.Context) error { return nil }
-
-// Record stores a round of checks from Here and loads it: estimates, histories, and the verdicts that follow. Checks of
-// unknown nodes are left out.
-func (d *Directory) Record(ctx context.Context, checks []Check) error {
-	return d.record(ctx, Here, 0, checks)
-}
-
-// record is Record for any vantage point; sequence is that of its report.
-func (d *Directory) record(ctx context.Context, vantage string, sequence uint64, checks []Check) error {
-	return nil
-}
-
-// History returns a series of one node from one vantage point, zero times meaning all there is: three objects, from the
-// finest (every check of three days) over hours (90 days) to days (five years).
-func (d *Directory) History(ctx context.Context, key Key, vantage string, s Series, from, to time.Time) ([]Object, error) {
-	return nil, nil
-}
-
-type loaded struct{}
+	errLying = errors.New("the daemon contradicts itself")
+	errNone  = errors.New("no daemon is given")
+)

@@ -56,7 +56,7 @@ func (s Stored) Text() string {
 }
 
 // Here is the vantage point of this machine: its name in the store and in histories.
-const Here = ""
+const Here = "here"
 
 // Check is a Sample and whose it is: what a round of probes, or a report, gives of one node. (A Result is a query's.)
 type Check struct {

@@ -29,9 +29,9 @@ type Position struct {
 }
 
 // Round is one atomic step of the list: everything that rounds above Base did is undone, then Nodes and Events are
-// written. Without nodes, events and a new point it stores the Position only.
+// written. One whose point is Base's stores the Position only.
 type Round struct {
-	Base     *Point // the stored point it stands on; nil: none, nothing is stored yet
+	Base     *Point // the stored point it stands on; nil: none, and points stored before are forgotten, nodes and events not
 	Position Position
 	Nodes    []Change
 	Events   []Event
@@ -60,7 +60,7 @@ type Trace struct {
 	Key      Key
 	Vantage  string // Here, or the name of a Prober
 	Estimate Estimate
-	Rings    [Rings]*Ring // nil: as it was
+	Rings    [Rings][]byte // as Ring.MarshalBinary writes them; nil: as it was
 }
 
 // Probed is what one round of probes, or one report of a Prober, changes.
@@ -106,7 +106,8 @@ type Store interface {
 	NodeEvents(ctx context.Context, key *Key, after uint64, limit int) ([]Stored, error)
 
 	// Rings returns the rings with a number of the given nodes at a vantage point; of a node without one, nothing.
-	Rings(ctx context.Context, vantage string, ring int, keys []Key) (map[Key]*Ring, error)
+	// They are as Ring.MarshalBinary wrote them.
+	Rings(ctx context.Context, vantage string, ring int, keys []Key) (map[Key][]byte, error)
 	// CommitProbes applies p in one transaction or not at all. The errors ErrFenced, ErrSequence and ErrNotEnrolled have
 	// changed nothing.
 	CommitProbes(ctx context.Context, epoch uint64, p Probed) error

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"onsight/internal/devnet"
 )
 
 // TestMain lets the test binary be the program: as `onsight` inside test scripts, and as a process that kills itself at a
@@ -57,7 +59,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_DATA_HOME", env.WorkDir+"/data")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"replay": replay, "code": code},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"replay": replay, "network": network, "code": code},
 	})
 }
 
@@ -69,6 +71,19 @@ func replay(ts *testscript.TestScript, neg bool, args []string) {
 	d := startReplay(ts, recordings[args[0]])
 	ts.Defer(func() { d.Close() })
 	ts.Setenv("ONSIGHT_OXEND", d.URL())
+}
+
+// network starts a devnet of so many nodes until the script ends: network N. It sets ONSIGHT_OXEND.
+func network(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: network N")
+	}
+	nodes, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	n, err := devnet.Start(devnet.Config{Seed: 1, Nodes: nodes, Past: 50})
+	ts.Check(err)
+	ts.Defer(func() { n.Close() })
+	ts.Setenv("ONSIGHT_OXEND", n.Oxend())
 }
 
 // code runs a command and checks its exit code: code N PROGRAM ARGS…

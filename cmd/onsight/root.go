@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onsight/directory"
 	"onsight/indexer"
 	"onsight/internal/oxend"
 	"onsight/internal/store"
@@ -75,7 +76,7 @@ func (p program) root() (*cobra.Command, *bool) {
 	root.SetErr(p.stderr)
 	f.register(root)
 	root.AddCommand(p.indexCommand(&f), p.serveCommand(&f), p.resolveCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f),
-		p.demoCommand(&f))
+		p.demoCommand(&f), p.probeCommand(&f), p.probersCommand(&f))
 	return root, started
 }
 
@@ -105,7 +106,7 @@ func hintFor(err error) string {
 		return "only one program may write a database; stop the other one, or read with resolve and status"
 	case errors.As(err, &final):
 		return "the daemon may be on the wrong fork; the index keeps answering as it is"
-	case errors.Is(err, indexer.ErrOtherNetwork), errors.Is(err, oxend.ErrWrongNetwork):
+	case errors.Is(err, indexer.ErrOtherNetwork), errors.Is(err, oxend.ErrWrongNetwork), errors.Is(err, directory.ErrOtherNetwork):
 		return "name the right daemon with --oxend, or another database with --db"
 	case errors.Is(err, store.ErrSchemaOld):
 		return "run `onsight index` once to bring the database up to date"
@@ -113,6 +114,8 @@ func hintFor(err error) string {
 		return "this database was written by a newer onsight: use that one"
 	case errors.Is(err, errNoDatabase):
 		return "make one with `onsight index`, or ask a daemon with --oxend"
+	case errors.Is(err, directory.ErrResources):
+		return "allow more open files (ulimit -n), or check fewer nodes at once with --parallel"
 	case errors.Is(err, errNoDaemon):
 		return "name one with --oxend URL or ONSIGHT_OXEND"
 	}

@@ -22,7 +22,7 @@ const (
 
 // Begin makes the caller the writer and returns its epoch, which Commit asks for. Whoever wrote before is fenced.
 func (s *Store) Begin(ctx context.Context) (epoch uint64, err error) {
-	if s.write == nil {
+	if s.write == nil || s.shared {
 		return 0, ErrReadOnly
 	}
 	err = s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
@@ -43,7 +43,7 @@ func (s *Store) until() int64 { return s.now().Add(lease).UnixMicro() }
 // its State and touches nothing else. Any error but ErrFenced and ErrBase is the database's or the caller's mistake, and
 // likewise has changed nothing.
 func (s *Store) Commit(ctx context.Context, epoch uint64, r indexer.Range) error {
-	if s.write == nil {
+	if s.write == nil || s.shared {
 		return ErrReadOnly
 	}
 	if err := check(&r); err != nil {

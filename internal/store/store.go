@@ -42,6 +42,9 @@ type Config struct {
 	// would not notice a writer that begins while it reads. Only with ReadOnly.
 	Brief bool
 
+	// Shared opens beside a running writer for Enrol and Dismiss alone: no lock, no migration, no epoch. It excludes ReadOnly.
+	Shared bool
+
 	// Step is called at named points, for tests that kill the process there; nil: not called.
 	//
 	//	migration      inside a migration's transaction, after its statements ran
@@ -60,6 +63,8 @@ type Store struct {
 	lock  *flock.Flock // nil for a reader
 	write *gorm.DB     // one connection; nil for a reader
 	read  *gorm.DB     // a few connections that cannot write
+
+	shared bool // Config.Shared
 }
 
 var (
@@ -71,7 +76,7 @@ var (
 // *LockedError when another writer has it, ErrSchemaOld, ErrSchemaNew, for a reader fs.ErrNotExist when there is no file.
 // While no writer runs, a reader must be allowed to create files in the folder: SQLite keeps its index of the log there.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{log: cfg.Log, now: cfg.Now, step: cfg.Step}
+	s := &Store{log: cfg.Log, now: cfg.Now, step: cfg.Step, shared: cfg.Shared}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -94,7 +99,7 @@ func (s *Store) open(ctx context.Context, cfg Config) (err error) {
 	if cfg.Path == "" {
 		return errors.New("no path given")
 	}
-	if cfg.ReadOnly {
+	if cfg.ReadOnly || cfg.Shared {
 		info, err := os.Stat(cfg.Path) // else SQLite says "unable to open database file", whatever the reason
 		if err != nil {
 			return err
@@ -104,6 +109,11 @@ func (s *Store) open(ctx context.Context, cfg Config) (err error) {
 		}
 		if s.path, err = canonical(cfg.Path); err != nil {
 			return err
+		}
+		if cfg.Shared {
+			if s.write, err = openWriter(s.path); err != nil {
+				return err
+			}
 		}
 	} else {
 		if err := os.MkdirAll(filepath.Dir(cfg.Path), 0o700); err != nil {
@@ -123,7 +133,7 @@ func (s *Store) open(ctx context.Context, cfg Config) (err error) {
 			return err
 		}
 	}
-	err = s.openRead(ctx, cfg.ReadOnly, "")
+	err = s.openRead(ctx, cfg.ReadOnly || cfg.Shared, "")
 	if err != nil && cfg.Brief && s.still(err) {
 		return errors.Join(s.Close(), s.openRead(ctx, cfg.ReadOnly, "&immutable=1"))
 	}
