@@ -94,7 +94,7 @@ func (p program) demo(ctx context.Context, f *flags, opt demoOptions) (err error
 		return err
 	}
 	quiet.stderr = p.stderr
-	serve := serveOptions{followOptions: follow, listen: freeOr(opt.listen), level: slog.LevelError}
+	serve := serveOptions{followOptions: follow, listen: freeOr(opt.listen), level: slog.LevelError, probes: time.Minute}
 	serve.ready = func(at net.Addr) error { return p.demoReady(n, cfg, control.Path(), "http://"+at.String()) }
 	return quiet.serve(ctx, &own, serve)
 }

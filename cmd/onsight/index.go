@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onsight/directory"
 	"onsight/indexer"
 	"onsight/internal/oxend"
 	"onsight/internal/store"
@@ -47,6 +48,7 @@ type indexOptions struct {
 	followOptions
 	once        bool
 	acceptBelow uint64
+	probeEvery  time.Duration // of serve
 }
 
 func (p program) index(ctx context.Context, f *flags, opt indexOptions) error {
@@ -75,6 +77,7 @@ func (p program) index(ctx context.Context, f *flags, opt indexOptions) error {
 type writer struct {
 	*indexer.Indexer
 	db    *store.Store
+	nodes *directory.Directory
 	meter *meter
 }
 
@@ -109,7 +112,10 @@ func (p program) newWriter(ctx context.Context, f *flags, log *slog.Logger, opt 
 		return nil, err
 	}
 	meter := newMeter(p.stderr, log, time.Now)
-	return &writer{db: db, meter: meter, Indexer: indexer.New(indexer.Config{
+	nodes := directory.New(directory.Config{
+		Store: db, Epoch: epoch, Pool: pool, Network: ons.Network(f.network), Every: opt.probeEvery, Log: log,
+	})
+	return &writer{db: db, nodes: nodes, meter: meter, Indexer: indexer.New(indexer.Config{
 		Pool: pool, Store: db, Epoch: epoch,
 		Network: ons.Network(f.network), Year: opt.year, AcceptBelow: opt.acceptBelow,
 		Log: log, Step: p.step, OnRange: meter.advance,

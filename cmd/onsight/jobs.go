@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"onsight/directory"
 )
 
 // loadEvery is how soon a reader sees what a writer committed, in another process or in this one.
@@ -14,7 +16,7 @@ const loadEvery = "@every 1s"
 
 // startJobs starts the rounds of serve, the first ones at once, and returns what stops them and waits for them. This is
 // the only cron table of the program. An error that no waiting mends ends the program through fail.
-func (s *service) startJobs(ctx context.Context, fail context.CancelCauseFunc, interval time.Duration, log *slog.Logger) (stop func()) {
+func (s *service) startJobs(ctx context.Context, fail context.CancelCauseFunc, opt serveOptions, log *slog.Logger) (stop func()) {
 	quiet := cron.DiscardLogger
 	var first sync.WaitGroup
 	// Recover stands inside: a panic that left SkipIfStillRunning would skip every later round.
@@ -28,11 +30,11 @@ func (s *service) startJobs(ctx context.Context, fail context.CancelCauseFunc, i
 	}
 	loads, rounds := complaint{log: log, what: "index not loaded"}, complaint{log: log, what: "round ended"}
 	add(loadEvery, func() {
-		loads.report(ctx, s.index.Load(ctx))
+		loads.report(ctx, errors.Join(s.index.Load(ctx), s.nodes.Load(ctx)))
 	})
 	if w := s.write; w != nil {
 		worked := false // only this job, which never meets itself, touches it
-		add("@every "+interval.String(), func() {
+		add("@every "+opt.interval.String(), func() {
 			_, err := w.Sync(ctx)
 			w.meter.stop()
 			s.look()
@@ -42,11 +44,30 @@ func (s *service) startJobs(ctx context.Context, fail context.CancelCauseFunc, i
 			}
 			rounds.report(ctx, err)
 		})
+		s.addNodeJobs(ctx, add, fail, opt, log)
 	}
 	table.Start()
 	return func() {
 		<-table.Stop().Done()
 		first.Wait()
+	}
+}
+
+// addNodeJobs adds the rounds that follow the list of service nodes, and that check them.
+func (s *service) addNodeJobs(ctx context.Context, add func(string, func()), fail context.CancelCauseFunc, opt serveOptions, log *slog.Logger) {
+	lists, checks := complaint{log: log, what: "list of nodes not followed"}, complaint{log: log, what: "nodes not checked"}
+	worked := false // only this job touches it
+	add("@every "+opt.interval.String(), func() {
+		err := s.nodes.Refresh(ctx)
+		worked = worked || err == nil
+		if err != nil && ctx.Err() == nil && fatalList(err, worked) {
+			fail(err)
+		}
+		lists.report(ctx, err)
+	})
+	if opt.probes > 0 {
+		p := prober{Directory: s.nodes, log: log, config: directory.ProbeConfig{Every: opt.probes}}
+		add("@every "+look(opt.probes).String(), func() { checks.report(ctx, p.round(ctx)) })
 	}
 }
 

@@ -22,8 +22,10 @@ import (
 	"onsight/ons"
 )
 
-// lookEvery is how often it is looked which nodes are due: a Probe wants to be asked ten times a period or more.
-const lookEvery = 10 * time.Second
+// look is how often it is looked which nodes are due: a Probe wants to be asked ten times a period or more.
+func look(every time.Duration) time.Duration {
+	return max(min(every/12, 10*time.Second).Truncate(time.Second), time.Second)
+}
 
 // reportAge is how old a check may become before it is not reported any more: a server takes those of the last five minutes.
 const reportAge = 4 * time.Minute
@@ -188,7 +190,7 @@ func (p *prober) check(ctx context.Context, nodes []directory.Node) ([]directory
 // repeat follows the list and checks nodes as they become due, until ctx ends.
 func (p *prober) repeat(ctx context.Context) error {
 	lists, rounds := complaint{log: p.log, what: "list of nodes not followed"}, complaint{log: p.log, what: "nodes not checked"}
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(look(p.config.Every))
 	defer tick.Stop()
 	for worked := false; ; {
 		err := p.Refresh(ctx)

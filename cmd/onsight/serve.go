@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onsight/api"
+	"onsight/directory"
 	"onsight/internal/index"
 	"onsight/internal/oxend"
 	"onsight/internal/store"
@@ -37,6 +38,7 @@ type serveOptions struct {
 	followOptions
 	listen   string
 	readOnly bool
+	probes   time.Duration        // between two checks of a node; 0: they are not checked
 	ready    func(net.Addr) error // says that it serves; nil: "serving http://…"
 	level    slog.Level           // from which it logs; zero: info
 }
@@ -56,8 +58,11 @@ With --read-only it writes nothing and serves what another process indexes into 
 			if v := p.env("ONSIGHT_LISTEN"); v != "" && !cmd.Flags().Changed("listen") {
 				opt.listen = v
 			}
-			if opt.readOnly && (opt.year != 0 || cmd.Flags().Changed("oxend") || cmd.Flags().Changed("interval")) {
-				return usagef("--read-only: asks no daemon: leave --oxend, --interval and --lokinet-year to the writer")
+			if opt.readOnly && (opt.year != 0 || cmd.Flags().Changed("oxend") || cmd.Flags().Changed("interval") || cmd.Flags().Changed("probe-every")) {
+				return usagef("--read-only: asks no daemon and no node: leave --oxend, --interval, --lokinet-year and --probe-every to the writer")
+			}
+			if opt.probes != 0 && opt.probes < time.Minute {
+				return usagef("--probe-every: must be at least 1m, or 0 to check no nodes")
 			}
 			if !opt.readOnly {
 				if err := opt.complete(cmd, p.env); err != nil {
@@ -70,6 +75,7 @@ With --read-only it writes nothing and serves what another process indexes into 
 	fl := cmd.Flags()
 	fl.StringVar(&opt.listen, "listen", "127.0.0.1:8080", "`ADDRESS` to serve on (ONSIGHT_LISTEN)")
 	fl.BoolVar(&opt.readOnly, "read-only", false, "serve a database that another process writes")
+	fl.DurationVar(&opt.probes, "probe-every", directory.Checks.Interval, "time between two checks of a service node, as onsight probe does them (0: none)")
 	opt.register(cmd)
 	return cmd
 }
@@ -82,7 +88,7 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	s, err := p.openService(ctx, f, opt, log)
 	if err == nil {
 		defer s.db.Close()
-		err = s.index.Load(ctx)
+		err = errors.Join(s.index.Load(ctx), s.nodes.Load(ctx))
 	}
 	if told.Err() != nil {
 		return nil
@@ -108,7 +114,7 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // its lines hold client addresses
 	}
-	stopJobs := s.startJobs(ctx, cancel, opt.interval, log)
+	stopJobs := s.startJobs(ctx, cancel, opt, log)
 	defer stopJobs()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -147,6 +153,7 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 type service struct {
 	db    *store.Store
 	index *index.Index
+	nodes *directory.Directory
 	write *writer // nil for a reader
 	seen  atomic.Pointer[[]api.Upstream]
 }
@@ -157,13 +164,14 @@ func (p program) openService(ctx context.Context, f *flags, opt serveOptions, lo
 		if err != nil {
 			return nil, err
 		}
-		return &service{db: db.Store, index: index.New(db.Store)}, nil
+		nodes := directory.New(directory.Config{Store: db.Store, Log: log})
+		return &service{db: db.Store, index: index.New(db.Store), nodes: nodes}, nil
 	}
-	w, err := p.openWriter(ctx, f, log, indexOptions{followOptions: opt.followOptions})
+	w, err := p.openWriter(ctx, f, log, indexOptions{followOptions: opt.followOptions, probeEvery: opt.probes})
 	if err != nil {
 		return nil, err
 	}
-	return &service{db: w.db, index: index.New(w.db), write: w}, nil
+	return &service{db: w.db, index: index.New(w.db), nodes: w.nodes, write: w}, nil
 }
 
 // look notes what is known of the daemons, where requests find it without a lock.

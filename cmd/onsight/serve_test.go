@@ -22,9 +22,11 @@ import (
 	"testing"
 	"time"
 
+	"onsight/directory"
 	"onsight/indexer"
 	"onsight/internal/devnet"
 	"onsight/internal/index"
+	"onsight/internal/store"
 	"onsight/ons"
 )
 
@@ -364,9 +366,14 @@ func TestServeTrouble(t *testing.T) {
 func TestJobsSurviveAPanic(t *testing.T) {
 	t.Parallel()
 	feed := &panickyFeed{}
-	s := &service{index: index.New(feed)}
+	db, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "names.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s := &service{index: index.New(feed), nodes: directory.New(directory.Config{Store: db})}
 	ctx, cancel := context.WithCancelCause(t.Context())
-	stop := s.startJobs(ctx, cancel, time.Second, slog.New(slog.DiscardHandler))
+	stop := s.startJobs(ctx, cancel, serveOptions{}, slog.New(slog.DiscardHandler))
 	defer stop()
 	defer cancel(nil)
 	await(t, "a round after the panic", func() bool { return feed.asked.Load() > 1 })
