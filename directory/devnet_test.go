@@ -431,10 +431,6 @@ func TestDaemonTrouble(t *testing.T) {
 		t.Errorf("all down: %v", err)
 	}
 	other := startNet(t, devnet.Config{Seed: 99, Past: 60})
-	b.open(t, b.db, func(c *directory.Config) { c.Pool = newPool(t, b.clock.Now, other.Oxend()) })
-	if err := b.Refresh(t.Context()); !errors.Is(err, directory.ErrNoBase) {
-		t.Errorf("another chain: %v", err)
-	}
 	b.open(t, b.db, func(c *directory.Config) { c.Network = ons.Mainnet; c.Pool = newPool(t, b.clock.Now, other.Oxend()) })
 	if err := b.Refresh(t.Context()); !errors.Is(err, directory.ErrOtherNetwork) {
 		t.Errorf("another network: %v", err)
@@ -465,10 +461,26 @@ func TestBehind(t *testing.T) {
 	b.same(t)
 }
 
+// TestFirst undoes the very first list.
+func TestFirst(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, devnet.Config{}, nil)
+	n := b.Snapshot().Seq
+	b.net.Reorg(3)
+	b.follow(t)
+	b.same(t)
+	if log := b.log(t, nil, n); len(log) == 0 || log[0].Kind != directory.KindUndone || log[0].From != "1" {
+		t.Errorf("the log is %+v", log)
+	}
+}
+
 // TestDeep refuses a chain that has none of the stored blocks, unless told to go on.
 func TestDeep(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, devnet.Config{Past: 200}, nil)
+	b := newBed(t, devnet.Config{Past: 200, Nodes: -1}, nil)
+	b.net.Mine(5)
+	b.net.Chain().SetImmutable(b.Snapshot().At.Height)
+	b.follow(t)
 	s := b.Snapshot()
 	other := b.net.Chain().Clone()
 	other.Reorg(100, 3)
@@ -480,7 +492,10 @@ func TestDeep(t *testing.T) {
 	b.open(t, b.db, func(c *directory.Config) { c.AcceptBelow = s.At.Height })
 	b.follow(t)
 	b.same(t)
-	if log := b.log(t, nil, s.Seq); len(log) != 0 {
-		t.Errorf("news: %+v", log)
+	if log := b.log(t, nil, s.Seq); len(log) != 0 || b.Snapshot().At.Height != other.Height()-1 {
+		t.Errorf("at %d, news: %+v", b.Snapshot().At.Height, log)
 	}
+	other.Reorg(2, 5)
+	b.follow(t)
+	b.same(t)
 }

@@ -49,7 +49,7 @@ func (d *Directory) Load(ctx context.Context) error {
 	h.take(c.Traces)
 	s := &Snapshot{
 		At: Moment{Height: h.position.Height, Time: h.position.Time}, Network: h.position.Network,
-		Observed: h.position.Point != Point{}, Testing: h.position.Testing, Asked: h.position.Asked,
+		Observed: !h.position.Asked.IsZero(), Testing: h.position.Testing, Asked: h.position.Asked,
 		Entries: d.merged(entries, c.Nodes), Probers: h.probers, Seq: h.position.Seq, Commit: h.position.Commit,
 	}
 	if s.Observed {

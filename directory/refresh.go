@@ -92,8 +92,14 @@ func (d *Directory) round(ctx context.Context) (client *oxend.Client, err error)
 	if w.behind {
 		return client, d.touch(ctx, pos)
 	}
+	f := final(pick.Info)
+	if w.base == nil {
+		if err := d.anchor(ctx, client, pos, &w, min(f, l.Height-min(l.Height, 1))); err != nil {
+			return client, err
+		}
+	}
 	pos.Point, pos.Time, pos.Asked = Point{l.Height, l.BlockHash}, w.at.Time, d.Now()
-	return client, d.follow(ctx, client, w, pos, l, final(pick.Info))
+	return client, d.follow(ctx, client, w, pos, l, f)
 }
 
 // final is the height below which nothing is undone any more.
@@ -132,6 +138,20 @@ func (d *Directory) touch(ctx context.Context, pos Position) error {
 		pos.Asked = now
 		return d.Store.CommitNodes(ctx, d.Epoch, Round{Base: &pos.Point, Position: pos})
 	}
+	return nil
+}
+
+// anchor stores a final block as the point that the first list stands on, so that a reorganisation can undo that list too.
+func (d *Directory) anchor(ctx context.Context, c *oxend.Client, pos Position, w *where, height uint64) error {
+	headers, err := headersAt(ctx, c, []uint64{height})
+	if err != nil {
+		return err
+	}
+	pos.Point, pos.Time = Point{height, headers[0].Hash}, moment(headers[0]).Time
+	if err := d.Store.CommitNodes(ctx, d.Epoch, Round{Position: pos}); err != nil {
+		return err
+	}
+	w.base = &pos.Point
 	return nil
 }
 

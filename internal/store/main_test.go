@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 
 // childMain is what a child does: "hold|PATH" keeps the database open until its input ends; "look|PATH|brief"
 // reads it; "kill|PATH|POINT|N" opens it and
-// commits, and kills itself when POINT is reached for the Nth time.
+// commits ("killnodes" rounds of nodes), and kills itself when POINT is reached for the Nth time.
 func childMain(job []string) error {
 	ctx := context.Background()
 	switch job[0] {
@@ -58,7 +58,7 @@ func childMain(job []string) error {
 		}
 		fmt.Println(st.Network)
 		return s.Close()
-	case "kill":
+	case "kill", "killnodes":
 		n, err := strconv.Atoi(job[3])
 		if err != nil {
 			return err
@@ -76,6 +76,14 @@ func childMain(job []string) error {
 		epoch, err := s.Begin(ctx)
 		if err != nil {
 			return err
+		}
+		if job[0] == "killnodes" {
+			for _, r := range killRounds() {
+				if err := s.CommitNodes(ctx, epoch, r); err != nil {
+					return err
+				}
+			}
+			return s.Close()
 		}
 		for _, r := range killRanges() {
 			if err := s.Commit(ctx, epoch, r); err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -213,7 +214,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Parallel()
 		path := tempPath(t)
 		migrateDown(t, path, schema-1)
-		refuse(t, Config{Path: path, ReadOnly: true}, ErrSchemaOld, "schema 3")
+		refuse(t, Config{Path: path, ReadOnly: true}, ErrSchemaOld, fmt.Sprintf("schema %d", schema-1))
 		mustOpen(t, Config{Path: path})
 		mustOpen(t, Config{Path: path, ReadOnly: true})
 	})
