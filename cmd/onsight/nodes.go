@@ -61,7 +61,7 @@ no range. The formats of -o are table, json, jsonl and csv.
 			if err != nil {
 				return err
 			}
-			opt.gone = q.Matches(&directory.Entry{Node: directory.Node{State: directory.Gone}}, time.Now())
+			opt.gone = strings.Contains(cmd.Flag("state").Value.String()+cmd.Flag("search").Value.String(), string(directory.Gone))
 			return p.nodes(cmd.Context(), f, opt, q)
 		},
 	}

@@ -251,7 +251,7 @@ func drawEntry(t *rapid.T) directory.Entry {
 	})
 	amounts, words := rapid.Uint64(), rapid.SliceOfN(rapid.SampledFrom([]string{"uptime", "storage", "bit 9"}), 0, 2)
 	moment := func(name string) directory.Moment {
-		return directory.Moment{Height: rapid.Uint64Max(1 << 40).Draw(t, name+" height"), Time: instants.Draw(t, name)}
+		return directory.Moment{Height: rapid.Uint64Max(1<<40).Draw(t, name+" height"), Time: instants.Draw(t, name)}
 	}
 	n := directory.Node{
 		Key: keys.Draw(t, "key"), Ed25519: keys.Draw(t, "ed25519"), X25519: keys.Draw(t, "x25519"), BLS: rapid.StringMatching(`[0-9a-f]{0,8}`).Draw(t, "bls"),
@@ -261,9 +261,9 @@ func drawEntry(t *rapid.T) directory.Entry {
 		Oxend: versions.Draw(t, "oxend"), Storage: versions.Draw(t, "storage"), Lokinet: versions.Draw(t, "lokinet"),
 		Swarm: rapid.SampledFrom([]uint64{0, 5, math.MaxInt64, directory.NoSwarm}).Draw(t, "swarm"),
 		State: rapid.SampledFrom([]directory.State{directory.Awaiting, directory.Active, directory.Decommissioned, directory.Unlocking, directory.Gone}).Draw(t, "state"),
-		Since: rapid.Uint64Max(1 << 40).Draw(t, "since"), Registered: rapid.Uint64Max(1 << 40).Draw(t, "registered"), UnlockHeight: rapid.Uint64Max(9).Draw(t, "unlock"),
+		Since: rapid.Uint64Max(1<<40).Draw(t, "since"), Registered: rapid.Uint64Max(1<<40).Draw(t, "registered"), UnlockHeight: rapid.Uint64Max(9).Draw(t, "unlock"),
 		Credit: rapid.Int64Range(-1e6, 1e6).Draw(t, "credit"), Decommissions: rapid.Uint32().Draw(t, "decommissions"),
-		LastReward: rapid.Uint64Max(1 << 40).Draw(t, "reward"), LastRewardIndex: rapid.Uint32().Draw(t, "index"),
+		LastReward: rapid.Uint64Max(1<<40).Draw(t, "reward"), LastRewardIndex: rapid.Uint32().Draw(t, "index"),
 		Proof: instants.Draw(t, "proof"), StorageReach: reaches.Draw(t, "storage reach"), LokinetReach: reaches.Draw(t, "lokinet reach"),
 		Reasons: words.Draw(t, "reasons"), ReasonsMaybe: words.Draw(t, "maybe"), FirstSeen: moment("first"), LastSeen: moment("last"),
 	}

@@ -272,6 +272,15 @@ func measured(x float64) *float64 { return &x }
 // rounded drops digits that nobody reads.
 func rounded(x float64) float64 { return math.Round(x*1e4) / 1e4 }
 
+// significant keeps six digits of a factor, more than its values have.
+func significant(x float64) float64 {
+	short, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 6, 64), 64)
+	if err != nil {
+		return 0
+	}
+	return short
+}
+
 // nonzero is nil for what is not known.
 func nonzero[T uint16 | uint32](n T) *T {
 	if n == 0 {
@@ -376,7 +385,7 @@ func newNodeEventView(e directory.Stored) nodeEventView {
 func newObjectViews(objects []directory.Object) []objectView {
 	out := make([]objectView, len(objects))
 	for i, o := range objects {
-		out[i] = objectView{instant(o.First), instant(o.Last), int64(o.Interval / time.Second), o.Factor, o.Count, o.Values}
+		out[i] = objectView{instant(o.First), instant(o.Last), int64(o.Interval / time.Second), significant(o.Factor), o.Count, o.Values}
 		if o.Values == nil {
 			out[i].Values = []directory.Value{}
 		}

@@ -115,7 +115,8 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	}
 	server := &http.Server{
 		Handler: api.New(api.Config{
-			Snapshot:  func() api.Snapshot { return s.index.Snapshot() },
+			Snapshot: func() api.Snapshot { return s.index.Snapshot() },
+			Nodes:    s.nodes.Snapshot, Directory: s.nodes,
 			Upstreams: s.upstreams, Version: versionText(), Log: log,
 		}).Handler(),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
