@@ -470,6 +470,7 @@ const (
 	ProblemCodeNoSuchVantagePoint   ProblemCode = "no_such_vantage_point"
 	ProblemCodeNotEnrolled          ProblemCode = "not_enrolled"
 	ProblemCodeNotRegistered        ProblemCode = "not_registered"
+	ProblemCodeNotTheWriter         ProblemCode = "not_the_writer"
 	ProblemCodeReportOfUnknownNode  ProblemCode = "report_of_unknown_node"
 	ProblemCodeReportOutOfSequence  ProblemCode = "report_out_of_sequence"
 	ProblemCodeReportOutOfTime      ProblemCode = "report_out_of_time"
@@ -520,6 +521,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeNotEnrolled:
 		return true
 	case ProblemCodeNotRegistered:
+		return true
+	case ProblemCodeNotTheWriter:
 		return true
 	case ProblemCodeReportOfUnknownNode:
 		return true

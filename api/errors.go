@@ -76,6 +76,7 @@ var reportFaults = []fault{
 	{directory.ErrReportTime, http.StatusConflict, "report_out_of_time"},
 	{directory.ErrSequence, http.StatusConflict, "report_out_of_sequence"},
 	{directory.ErrReportNode, http.StatusConflict, "report_of_unknown_node"},
+	{directory.ErrFenced, http.StatusServiceUnavailable, "not_the_writer"},
 }
 
 var internal = fault{errPanic, http.StatusInternalServerError, "internal"}

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -144,7 +143,7 @@ func (s *Shelf) failure(key *directory.Key) error {
 	if s.Err == nil || key == nil {
 		return s.Err
 	}
-	return errors.Join(fmt.Errorf("node %s", key), s.Err)
+	return fmt.Errorf("node %X of %s: %w", *key, key, s.Err)
 }
 
 // Faults are the errors that refuse a report, and their codes.

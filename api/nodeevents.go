@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"onsight/directory"
@@ -74,18 +74,16 @@ func (c *call) events(key *directory.Key) error {
 	}
 	rows, err := c.cfg.Directory.Events(c.gin.Request.Context(), key, after, limit+1)
 	if err != nil {
-		return withoutKey("read the events of nodes", err, key)
+		return unnamed("read the events of nodes", err)
 	}
 	return c.sendView(newNodeEventsView(rows, limit))
 }
 
-// withoutKey is an error of the database without the key that was asked for, so that it may be logged.
-func withoutKey(doing string, err error, key *directory.Key) error {
-	text := err.Error()
-	if key != nil {
-		text = strings.ReplaceAll(strings.ToLower(text), key.String(), "…")
-	}
-	return fmt.Errorf("%s: %s", doing, text)
+var keys = regexp.MustCompile("[0-9A-Fa-f]{64}")
+
+// unnamed is an error of the database without the keys in it, so that it may be logged.
+func unnamed(doing string, err error) error {
+	return fmt.Errorf("%s: %s", doing, keys.ReplaceAllString(err.Error(), "…"))
 }
 
 // nodeHistoryView is what happened to one number over the years.
@@ -107,7 +105,7 @@ type objectView struct {
 }
 
 func newNodeHistoryView(key directory.Key, vantage string, s directory.Series, objects []directory.Object) nodeHistoryView {
-	v := nodeHistoryView{Key: key.String(), Vantage: vantageText(vantage), Series: string(s), Objects: make([]objectView, len(objects))}
+	v := nodeHistoryView{Key: key.String(), Vantage: vantage, Series: string(s), Objects: make([]objectView, len(objects))}
 	for i, o := range objects {
 		v.Objects[i] = objectView{
 			First: clock(o.First), Last: clock(o.Last), Interval: int64(o.Interval / time.Second), Factor: significant(o.Factor), Count: o.Count, Values: o.Values,
@@ -150,7 +148,7 @@ func (s *Server) nodeHistory(c *call) error {
 	}
 	objects, err := s.cfg.Directory.History(c.gin.Request.Context(), e.Node.Key, vantage, series, time.Time{}, time.Time{})
 	if err != nil {
-		return withoutKey("read the history of a node", err, &e.Node.Key)
+		return unnamed("read the history of a node", err)
 	}
 	return c.sendView(newNodeHistoryView(e.Node.Key, vantage, series, objects))
 }
@@ -164,8 +162,8 @@ func (c *call) vantage() (string, error) {
 	if asked == "" {
 		return "", fmt.Errorf("%w: vantage is empty", errParameter)
 	}
-	if asked == vantageHere {
-		return directory.Here, nil
+	if asked == directory.Here {
+		return asked, nil
 	}
 	for _, p := range c.board.snap.Probers {
 		if p.Name == asked {
@@ -200,7 +198,7 @@ func (s *Server) report(c *call) error {
 				return f.err // without what is wrapped: a node's key
 			}
 		}
-		return withoutKey("take in a report", err, nil)
+		return unnamed("take in a report", err)
 	}
 	return c.reply(reportView{Status: "accepted"})
 }

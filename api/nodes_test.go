@@ -115,7 +115,7 @@ func nodeErrors(t *testing.T) []errorCase {
 	cases = append(cases, errorCase{none, "POST", "/v1/probe/reports", "x", 503, "behind"})
 	for code, err := range api.Faults() {
 		site := serve(t, nodeConfig(t, snap, &api.Shelf{Err: fmt.Errorf("%w: alice", err)}))
-		status := map[string]int{"body_too_large": 413, "invalid_report": 400, "wrong_signature": 403, "not_enrolled": 403}[code]
+		status := map[string]int{"body_too_large": 413, "invalid_report": 400, "wrong_signature": 403, "not_enrolled": 403, "not_the_writer": 503}[code]
 		if status == 0 {
 			status = 409
 		}
@@ -528,9 +528,9 @@ func TestNodeHistory(t *testing.T) {
 		series  directory.Series
 		rings   []*directory.Ring
 	}{
-		{NodeHistoryParams{}, "here", directory.LatencySeries, shelf.Rings[""]},
-		{NodeHistoryParams{Vantage: ref("here"), Series: ref(NodeHistoryParamsSeries("latency"))}, "here", directory.LatencySeries, shelf.Rings[""]},
-		{NodeHistoryParams{Series: ref(NodeHistoryParamsSeries("uptime"))}, "here", directory.UptimeSeries, shelf.Rings[""]},
+		{NodeHistoryParams{}, "here", directory.LatencySeries, shelf.Rings[directory.Here]},
+		{NodeHistoryParams{Vantage: ref("here"), Series: ref(NodeHistoryParamsSeries("latency"))}, "here", directory.LatencySeries, shelf.Rings[directory.Here]},
+		{NodeHistoryParams{Series: ref(NodeHistoryParamsSeries("uptime"))}, "here", directory.UptimeSeries, shelf.Rings[directory.Here]},
 		{NodeHistoryParams{Vantage: ref("stockholm")}, "stockholm", directory.LatencySeries, shelf.Rings["stockholm"]},
 	} {
 		r, err := client.NodeHistoryWithResponse(t.Context(), key, &c.params)

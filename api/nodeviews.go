@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -215,10 +214,7 @@ func newNodeView(e *directory.Entry) nodeView {
 		v.Estimate = newEstimate(est, low, high)
 	}
 	if e.Verdict.Health != "" {
-		v.Verdict = &verdict{string(e.Verdict.Health), e.Verdict.Ups, e.Verdict.Downs, e.Verdict.Voters, make([]string, len(e.Verdict.Offline))}
-		for i, name := range e.Verdict.Offline {
-			v.Verdict.Offline[i] = vantageText(name)
-		}
+		v.Verdict = &verdict{string(e.Verdict.Health), e.Verdict.Ups, e.Verdict.Downs, e.Verdict.Voters, orEmpty(e.Verdict.Offline)}
 	}
 	return v
 }
@@ -278,11 +274,6 @@ func newBlockView(m *directory.Moment) *blockView {
 	}
 	return &blockView{m.Height, *clock(at)}
 }
-
-// vantageHere is what this machine is called among the vantage points.
-const vantageHere = "here"
-
-func vantageText(name string) string { return cmp.Or(name, vantageHere) }
 
 func swarmText(id uint64) string { return fmt.Sprintf("%016x", id) }
 
