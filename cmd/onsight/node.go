@@ -33,6 +33,9 @@ happened to it, and its history. KEY may be shortened to its first digits, at le
 			if err := opt.complete(cmd, p.env); err != nil {
 				return err
 			}
+			if err := parseAllBegins(args); err != nil {
+				return err
+			}
 			return p.node(cmd.Context(), f, opt, args[0])
 		},
 	}

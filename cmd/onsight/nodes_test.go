@@ -123,7 +123,7 @@ func TestTable(t *testing.T) {
 	rows := [][]cell{
 		{{text: "NAME", colour: bold}, {text: "N", colour: bold, right: true}, {text: "NOTE"}},
 		{{text: "ä"}, {text: "7", right: true}, {}},
-		{{text: "longer", colour: green}, {text: "1234", right: true}, {text: "last"}},
+		{{text: "longer", colour: green}, {text: "1234", right: true}, {text: "\x1b\nlast\u009b"}},
 		{{}, {text: "-", right: true}, {text: "x"}},
 	}
 	want := `NAME       N  NOTE
@@ -131,7 +131,10 @@ func TestTable(t *testing.T) {
 longer  1234  last
            -  x
 `
-	plainTable := table{rows: rows}
+	var plainTable table
+	for _, row := range rows {
+		plainTable.add(row...)
+	}
 	var b strings.Builder
 	if err := plainTable.write(&b); err != nil {
 		t.Fatal(err)

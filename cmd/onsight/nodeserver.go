@@ -17,7 +17,7 @@ import (
 
 const (
 	maxList   = 64 << 20 // bytes of a list of nodes: some 2 KB each
-	pagesMost = 64       // of a list
+	pagesMost = 8        // of a list
 )
 
 // serverNodes is the directory of an onsight server. The list is asked for as a whole and looked at here: the server learns neither
@@ -48,6 +48,13 @@ func (p program) openServer(ctx context.Context, f *flags, base string, gone boo
 	return &nodeSource{Snapshot: s.snap, of: s, name: fromServer, close: func() error { return nil }}, nil
 }
 
+// nodesReply is one page of a list.
+type nodesReply struct {
+	AsOf      *asOfView  `json:"as_of"`
+	Truncated int        `json:"truncated"`
+	Nodes     []nodeView `json:"nodes"`
+}
+
 // load reads the list, page by page. Where the newest block changes between pages it begins again.
 func (s *serverNodes) load(ctx context.Context, gone bool) error {
 	list := s.base.JoinPath("v1", "nodes")
@@ -60,11 +67,7 @@ func (s *serverNodes) load(ctx context.Context, gone bool) error {
 			query.Set("offset", strconv.Itoa(n))
 		}
 		list.RawQuery = query.Encode()
-		var reply struct {
-			AsOf      *asOfView  `json:"as_of"`
-			Truncated int        `json:"truncated"`
-			Nodes     []nodeView `json:"nodes"`
-		}
+		var reply nodesReply
 		if err := getJSON(ctx, list, &reply, maxList); err != nil {
 			return err
 		}

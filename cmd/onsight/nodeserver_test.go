@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -11,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -97,4 +101,32 @@ func TestServerNodes(t *testing.T) {
 	if s.stop(os.Interrupt) != exitOK {
 		t.Error("the server did not end well")
 	}
+}
+
+// FuzzServerReply shows that nothing a server says ends the program otherwise than by an error.
+func FuzzServerReply(f *testing.F) {
+	f.Add([]byte(`{"as_of":{"height":7,"hash":"00","time":"2026-01-01T00:00:00Z"},"truncated":0,"nodes":[{"key":"` + strings.Repeat("ab", 32) + `","state":"active","swarm":"ff","operator_fee":"1","stake":"1","required":"1","reserved":"1","estimate":{"tried":1,"p50":1e300}}]}`))
+	f.Add([]byte(`{"as_of":null}`))
+	f.Add([]byte(`{"as_of":{"time":""},"nodes":[{}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		server := &serverNodes{snap: &directory.Snapshot{}}
+		var reply nodesReply
+		if json.Unmarshal(b, &reply) != nil || reply.AsOf == nil || server.take(*reply.AsOf, reply.Nodes) != nil {
+			return
+		}
+		s := &nodeSource{Snapshot: server.snap, of: server, name: fromServer}
+		p := program{stdout: io.Discard, stderr: io.Discard, env: func(string) string { return "" }}
+		for _, format := range []string{"table", "json", "csv"} {
+			var q directory.Query
+			if err := p.printNodes(format, s, q, q.Run(directory.View{Entries: s.Entries}), time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range s.Entries {
+			d := &details{Entry: &s.Entries[i], forecast: directory.NewForecast(&s.Entries[i].Node, s.At, directory.TimingOf(s.Network))}
+			if err := errors.Join(p.printNode(s, d, time.Time{}), p.printJSON(d.view(s))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }

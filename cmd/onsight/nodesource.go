@@ -168,11 +168,30 @@ func (p program) openLive(ctx context.Context, f *flags, log *slog.Logger, geo *
 	return &nodeSource{of: d, Snapshot: d.Snapshot(), name: fromDaemon, close: func() error { return nil }}, nil
 }
 
-// node finds the one node with a key, or whose key begins with what was written.
-func (s *nodeSource) node(text string) (*directory.Entry, error) {
+// parseBegins checks what is said to be a node's key or how one begins.
+func parseBegins(text string) (string, error) {
 	begins := strings.ToLower(text)
 	if len(begins) < prefixLeast || len(begins) > 64 || strings.Trim(begins, "0123456789abcdef") != "" {
-		return nil, usagef("%.70q is no node's key: want 64 hexadecimal digits, or the first ones, at least %d", text, prefixLeast)
+		return "", usagef("%.70q is no node's key: want 64 hexadecimal digits, or the first ones, at least %d", text, prefixLeast)
+	}
+	return begins, nil
+}
+
+// parseAllBegins is parseBegins for several.
+func parseAllBegins(texts []string) error {
+	for _, text := range texts {
+		if _, err := parseBegins(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// node finds the one node with a key, or whose key begins with what was written.
+func (s *nodeSource) node(text string) (*directory.Entry, error) {
+	begins, err := parseBegins(text)
+	if err != nil {
+		return nil, err
 	}
 	var found []*directory.Entry
 	for i := range s.Entries {
@@ -186,7 +205,7 @@ func (s *nodeSource) node(text string) (*directory.Entry, error) {
 	case 1:
 		return found[0], nil
 	}
-	return nil, usagef("%d nodes have keys that begin with %s: give more of it", len(found), text)
+	return nil, usagef("%d nodes have keys that begin with %s: give more of it", len(found), begins)
 }
 
 // prefixLeast is how much of a key has to be given.

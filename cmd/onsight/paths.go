@@ -56,6 +56,9 @@ With --simulate, paths are drawn by the rule of the official client, and it is c
 			case len(args) != directory.Hops:
 				return usagef("a path has %d hops, these are %d: name them by their keys, the guard first, or use --simulate", directory.Hops, len(args))
 			}
+			if err := parseAllBegins(args); err != nil {
+				return err
+			}
 			return p.audit(cmd.Context(), f, opt, args)
 		},
 	}

@@ -101,6 +101,9 @@ func (o *pickOptions) complete(cmd *cobra.Command, env func(string) string) erro
 	case !slices.Contains(strategies, o.strategy):
 		return usagef("--strategy: unknown strategy %q: use %s", o.strategy, either(strategies))
 	}
+	if err := parseAllBegins(o.keys); err != nil {
+		return usagef("--avoid: %w", err)
+	}
 	r.Strategy = directory.Strategy(o.strategy)
 	for _, s := range o.prefixes {
 		p, err := netip.ParsePrefix(s)

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -43,7 +44,20 @@ type table struct {
 	rows    [][]cell
 }
 
-func (t *table) add(row ...cell) { t.rows = append(t.rows, row) }
+// add takes a row over. What a daemon, a server or a node said can do nothing to the terminal.
+func (t *table) add(row ...cell) {
+	for i := range row {
+		row[i].text = strings.Map(printable, row[i].text)
+	}
+	t.rows = append(t.rows, row)
+}
+
+func printable(r rune) rune {
+	if unicode.IsControl(r) {
+		return -1
+	}
+	return r
+}
 
 // heads adds a row of titles, aligned as the columns below it.
 func (t *table) heads(names []string, right func(string) bool) {
@@ -54,7 +68,7 @@ func (t *table) heads(names []string, right func(string) bool) {
 	t.add(row...)
 }
 
-// pairs adds a line of a name and what it is.
+// pair adds a line of a name and what it is.
 func (t *table) pair(name, text string) { t.add(cell{text: name, colour: dim}, cell{text: text}) }
 
 func (t *table) write(w io.Writer) error {
