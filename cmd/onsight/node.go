@@ -128,9 +128,9 @@ func (p program) printNode(s *nodeSource, d *details, now time.Time) error {
 		t.add(cell{text: "history from " + h.name, colour: bold})
 		for i := range h.latency {
 			if u := h.uptime[i]; u.Count > 0 {
-				since := u.First.Format(time.DateOnly)
-				t.pair("  latency since "+since, historyLine(directory.LatencySeries, h.latency[i]))
-				t.pair("  uptime since "+since, historyLine(directory.UptimeSeries, u))
+				since := fmt.Sprintf("each %s since %s", span(u.Interval), u.First.Format(time.DateOnly))
+				t.pair("  latency, "+since, historyLine(directory.LatencySeries, h.latency[i]))
+				t.pair("  uptime, "+since, historyLine(directory.UptimeSeries, u))
 			}
 		}
 	}

@@ -56,7 +56,7 @@ func summary(o directory.Object) (mean, most float64, n int) {
 func historyLine(s directory.Series, o directory.Object) string {
 	mean, most, n := summary(o)
 	if s == directory.UptimeSeries {
-		return fmt.Sprintf("%s  %.1f %% in %d of %d slots of %s", spark(o, 1), 100*mean, n, o.Count, span(o.Interval))
+		return fmt.Sprintf("%s  %.1f %%, measured in %d of %d", spark(o, 1), 100*mean, n, o.Count)
 	}
 	return fmt.Sprintf("%s  up to %.0f ms", spark(o, most), 1000*most)
 }
