@@ -43,9 +43,9 @@ type Picked struct {
 type candidate struct {
 	*Entry
 	score  float64
-	shares [len(apart)]string // what no other chosen one may have as well; "": unknown, which nobody shares
-	tier   float64            // 0 best to 1: the rank, the best being equals
-	weight float64            // of Diverse
+	shares [len(apart)]int // what no other chosen one may have as well, as numbers; 0: unknown, which nobody shares
+	tier   float64         // 0 best to 1: the rank, the best being equals
+	weight float64         // of Diverse
 }
 
 // apart is what two chosen nodes do not share, in the order in which it is given up. That they are different nodes is not
@@ -99,6 +99,10 @@ func Pick(rng *rand.Rand, candidates []Entry, r Rules) (picked []Picked, relaxed
 // good returns the usable candidates, ranked.
 func (r *Rules) good(candidates []Entry) []candidate {
 	var good []candidate
+	var numbers [len(apart)]map[string]int
+	for i := range numbers {
+		numbers[i] = map[string]int{"": 0}
+	}
 	for i := range candidates {
 		e := &candidates[i]
 		if !r.Good(e) || r.avoids(e) {
@@ -106,7 +110,13 @@ func (r *Rules) good(candidates []Entry) []candidate {
 		}
 		c := candidate{Entry: e, score: value(e)}
 		for i, what := range apart {
-			c.shares[i] = traitOf(what, e)
+			v := traitOf(what, e)
+			n, ok := numbers[i][v]
+			if !ok {
+				n = len(numbers[i])
+				numbers[i][v] = n
+			}
+			c.shares[i] = n
 		}
 		good = append(good, c)
 	}
@@ -136,11 +146,11 @@ func (r *Rules) weigh(good []candidate) {
 	}
 	for range balanceRounds {
 		chances := chances(good)
-		var crowds [len(apart)]map[string]float64
+		var crowds [len(apart)][]float64
 		for i := range crowds {
-			crowds[i] = map[string]float64{}
+			crowds[i] = make([]float64, len(good)+1)
 			for j, c := range good {
-				if c.shares[i] != "" {
+				if c.shares[i] != 0 {
 					crowds[i][c.shares[i]] += chances[j]
 				}
 			}
@@ -208,7 +218,7 @@ func compatible(good, chosen []candidate, given int) []candidate {
 
 // clash reports whether another one of chosen shares with c what apart has at i.
 func clash(c candidate, chosen []candidate, i int) bool {
-	return c.shares[i] != "" && slices.ContainsFunc(chosen, func(o candidate) bool {
+	return c.shares[i] != 0 && slices.ContainsFunc(chosen, func(o candidate) bool {
 		return o.shares[i] == c.shares[i] && o.Entry != c.Entry
 	})
 }
