@@ -95,7 +95,7 @@ func TestMany(t *testing.T) {
 		b.follow(t)
 		check()
 	}
-	chain.Reorg(3, 1)
+	chain.Reorg(2, 1)
 	b.follow(t)
 	check()
 }
