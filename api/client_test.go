@@ -769,7 +769,7 @@ type Estimate struct {
 	LossLow float64 `json:"loss_low"`
 
 	// Lost Those among them that failed
-	Lost int32 `json:"lost"`
+	Lost int64 `json:"lost"`
 
 	// Mean Of the time to an answer, the newest count most
 	Mean *float64 `json:"mean"`
@@ -789,7 +789,7 @@ type Estimate struct {
 	Tls *float64 `json:"tls"`
 
 	// Tried Recent checks
-	Tried int32 `json:"tried"`
+	Tried int64 `json:"tried"`
 
 	// Unauthenticated What the node says of itself in its answer, which nobody vouches for
 	Unauthenticated Unauthenticated `json:"unauthenticated"`
@@ -981,7 +981,7 @@ type NameReplyType string
 // Node defines model for Node.
 type Node struct {
 	// As Number of the autonomous system, by a local database; place says why it is not known
-	As  *int32  `json:"as,omitempty"`
+	As  *int64  `json:"as,omitempty"`
 	Bls *string `json:"bls,omitempty"`
 
 	// Contributors The operator first
@@ -994,7 +994,7 @@ type Node struct {
 	Credit *int64 `json:"credit,omitempty"`
 
 	// Decommissions How often it was decommissioned
-	Decommissions *int32  `json:"decommissions,omitempty"`
+	Decommissions *int64  `json:"decommissions,omitempty"`
 	Ed25519       *string `json:"ed25519,omitempty"`
 
 	// Estimate Measured from this server
@@ -1094,7 +1094,7 @@ type NodeState string
 // NodeDetail defines model for NodeDetail.
 type NodeDetail struct {
 	// As Number of the autonomous system, by a local database; place says why it is not known
-	As   *int32 `json:"as,omitempty"`
+	As   *int64 `json:"as,omitempty"`
 	AsOf *AsOf  `json:"as_of"`
 
 	// Bad What speaks against choosing it, by the limits of /v1/nodes/pick; nothing if it is good
@@ -1114,7 +1114,7 @@ type NodeDetail struct {
 	CreditHours float64 `json:"credit_hours"`
 
 	// Decommissions How often it was decommissioned
-	Decommissions *int32  `json:"decommissions,omitempty"`
+	Decommissions *int64  `json:"decommissions,omitempty"`
 	Ed25519       *string `json:"ed25519,omitempty"`
 
 	// Estimate Measured from this server
@@ -1422,11 +1422,11 @@ type ProblemCode string
 
 // Queued defines model for Queued.
 type Queued struct {
-	// Height Of the last reward
+	// Height Of the last reward or change of state
 	Height int64 `json:"height"`
 
-	// Index Order among those of that height
-	Index int32 `json:"index"`
+	// Index Order among those of that height; 4294967295: it got none since its state changed at that height
+	Index int64 `json:"index"`
 }
 
 // Reach defines model for Reach.

@@ -50,7 +50,7 @@ func generateNode(rng *rand.Rand, operator string, of int, now time.Time) direct
 		Storage: directory.Version{2, 8 + uint16(rng.IntN(4)), uint16(rng.IntN(2))}, Lokinet: directory.Version{0, 9, 11 + uint16(rng.IntN(3))},
 		Swarm: uint64(rng.IntN(of/7+1)) << 40, State: directory.Active, Funded: true, Active: true,
 		Registered: uint64(rng.IntN(1000)), Since: 1000 + uint64(rng.IntN(1000)), Credit: int64(rng.IntN(1441)), Decommissions: uint32(rng.IntN(3)),
-		LastReward: 1000 + uint64(rng.IntN(1000)), LastRewardIndex: uint32(rng.IntN(3)), Required: 15_000e9, Contributed: 15_000e9, Reserved: 15_000e9,
+		LastReward: 1000 + uint64(rng.IntN(1000)), LastRewardIndex: uint32(rng.IntN(3)) - 1, Required: 15_000e9, Contributed: 15_000e9, Reserved: 15_000e9,
 		Proof:     now.Add(-time.Duration(rng.IntN(9000)) * time.Second),
 		FirstSeen: directory.Moment{Height: 1, Time: now.Add(-time.Duration(rng.IntN(100*24)) * time.Hour)},
 		LastSeen:  directory.Moment{Height: 2000, Time: now.Add(-time.Duration(rng.IntN(48)) * time.Hour)},
@@ -79,7 +79,7 @@ func generateNode(rng *rand.Rand, operator string, of int, now time.Time) direct
 	}
 	e := directory.Entry{Node: node}
 	if rng.IntN(20) > 0 && node.IP.IsValid() {
-		e.Place = directory.Place{Country: []string{"DE", "FR", "US", "SE", "NL", "CA"}[as], AS: 100 + as, ASName: fmt.Sprintf("Host %d Online", as)}
+		e.Place = directory.Place{Country: []string{"DE", "FR", "US", "SE", "NL", "CA"}[as], AS: []uint32{100, 101, 102, 103, 104, 1<<32 - 1}[as], ASName: fmt.Sprintf("Host %d Online", as)}
 	} else {
 		e.Place = directory.Place{CountryUnknown: "no database of countries was given", ASUnknown: "no database of autonomous systems was given"}
 	}

@@ -219,8 +219,8 @@ func wantNode(e *directory.Entry) Node {
 	v := Node{
 		Key: ref(n.Key.String()), State: ref(NodeState(n.State)), Operator: ref(n.Operator), OperatorFee: ref(strconv.FormatUint(n.OperatorFee, 10)),
 		Stake: ref(strconv.FormatUint(n.Contributed, 10)), Required: ref(strconv.FormatUint(n.Required, 10)), Reserved: ref(strconv.FormatUint(n.Reserved, 10)),
-		Contributors: &[]Stake{}, Registered: ref(int64(n.Registered)), Since: ref(int64(n.Since)), Credit: ref(n.Credit), Decommissions: ref(int32(n.Decommissions)),
-		LastReward: &Queued{Height: int64(n.LastReward), Index: int32(n.LastRewardIndex)},
+		Contributors: &[]Stake{}, Registered: ref(int64(n.Registered)), Since: ref(int64(n.Since)), Credit: ref(n.Credit), Decommissions: ref(int64(n.Decommissions)),
+		LastReward: &Queued{Height: int64(n.LastReward), Index: int64(n.LastRewardIndex)},
 		FirstSeen:  &Seen{Height: int64(n.FirstSeen.Height), Time: when(n.FirstSeen.Time)}, LastSeen: &Seen{Height: int64(n.LastSeen.Height), Time: when(n.LastSeen.Time)},
 		Ports: &Ports{Storage: port(n.StoragePort), Omq: port(n.OMQPort), Quorumnet: port(n.QuorumnetPort)},
 		Place: &Place{}, Ed25519: hexOf(n.Ed25519), X25519: hexOf(n.X25519), Version: version(n.Oxend), StorageVersion: version(n.Storage),
@@ -243,7 +243,7 @@ func wantNode(e *directory.Entry) Node {
 		v.Ip = ref(n.IP.String())
 	}
 	if e.Place.Country != "" {
-		v.Country, v.As, v.Place.AsName = ref(e.Place.Country), ref(int32(e.Place.AS)), ref(e.Place.ASName)
+		v.Country, v.As, v.Place.AsName = ref(e.Place.Country), ref(int64(e.Place.AS)), ref(e.Place.ASName)
 	} else {
 		v.Place.CountryUnknownReason, v.Place.AsUnknownReason = ref(e.Place.CountryUnknown), ref(e.Place.ASUnknown)
 	}
@@ -251,7 +251,7 @@ func wantNode(e *directory.Entry) Node {
 		loss, low, high := est.Loss()
 		v.Loss = ref(round(loss))
 		v.Estimate = &Estimate{
-			Tried: int32(est.Tried), Lost: int32(est.Lost), LossLow: round(low), LossHigh: round(high), Ok: est.OK, At: when(est.At), LastOk: when(est.LastOK),
+			Tried: int64(est.Tried), Lost: int64(est.Lost), LossLow: round(low), LossHigh: round(high), Ok: est.OK, At: when(est.At), LastOk: when(est.LastOK),
 			Mean: secs(est.Latency), Jitter: secs(est.Jitter), P50: secs(est.P50), P95: secs(est.P95), Tcp: secs(est.TCP), Tls: secs(est.TLS), Omq: secs(est.OMQ),
 			Unauthenticated: Unauthenticated{StorageVersion: version(est.Version)},
 		}

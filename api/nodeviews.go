@@ -14,7 +14,7 @@ import (
 
 // The JSON shapes of the operations about nodes. null is "not known" or "not measured"; a field that is not there does not
 // apply, or was not asked for. Amounts are atomic and, as all numbers that do not fit in 53 bits, decimal text; swarms are 16
-// hexadecimal digits; durations are seconds.
+// hexadecimal digits; durations are seconds. Numbers of 32 bits are int64 here, since huma takes a uint32 for an int32.
 
 // nodeView is a node. The names are those of directory.FieldNames.
 type nodeView struct {
@@ -31,15 +31,15 @@ type nodeView struct {
 	Since          uint64  `json:"since" doc:"Height of its activation, decommission or, awaiting, last contribution"`
 	UnlockHeight   *uint64 `json:"unlock_height,omitempty" doc:"Last block it works in; absent if no unlock was requested"`
 	Credit         int64   `json:"credit" doc:"Blocks that it may be decommissioned for, negative when that is overdrawn"`
-	Decommissions  uint32  `json:"decommissions" doc:"How often it was decommissioned"`
+	Decommissions  int64   `json:"decommissions" doc:"How often it was decommissioned"`
 	Reasons        *why    `json:"reasons,omitempty" doc:"Of the last decommission; absent if there was none, null if they are not known"`
-	LastReward     *queued `json:"last_reward" doc:"Its place in the queue for rewards"`
+	LastReward     queued  `json:"last_reward" doc:"Its place in the queue for rewards"`
 	FirstSeen      seen    `json:"first_seen" doc:"By this server"`
 	LastSeen       seen    `json:"last_seen" doc:"By this server: on the list"`
 	IP             *string `json:"ip" doc:"Address, of its uptime proof"`
 	Ports          ports   `json:"ports"`
 	Country        *string `json:"country" pattern:"^[A-Z]{2}$" doc:"By a local database; place says why it is not known"`
-	AS             *uint32 `json:"as" doc:"Number of the autonomous system, by a local database; place says why it is not known"`
+	AS             *int64  `json:"as" doc:"Number of the autonomous system, by a local database; place says why it is not known"`
 	Place          place   `json:"place"`
 	Ed25519        *string `json:"ed25519" pattern:"^[0-9a-f]{64}$"`
 	X25519         *string `json:"x25519" pattern:"^[0-9a-f]{64}$"`
@@ -80,8 +80,8 @@ func (w *why) MarshalJSON() ([]byte, error) {
 }
 
 type queued struct {
-	Height uint64 `json:"height" doc:"Of the last reward"`
-	Index  uint32 `json:"index" doc:"Order among those of that height"`
+	Height uint64 `json:"height" doc:"Of the last reward or change of state"`
+	Index  int64  `json:"index" doc:"Order among those of that height; 4294967295: it got none since its state changed at that height"`
 }
 
 type seen struct {
@@ -111,8 +111,8 @@ type reach struct {
 }
 
 type estimate struct {
-	Tried           uint32          `json:"tried" doc:"Recent checks"`
-	Lost            uint32          `json:"lost" doc:"Those among them that failed"`
+	Tried           int64           `json:"tried" doc:"Recent checks"`
+	Lost            int64           `json:"lost" doc:"Those among them that failed"`
 	LossLow         float64         `json:"loss_low" doc:"With loss_high: holds the true share in 95 cases of 100"`
 	LossHigh        float64         `json:"loss_high"`
 	OK              bool            `json:"ok" doc:"The last check"`
@@ -186,10 +186,10 @@ func newNodeView(e *directory.Entry) nodeView {
 	v := nodeView{
 		Key: n.Key.String(), State: string(n.State), Operator: text(n.Operator), OperatorFee: decimal(n.OperatorFee),
 		Stake: decimal(n.Contributed), Required: decimal(n.Required), Reserved: decimal(n.Reserved), Contributors: make([]stake, len(n.Contributors)),
-		Registered: n.Registered, Since: n.Since, UnlockHeight: number(n.UnlockHeight), Credit: n.Credit, Decommissions: n.Decommissions,
-		LastReward: &queued{n.LastReward, n.LastRewardIndex}, FirstSeen: newSeen(n.FirstSeen), LastSeen: newSeen(n.LastSeen),
+		Registered: n.Registered, Since: n.Since, UnlockHeight: number(n.UnlockHeight), Credit: n.Credit, Decommissions: int64(n.Decommissions),
+		LastReward: queued{n.LastReward, int64(n.LastRewardIndex)}, FirstSeen: newSeen(n.FirstSeen), LastSeen: newSeen(n.LastSeen),
 		Ports:   ports{nonzero(n.StoragePort), nonzero(n.OMQPort), nonzero(n.QuorumnetPort)},
-		Country: text(e.Place.Country), AS: nonzero(e.Place.AS),
+		Country: text(e.Place.Country), AS: autonomous(e.Place.AS),
 		Place:   place{e.Place.CountryUnknown, text(e.Place.ASName), e.Place.ASUnknown},
 		Ed25519: keyText(n.Ed25519), X25519: keyText(n.X25519), BLS: text(n.BLS),
 		Version: versionText(n.Oxend), StorageVersion: versionText(n.Storage), LokinetVersion: versionText(n.Lokinet),
@@ -221,7 +221,7 @@ func newNodeView(e *directory.Entry) nodeView {
 
 func newEstimate(e *directory.Estimate, low, high float64) *estimate {
 	v := &estimate{
-		Tried: e.Tried, Lost: e.Lost, LossLow: rounded(low), LossHigh: rounded(high), OK: e.OK, Failure: e.Failure, At: clock(e.At), LastOK: clock(e.LastOK),
+		Tried: int64(e.Tried), Lost: int64(e.Lost), LossLow: rounded(low), LossHigh: rounded(high), OK: e.OK, Failure: e.Failure, At: clock(e.At), LastOK: clock(e.LastOK),
 		Mean: seconds(e.Latency), Jitter: seconds(e.Jitter), P50: seconds(e.P50), P95: seconds(e.P95), TCP: seconds(e.TCP), TLS: seconds(e.TLS),
 		OMQ: seconds(e.OMQ), Unauthenticated: unauthenticated{StorageVersion: versionText(e.Version)},
 	}
@@ -309,11 +309,19 @@ func rounded(f float64) float64 { return math.Round(f*1e4) / 1e4 }
 func ptr[T any](v T) *T { return &v }
 
 // nonzero is nil for "unknown".
-func nonzero[T uint16 | uint32](n T) *T {
+func nonzero(n uint16) *uint16 {
 	if n == 0 {
 		return nil
 	}
 	return &n
+}
+
+// autonomous is nil for an unknown system.
+func autonomous(n uint32) *int64 {
+	if n == 0 {
+		return nil
+	}
+	return ptr(int64(n))
 }
 
 func orEmpty(s []string) []string {
