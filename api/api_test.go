@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"onsight/api"
+	"onsight/directory"
 	"onsight/indexer"
 	"onsight/ons"
 )
@@ -182,6 +183,14 @@ func TestHashForms(t *testing.T) {
 	}
 }
 
+// errorCase is a request and the error it is answered with.
+type errorCase struct {
+	site               *site
+	method, path, body string
+	status             int
+	code               string
+}
+
 // TestErrors provokes each error there is, and none that the document does not list.
 func TestErrors(t *testing.T) {
 	t.Parallel()
@@ -196,12 +205,7 @@ func TestErrors(t *testing.T) {
 	broken := serve(t, api.Config{Snapshot: func() api.Snapshot { panic("no snapshot for alice") }})
 	broken.snap = nil
 	seen := map[ProblemCode]bool{}
-	for _, c := range []struct {
-		site               *site
-		method, path, body string
-		status             int
-		code               string
-	}{
+	for _, c := range append(nodeErrors(t), []errorCase{
 		{up, "GET", path(r) + "?alice=1", "", 400, "unknown_parameter"},
 		{up, "GET", "/v1/status?limit=1", "", 400, "unknown_parameter"},
 		{up, "GET", "/healthz?" + strings.Repeat("x", 5000), "", 400, "unknown_parameter"},
@@ -255,7 +259,7 @@ func TestErrors(t *testing.T) {
 		{broken, "GET", "/openapi.json", "", 500, "internal"},
 		{broken, "GET", path(r), "", 500, "internal"},
 		{broken, "POST", "/v1/names/resolve", batch(r), 500, "internal"},
-	} {
+	}...) {
 		code, body := c.site.do(t, c.method, c.path, c.body)
 		p := problemOf(t, body)
 		seen[p.Code] = true
@@ -647,7 +651,7 @@ func TestNothingLogged(t *testing.T) {
 // TestServedDocument shows that what is served is what is in the tree.
 func TestServedDocument(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config(indexOf(t, synced())))
+	s := serve(t, nodeConfig(t, &directory.Snapshot{}, &api.Shelf{}))
 	_, body := s.do(t, "GET", "/openapi.json", "")
 	tree, err := os.ReadFile("openapi.json")
 	if err != nil {

@@ -10,14 +10,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
 	"onsight/indexer"
 	"onsight/ons"
 )
 
-// call is one request while it is answered: all of it from one snapshot.
+// call is one request while it is answered: all of it from one snapshot, of the index or of the directory.
 type call struct {
 	*Server
 	gin   *gin.Context
@@ -25,16 +24,17 @@ type call struct {
 	query url.Values
 	snap  Snapshot
 	state indexer.State
+	board *board // of an operation about nodes, which has no snap and state
 	frame *frame
 }
 
-// handle makes a gin handler of an operation, which either writes a reply or returns an error. A nil operation is that
-// of a path or method that does not exist.
-func (s *Server) handle(op *huma.Operation, serve func(*call) error) gin.HandlerFunc {
+// handle makes a gin handler of a route, which either writes a reply or returns an error. One without an operation is
+// that of a path or method that does not exist.
+func (s *Server) handle(r route) gin.HandlerFunc {
 	var id string
 	var known []string
-	if op != nil {
-		id, known = op.OperationID, queryNames(op)
+	if r.op != nil {
+		id, known = r.op.OperationID, queryNames(r.op)
 	}
 	return func(g *gin.Context) {
 		c := s.call()
@@ -43,15 +43,23 @@ func (s *Server) handle(op *huma.Operation, serve func(*call) error) gin.Handler
 		if g.Request.Method == http.MethodGet {
 			g.Writer.Header()["Access-Control-Allow-Origin"] = anyOrigin
 		}
-		c.snap = s.cfg.Snapshot()
-		c.state = c.snap.State()
-		c.frame = s.frameOf(c.state)
+		if r.nodes {
+			c.board = s.boardOf(s.cfg.Nodes())
+			c.frame = &c.board.frame
+		} else {
+			c.snap = s.cfg.Snapshot()
+			c.state = c.snap.State()
+			c.frame = s.frameOf(c.state)
+		}
 		var err error
-		if op != nil && g.Request.URL.RawQuery != "" {
+		if r.op != nil && g.Request.URL.RawQuery != "" {
 			err = c.parseQuery(known)
 		}
+		if err == nil && r.nodes && !c.board.snap.Observed {
+			err = fmt.Errorf("%w: no list of nodes has been read yet", errBehind)
+		}
 		if err == nil {
-			err = serve(c)
+			err = r.serve(c)
 		}
 		if err != nil {
 			c.fail(err)

@@ -263,6 +263,192 @@ func (e NameReplyType) Valid() bool {
 	}
 }
 
+// Defines values for NodeReachable.
+const (
+	NodeReachableDown    NodeReachable = "down"
+	NodeReachableUnknown NodeReachable = "unknown"
+	NodeReachableUp      NodeReachable = "up"
+)
+
+// Valid indicates whether the value is a known member of the NodeReachable enum.
+func (e NodeReachable) Valid() bool {
+	switch e {
+	case NodeReachableDown:
+		return true
+	case NodeReachableUnknown:
+		return true
+	case NodeReachableUp:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NodeState.
+const (
+	NodeStateActive         NodeState = "active"
+	NodeStateAwaiting       NodeState = "awaiting"
+	NodeStateDecommissioned NodeState = "decommissioned"
+	NodeStateGone           NodeState = "gone"
+	NodeStateUnlocking      NodeState = "unlocking"
+)
+
+// Valid indicates whether the value is a known member of the NodeState enum.
+func (e NodeState) Valid() bool {
+	switch e {
+	case NodeStateActive:
+		return true
+	case NodeStateAwaiting:
+		return true
+	case NodeStateDecommissioned:
+		return true
+	case NodeStateGone:
+		return true
+	case NodeStateUnlocking:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NodeDetailReachable.
+const (
+	NodeDetailReachableDown    NodeDetailReachable = "down"
+	NodeDetailReachableUnknown NodeDetailReachable = "unknown"
+	NodeDetailReachableUp      NodeDetailReachable = "up"
+)
+
+// Valid indicates whether the value is a known member of the NodeDetailReachable enum.
+func (e NodeDetailReachable) Valid() bool {
+	switch e {
+	case NodeDetailReachableDown:
+		return true
+	case NodeDetailReachableUnknown:
+		return true
+	case NodeDetailReachableUp:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NodeDetailState.
+const (
+	NodeDetailStateActive         NodeDetailState = "active"
+	NodeDetailStateAwaiting       NodeDetailState = "awaiting"
+	NodeDetailStateDecommissioned NodeDetailState = "decommissioned"
+	NodeDetailStateGone           NodeDetailState = "gone"
+	NodeDetailStateUnlocking      NodeDetailState = "unlocking"
+)
+
+// Valid indicates whether the value is a known member of the NodeDetailState enum.
+func (e NodeDetailState) Valid() bool {
+	switch e {
+	case NodeDetailStateActive:
+		return true
+	case NodeDetailStateAwaiting:
+		return true
+	case NodeDetailStateDecommissioned:
+		return true
+	case NodeDetailStateGone:
+		return true
+	case NodeDetailStateUnlocking:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NodeEventKind.
+const (
+	NodeEventKindActive          NodeEventKind = "active"
+	NodeEventKindDecommissioned  NodeEventKind = "decommissioned"
+	NodeEventKindDeregistered    NodeEventKind = "deregistered"
+	NodeEventKindExpired         NodeEventKind = "expired"
+	NodeEventKindIpChanged       NodeEventKind = "ip_changed"
+	NodeEventKindRecommissioned  NodeEventKind = "recommissioned"
+	NodeEventKindRegistered      NodeEventKind = "registered"
+	NodeEventKindStakeChanged    NodeEventKind = "stake_changed"
+	NodeEventKindSwarmChanged    NodeEventKind = "swarm_changed"
+	NodeEventKindUndone          NodeEventKind = "undone"
+	NodeEventKindUnlockRequested NodeEventKind = "unlock_requested"
+	NodeEventKindUnlocked        NodeEventKind = "unlocked"
+	NodeEventKindVersionChanged  NodeEventKind = "version_changed"
+)
+
+// Valid indicates whether the value is a known member of the NodeEventKind enum.
+func (e NodeEventKind) Valid() bool {
+	switch e {
+	case NodeEventKindActive:
+		return true
+	case NodeEventKindDecommissioned:
+		return true
+	case NodeEventKindDeregistered:
+		return true
+	case NodeEventKindExpired:
+		return true
+	case NodeEventKindIpChanged:
+		return true
+	case NodeEventKindRecommissioned:
+		return true
+	case NodeEventKindRegistered:
+		return true
+	case NodeEventKindStakeChanged:
+		return true
+	case NodeEventKindSwarmChanged:
+		return true
+	case NodeEventKindUndone:
+		return true
+	case NodeEventKindUnlockRequested:
+		return true
+	case NodeEventKindUnlocked:
+		return true
+	case NodeEventKindVersionChanged:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NodeHistorySeries.
+const (
+	NodeHistorySeriesLatency NodeHistorySeries = "latency"
+	NodeHistorySeriesUptime  NodeHistorySeries = "uptime"
+)
+
+// Valid indicates whether the value is a known member of the NodeHistorySeries enum.
+func (e NodeHistorySeries) Valid() bool {
+	switch e {
+	case NodeHistorySeriesLatency:
+		return true
+	case NodeHistorySeriesUptime:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PicksStrategy.
+const (
+	Diverse PicksStrategy = "diverse"
+	Fast    PicksStrategy = "fast"
+	Random  PicksStrategy = "random"
+)
+
+// Valid indicates whether the value is a known member of the PicksStrategy enum.
+func (e PicksStrategy) Valid() bool {
+	switch e {
+	case Diverse:
+		return true
+	case Fast:
+		return true
+	case Random:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProblemCode.
 const (
 	ProblemCodeBehind               ProblemCode = "behind"
@@ -271,15 +457,28 @@ const (
 	ProblemCodeInvalidBody          ProblemCode = "invalid_body"
 	ProblemCodeInvalidCursor        ProblemCode = "invalid_cursor"
 	ProblemCodeInvalidHash          ProblemCode = "invalid_hash"
+	ProblemCodeInvalidKey           ProblemCode = "invalid_key"
 	ProblemCodeInvalidOwner         ProblemCode = "invalid_owner"
 	ProblemCodeInvalidParameter     ProblemCode = "invalid_parameter"
+	ProblemCodeInvalidReport        ProblemCode = "invalid_report"
+	ProblemCodeInvalidSwarm         ProblemCode = "invalid_swarm"
 	ProblemCodeInvalidType          ProblemCode = "invalid_type"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
+	ProblemCodeNoSuchNode           ProblemCode = "no_such_node"
 	ProblemCodeNoSuchPath           ProblemCode = "no_such_path"
+	ProblemCodeNoSuchSwarm          ProblemCode = "no_such_swarm"
+	ProblemCodeNoSuchVantagePoint   ProblemCode = "no_such_vantage_point"
+	ProblemCodeNotEnrolled          ProblemCode = "not_enrolled"
 	ProblemCodeNotRegistered        ProblemCode = "not_registered"
+	ProblemCodeNotTheWriter         ProblemCode = "not_the_writer"
+	ProblemCodeReportOfUnknownNode  ProblemCode = "report_of_unknown_node"
+	ProblemCodeReportOutOfSequence  ProblemCode = "report_out_of_sequence"
+	ProblemCodeReportOutOfTime      ProblemCode = "report_out_of_time"
 	ProblemCodeTooManyNames         ProblemCode = "too_many_names"
 	ProblemCodeUnknownParameter     ProblemCode = "unknown_parameter"
 	ProblemCodeUnsupportedMediaType ProblemCode = "unsupported_media_type"
+	ProblemCodeWrongNetwork         ProblemCode = "wrong_network"
+	ProblemCodeWrongSignature       ProblemCode = "wrong_signature"
 )
 
 // Valid indicates whether the value is a known member of the ProblemCode enum.
@@ -297,23 +496,115 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeInvalidHash:
 		return true
+	case ProblemCodeInvalidKey:
+		return true
 	case ProblemCodeInvalidOwner:
 		return true
 	case ProblemCodeInvalidParameter:
+		return true
+	case ProblemCodeInvalidReport:
+		return true
+	case ProblemCodeInvalidSwarm:
 		return true
 	case ProblemCodeInvalidType:
 		return true
 	case ProblemCodeMethodNotAllowed:
 		return true
+	case ProblemCodeNoSuchNode:
+		return true
 	case ProblemCodeNoSuchPath:
 		return true
+	case ProblemCodeNoSuchSwarm:
+		return true
+	case ProblemCodeNoSuchVantagePoint:
+		return true
+	case ProblemCodeNotEnrolled:
+		return true
 	case ProblemCodeNotRegistered:
+		return true
+	case ProblemCodeNotTheWriter:
+		return true
+	case ProblemCodeReportOfUnknownNode:
+		return true
+	case ProblemCodeReportOutOfSequence:
+		return true
+	case ProblemCodeReportOutOfTime:
 		return true
 	case ProblemCodeTooManyNames:
 		return true
 	case ProblemCodeUnknownParameter:
 		return true
 	case ProblemCodeUnsupportedMediaType:
+		return true
+	case ProblemCodeWrongNetwork:
+		return true
+	case ProblemCodeWrongSignature:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReportReplyStatus.
+const (
+	Accepted ReportReplyStatus = "accepted"
+)
+
+// Valid indicates whether the value is a known member of the ReportReplyStatus enum.
+func (e ReportReplyStatus) Valid() bool {
+	switch e {
+	case Accepted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SharedWhat.
+const (
+	AS          SharedWhat = "AS"
+	Country     SharedWhat = "country"
+	Operator    SharedWhat = "operator"
+	Underscore4 SharedWhat = "/24"
+	Underscore6 SharedWhat = "/16"
+	Version     SharedWhat = "version"
+)
+
+// Valid indicates whether the value is a known member of the SharedWhat enum.
+func (e SharedWhat) Valid() bool {
+	switch e {
+	case AS:
+		return true
+	case Country:
+		return true
+	case Operator:
+		return true
+	case Underscore4:
+		return true
+	case Underscore6:
+		return true
+	case Version:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for VerdictHealth.
+const (
+	VerdictHealthDown    VerdictHealth = "down"
+	VerdictHealthUnknown VerdictHealth = "unknown"
+	VerdictHealthUp      VerdictHealth = "up"
+)
+
+// Valid indicates whether the value is a known member of the VerdictHealth enum.
+func (e VerdictHealth) Valid() bool {
+	switch e {
+	case VerdictHealthDown:
+		return true
+	case VerdictHealthUnknown:
+		return true
+	case VerdictHealthUp:
 		return true
 	default:
 		return false
@@ -380,6 +671,24 @@ func (e HistoryParamsType) Valid() bool {
 	}
 }
 
+// Defines values for NodeHistoryParamsSeries.
+const (
+	NodeHistoryParamsSeriesLatency NodeHistoryParamsSeries = "latency"
+	NodeHistoryParamsSeriesUptime  NodeHistoryParamsSeries = "uptime"
+)
+
+// Valid indicates whether the value is a known member of the NodeHistoryParamsSeries enum.
+func (e NodeHistoryParamsSeries) Valid() bool {
+	switch e {
+	case NodeHistoryParamsSeriesLatency:
+		return true
+	case NodeHistoryParamsSeriesUptime:
+		return true
+	default:
+		return false
+	}
+}
+
 // Answer defines model for Answer.
 type Answer struct {
 	Hash string `json:"hash"`
@@ -422,6 +731,14 @@ type AsOf struct {
 	Time time.Time `json:"time"`
 }
 
+// Block defines model for Block.
+type Block struct {
+	Height int64 `json:"height"`
+
+	// Time At two minutes a block
+	Time time.Time `json:"time"`
+}
+
 // Counts defines model for Counts.
 type Counts struct {
 	// Known Names of all types that have a record, expired ones included
@@ -435,6 +752,47 @@ type Counts struct {
 
 	// Wallet Names that live
 	Wallet int64 `json:"wallet"`
+}
+
+// Estimate defines model for Estimate.
+type Estimate struct {
+	// At Of the last check
+	At *time.Time `json:"at"`
+
+	// Failure Why it failed
+	Failure  *string    `json:"failure,omitempty"`
+	Jitter   *float64   `json:"jitter"`
+	LastOk   *time.Time `json:"last_ok"`
+	LossHigh float64    `json:"loss_high"`
+
+	// LossLow With loss_high: holds the true share in 95 cases of 100
+	LossLow float64 `json:"loss_low"`
+
+	// Lost Those among them that failed
+	Lost int64 `json:"lost"`
+
+	// Mean Of the time to an answer, the newest count most
+	Mean *float64 `json:"mean"`
+
+	// Ok The last check
+	Ok bool `json:"ok"`
+
+	// Omq Time to connect to the OMQ port
+	Omq *float64 `json:"omq"`
+	P50 *float64 `json:"p50"`
+	P95 *float64 `json:"p95"`
+
+	// Tcp Time to connect to the storage server
+	Tcp *float64 `json:"tcp"`
+
+	// Tls And to agree on TLS
+	Tls *float64 `json:"tls"`
+
+	// Tried Recent checks
+	Tried int64 `json:"tried"`
+
+	// Unauthenticated What the node says of itself in its answer, which nobody vouches for
+	Unauthenticated Unauthenticated `json:"unauthenticated"`
 }
 
 // Event defines model for Event.
@@ -458,6 +816,22 @@ type Event struct {
 
 // EventKind defines model for Event.Kind.
 type EventKind string
+
+// Forecast defines model for Forecast.
+type Forecast struct {
+	// Assumptions What this stands on
+	Assumptions []string `json:"assumptions"`
+
+	// DeregisteredAt The first block that may deregister it; absent if it never comes to that
+	DeregisteredAt *Block `json:"deregistered_at,omitempty"`
+	FailsAt        *Block `json:"fails_at,omitempty"`
+
+	// FailsTest The next test it fails; with fails_at; absent if none is in sight
+	FailsTest *string `json:"fails_test,omitempty"`
+
+	// LeavesAt The last block it works in; absent if its stake is not being unlocked
+	LeavesAt *Block `json:"leaves_at,omitempty"`
+}
 
 // Health defines model for Health.
 type Health struct {
@@ -604,6 +978,343 @@ type NameReplyStatus string
 // NameReplyType defines model for NameReply.Type.
 type NameReplyType string
 
+// Node defines model for Node.
+type Node struct {
+	// As Number of the autonomous system, by a local database; place says why it is not known
+	As  *int64  `json:"as,omitempty"`
+	Bls *string `json:"bls,omitempty"`
+
+	// Contributors The operator first
+	Contributors *[]Stake `json:"contributors,omitempty"`
+
+	// Country By a local database; place says why it is not known
+	Country *string `json:"country,omitempty"`
+
+	// Credit Blocks that it may be decommissioned for, negative when that is overdrawn
+	Credit *int64 `json:"credit,omitempty"`
+
+	// Decommissions How often it was decommissioned
+	Decommissions *int64  `json:"decommissions,omitempty"`
+	Ed25519       *string `json:"ed25519,omitempty"`
+
+	// Estimate Measured from this server
+	Estimate *Estimate `json:"estimate,omitempty"`
+
+	// FirstSeen By this server
+	FirstSeen *Seen `json:"first_seen,omitempty"`
+
+	// Ip Address, of its uptime proof
+	Ip *string `json:"ip,omitempty"`
+
+	// Key The legacy key: what identifies it on the chain
+	Key *string `json:"key,omitempty"`
+
+	// LastReward Its place in the queue for rewards
+	LastReward *Queued `json:"last_reward,omitempty"`
+
+	// LastSeen By this server: on the list
+	LastSeen *Seen `json:"last_seen,omitempty"`
+
+	// Latency Half of the answers come within so many seconds, measured from this server
+	Latency *float64 `json:"latency,omitempty"`
+
+	// LokinetReach What the daemon asked has found of lokinet
+	LokinetReach *Reach `json:"lokinet_reach,omitempty"`
+
+	// LokinetVersion Of its uptime proof
+	LokinetVersion *string `json:"lokinet_version,omitempty"`
+
+	// Loss Share of the recent checks from this server that failed
+	Loss *float64 `json:"loss,omitempty"`
+
+	// Operator Address
+	Operator *string `json:"operator,omitempty"`
+
+	// OperatorFee Share of the rewards that the operator takes before all others, over 18446744073709551612
+	OperatorFee *string `json:"operator_fee,omitempty"`
+	Place       *Place  `json:"place,omitempty"`
+	Ports       *Ports  `json:"ports,omitempty"`
+
+	// Proof When the daemon asked last got an uptime proof; null: never
+	Proof *time.Time `json:"proof,omitempty"`
+
+	// Reachable The best answer there is: of the vantage points, else our own last check, else of the daemon asked. unknown: nobody looked
+	Reachable *NodeReachable `json:"reachable,omitempty"`
+
+	// Reasons Of the last decommission; absent if there was none, null if they are not known
+	Reasons *Why `json:"reasons,omitempty"`
+
+	// Registered Height
+	Registered *int64 `json:"registered,omitempty"`
+
+	// Required Stake that is required, atomic
+	Required *string `json:"required,omitempty"`
+
+	// Reserved Contributed or promised, atomic
+	Reserved *string `json:"reserved,omitempty"`
+
+	// Score How well it serves, 1 is best. What is not known counts as 0
+	Score *float64 `json:"score,omitempty"`
+
+	// Since Height of its activation, decommission or, awaiting, last contribution
+	Since *int64 `json:"since,omitempty"`
+
+	// Stake Contributed, atomic
+	Stake *string `json:"stake,omitempty"`
+
+	// State awaiting: its stake is not complete; unlocking: active, and will leave at unlock_height; gone: not on the list any more
+	State *NodeState `json:"state,omitempty"`
+
+	// StorageReach What the daemon asked has found of the storage server
+	StorageReach *Reach `json:"storage_reach,omitempty"`
+
+	// StorageVersion Of the storage server, of its uptime proof
+	StorageVersion *string `json:"storage_version,omitempty"`
+
+	// Swarm Absent if it is in none
+	Swarm *string `json:"swarm,omitempty"`
+
+	// UnlockHeight Last block it works in; absent if no unlock was requested
+	UnlockHeight *int64 `json:"unlock_height,omitempty"`
+
+	// Verdict Of the vantage points together; null: none reported
+	Verdict *Verdict `json:"verdict,omitempty"`
+
+	// Version Of oxend, of its uptime proof
+	Version *string `json:"version,omitempty"`
+	X25519  *string `json:"x25519,omitempty"`
+}
+
+// NodeReachable The best answer there is: of the vantage points, else our own last check, else of the daemon asked. unknown: nobody looked
+type NodeReachable string
+
+// NodeState awaiting: its stake is not complete; unlocking: active, and will leave at unlock_height; gone: not on the list any more
+type NodeState string
+
+// NodeDetail defines model for NodeDetail.
+type NodeDetail struct {
+	// As Number of the autonomous system, by a local database; place says why it is not known
+	As   *int64 `json:"as,omitempty"`
+	AsOf *AsOf  `json:"as_of"`
+
+	// Bad What speaks against choosing it, by the limits of /v1/nodes/pick; nothing if it is good
+	Bad []string `json:"bad"`
+	Bls *string  `json:"bls,omitempty"`
+
+	// Contributors The operator first
+	Contributors *[]Stake `json:"contributors,omitempty"`
+
+	// Country By a local database; place says why it is not known
+	Country *string `json:"country,omitempty"`
+
+	// Credit Blocks that it may be decommissioned for, negative when that is overdrawn
+	Credit *int64 `json:"credit,omitempty"`
+
+	// CreditHours credit at two minutes a block
+	CreditHours float64 `json:"credit_hours"`
+
+	// Decommissions How often it was decommissioned
+	Decommissions *int64  `json:"decommissions,omitempty"`
+	Ed25519       *string `json:"ed25519,omitempty"`
+
+	// Estimate Measured from this server
+	Estimate *Estimate `json:"estimate,omitempty"`
+
+	// FirstSeen By this server
+	FirstSeen *Seen `json:"first_seen,omitempty"`
+
+	// Forecast What becomes of it if nothing changes for the better
+	Forecast Forecast `json:"forecast"`
+
+	// Ip Address, of its uptime proof
+	Ip *string `json:"ip,omitempty"`
+
+	// Key The legacy key: what identifies it on the chain
+	Key *string `json:"key,omitempty"`
+
+	// LastReward Its place in the queue for rewards
+	LastReward *Queued `json:"last_reward,omitempty"`
+
+	// LastSeen By this server: on the list
+	LastSeen *Seen `json:"last_seen,omitempty"`
+
+	// Latency Half of the answers come within so many seconds, measured from this server
+	Latency *float64 `json:"latency,omitempty"`
+
+	// LokinetReach What the daemon asked has found of lokinet
+	LokinetReach *Reach `json:"lokinet_reach,omitempty"`
+
+	// LokinetVersion Of its uptime proof
+	LokinetVersion *string `json:"lokinet_version,omitempty"`
+
+	// Loss Share of the recent checks from this server that failed
+	Loss *float64 `json:"loss,omitempty"`
+
+	// Operator Address
+	Operator *string `json:"operator,omitempty"`
+
+	// OperatorFee Share of the rewards that the operator takes before all others, over 18446744073709551612
+	OperatorFee *string `json:"operator_fee,omitempty"`
+	Place       *Place  `json:"place,omitempty"`
+	Ports       *Ports  `json:"ports,omitempty"`
+
+	// Proof When the daemon asked last got an uptime proof; null: never
+	Proof *time.Time `json:"proof,omitempty"`
+
+	// Reachable The best answer there is: of the vantage points, else our own last check, else of the daemon asked. unknown: nobody looked
+	Reachable *NodeDetailReachable `json:"reachable,omitempty"`
+
+	// Reasons Of the last decommission; absent if there was none, null if they are not known
+	Reasons *Why `json:"reasons,omitempty"`
+
+	// Registered Height
+	Registered *int64 `json:"registered,omitempty"`
+
+	// Required Stake that is required, atomic
+	Required *string `json:"required,omitempty"`
+
+	// Reserved Contributed or promised, atomic
+	Reserved *string `json:"reserved,omitempty"`
+
+	// Score How well it serves, 1 is best. What is not known counts as 0
+	Score *float64 `json:"score,omitempty"`
+
+	// Since Height of its activation, decommission or, awaiting, last contribution
+	Since *int64 `json:"since,omitempty"`
+
+	// Snode Its name in lokinet
+	Snode string `json:"snode"`
+
+	// Stake Contributed, atomic
+	Stake *string `json:"stake,omitempty"`
+
+	// State awaiting: its stake is not complete; unlocking: active, and will leave at unlock_height; gone: not on the list any more
+	State *NodeDetailState `json:"state,omitempty"`
+
+	// StorageReach What the daemon asked has found of the storage server
+	StorageReach *Reach `json:"storage_reach,omitempty"`
+
+	// StorageVersion Of the storage server, of its uptime proof
+	StorageVersion *string `json:"storage_version,omitempty"`
+
+	// Swarm Absent if it is in none
+	Swarm *string `json:"swarm,omitempty"`
+
+	// Terms What score is made of
+	Terms []Term `json:"terms"`
+
+	// UnlockHeight Last block it works in; absent if no unlock was requested
+	UnlockHeight *int64 `json:"unlock_height,omitempty"`
+
+	// Verdict Of the vantage points together; null: none reported
+	Verdict *Verdict `json:"verdict,omitempty"`
+
+	// Version Of oxend, of its uptime proof
+	Version *string `json:"version,omitempty"`
+	X25519  *string `json:"x25519,omitempty"`
+}
+
+// NodeDetailReachable The best answer there is: of the vantage points, else our own last check, else of the daemon asked. unknown: nobody looked
+type NodeDetailReachable string
+
+// NodeDetailState awaiting: its stake is not complete; unlocking: active, and will leave at unlock_height; gone: not on the list any more
+type NodeDetailState string
+
+// NodeEvent defines model for NodeEvent.
+type NodeEvent struct {
+	// From What was before, if it changed
+	From *string `json:"from,omitempty"`
+
+	// Height Of the block that did it, or that it was noticed at
+	Height int64 `json:"height"`
+
+	// Key Absent of undone
+	Key *string `json:"key,omitempty"`
+
+	// Kind undone: a reorganisation took the rows from to to back
+	Kind NodeEventKind `json:"kind"`
+
+	// Reasons Of decommissioned; absent if they are not known
+	Reasons *[]string `json:"reasons,omitempty"`
+
+	// Seq Its number, rising; those of rows that a reorganisation took back are not used again
+	Seq int64 `json:"seq"`
+
+	// Text All this in one sentence
+	Text string     `json:"text"`
+	Time *time.Time `json:"time"`
+
+	// To What is now, if it changed; of unlock_requested the last block it works in
+	To *string `json:"to,omitempty"`
+}
+
+// NodeEventKind undone: a reorganisation took the rows from to to back
+type NodeEventKind string
+
+// NodeEvents defines model for NodeEvents.
+type NodeEvents struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Events Oldest first
+	Events []NodeEvent `json:"events"`
+
+	// Next What to give as after for the next page; null: this is the last one
+	Next *int64 `json:"next"`
+}
+
+// NodeHistory defines model for NodeHistory.
+type NodeHistory struct {
+	AsOf *AsOf  `json:"as_of"`
+	Key  string `json:"key"`
+
+	// Objects From the finest to the longest
+	Objects []Object `json:"objects"`
+
+	// Series latency: mean of a slot in seconds; uptime: share of the checks that were answered
+	Series NodeHistorySeries `json:"series"`
+
+	// Vantage From where it was measured; here: this server
+	Vantage string `json:"vantage"`
+}
+
+// NodeHistorySeries latency: mean of a slot in seconds; uptime: share of the checks that were answered
+type NodeHistorySeries string
+
+// Nodes defines model for Nodes.
+type Nodes struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Nodes By key unless order says otherwise
+	Nodes []Node `json:"nodes"`
+
+	// Skipped Nodes before these that are asked for too
+	Skipped int64 `json:"skipped"`
+
+	// Truncated And after them
+	Truncated int64 `json:"truncated"`
+}
+
+// Object defines model for Object.
+type Object struct {
+	// Count Of values
+	Count int64 `json:"count"`
+
+	// Factor Value i times factor is what happened in the slot whose middle is first + i × interval
+	Factor float64 `json:"factor"`
+
+	// First Middle of the first slot; null if count is 0
+	First *time.Time `json:"first"`
+
+	// Interval Of a slot, seconds
+	Interval int64 `json:"interval"`
+
+	// Last Middle of the last slot; null if count is 0
+	Last *time.Time `json:"last"`
+
+	// Values 0 to 999; null: not measured
+	Values []*int `json:"values"`
+}
+
 // Owned defines model for Owned.
 type Owned struct {
 	AsOf *AsOf `json:"as_of"`
@@ -614,6 +1325,78 @@ type Owned struct {
 	// Next Cursor of the next page; null: this is the last one
 	Next  *string `json:"next"`
 	Owner string  `json:"owner"`
+}
+
+// Paths defines model for Paths.
+type Paths struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Hops Of a path, the guard included
+	Hops int64 `json:"hops"`
+
+	// Nodes Nodes that a path may take
+	Nodes int64 `json:"nodes"`
+
+	// Paths Drawn as the official client does; 0 if there are too few nodes for any
+	Paths  int64    `json:"paths"`
+	Shared []Shared `json:"shared"`
+}
+
+// Pick defines model for Pick.
+type Pick struct {
+	Ed25519 *string `json:"ed25519"`
+	Ip      string  `json:"ip"`
+
+	// Key The legacy key
+	Key string `json:"key"`
+
+	// Latency Half of the answers come within so many seconds, measured from this server
+	Latency *float64 `json:"latency"`
+	Ports   Ports    `json:"ports"`
+	Score   float64  `json:"score"`
+
+	// Terms What score is made of
+	Terms  []Term  `json:"terms"`
+	X25519 *string `json:"x25519"`
+}
+
+// Picks defines model for Picks.
+type Picks struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Nodes As they were drawn
+	Nodes []Pick `json:"nodes"`
+
+	// Relaxed What could not be had, in words; nothing if all could
+	Relaxed []string `json:"relaxed"`
+
+	// Seed With this seed, at this as_of, the same question has the same answer
+	Seed     string        `json:"seed"`
+	Strategy PicksStrategy `json:"strategy"`
+}
+
+// PicksStrategy defines model for Picks.Strategy.
+type PicksStrategy string
+
+// Place defines model for Place.
+type Place struct {
+	AsName *string `json:"as_name,omitempty"`
+
+	// AsUnknownReason Absent if the autonomous system is known
+	AsUnknownReason *string `json:"as_unknown_reason,omitempty"`
+
+	// CountryUnknownReason Absent if the country is known
+	CountryUnknownReason *string `json:"country_unknown_reason,omitempty"`
+}
+
+// Ports defines model for Ports.
+type Ports struct {
+	// Omq OMQ of the storage server
+	Omq       *int32 `json:"omq"`
+	Quorumnet *int32 `json:"quorumnet"`
+
+	// Storage HTTPS of the storage server
+	Storage *int32 `json:"storage"`
 }
 
 // Problem defines model for Problem.
@@ -637,9 +1420,91 @@ type Problem struct {
 // ProblemCode What is wrong; the codes stay, the words may change
 type ProblemCode string
 
+// Queued defines model for Queued.
+type Queued struct {
+	// Height Of the last reward or change of state
+	Height int64 `json:"height"`
+
+	// Index Order among those of that height; 4294967295: it got none since its state changed at that height
+	Index int64 `json:"index"`
+}
+
+// Reach defines model for Reach.
+type Reach struct {
+	// FirstUnreachable Since when it has been failing; absent if it is not
+	FirstUnreachable *time.Time `json:"first_unreachable,omitempty"`
+	LastReachable    *time.Time `json:"last_reachable,omitempty"`
+	LastUnreachable  *time.Time `json:"last_unreachable,omitempty"`
+
+	// Observed false: the daemon asked is no service node, or has not tested it yet; nothing else is here then
+	Observed bool `json:"observed"`
+
+	// Ok The last test passed
+	Ok *bool `json:"ok,omitempty"`
+}
+
+// ReportReply defines model for ReportReply.
+type ReportReply struct {
+	AsOf   *AsOf             `json:"as_of"`
+	Status ReportReplyStatus `json:"status"`
+}
+
+// ReportReplyStatus defines model for ReportReply.Status.
+type ReportReplyStatus string
+
 // Resolve defines model for Resolve.
 type Resolve struct {
 	Names []NameRef `json:"names"`
+}
+
+// Row defines model for Row.
+type Row struct {
+	Nodes int64 `json:"nodes"`
+
+	// Share Of all nodes
+	Share float64 `json:"share"`
+
+	// Stake Atomic
+	Stake string `json:"stake"`
+
+	// Values One for each of by; unknown is one
+	Values []string `json:"values"`
+}
+
+// Seen defines model for Seen.
+type Seen struct {
+	Height int64      `json:"height"`
+	Time   *time.Time `json:"time"`
+}
+
+// Shared defines model for Shared.
+type Shared struct {
+	// All Paths of which all do
+	All int64 `json:"all"`
+
+	// Any Paths of which two hops share it
+	Any int64 `json:"any"`
+
+	// Rate any of all paths
+	Rate float64 `json:"rate"`
+
+	// Unknown Paths of which it is not known of every hop, so that any may be too low
+	Unknown int64      `json:"unknown"`
+	What    SharedWhat `json:"what"`
+}
+
+// SharedWhat defines model for Shared.What.
+type SharedWhat string
+
+// Stake defines model for Stake.
+type Stake struct {
+	Address string `json:"address"`
+
+	// Amount Atomic
+	Amount string `json:"amount"`
+
+	// Reserved Atomic
+	Reserved string `json:"reserved"`
 }
 
 // Status defines model for Status.
@@ -682,6 +1547,115 @@ type Status struct {
 	Versions     Versions   `json:"versions"`
 }
 
+// StorageNode defines model for StorageNode.
+type StorageNode struct {
+	Ip      string `json:"ip"`
+	OmqPort *int32 `json:"omq_port"`
+
+	// Port HTTPS of the storage server
+	Port int32 `json:"port"`
+
+	// Pubkey The legacy key
+	Pubkey        string  `json:"pubkey"`
+	PubkeyEd25519 *string `json:"pubkey_ed25519"`
+	PubkeyX25519  *string `json:"pubkey_x25519"`
+	SwarmId       *string `json:"swarm_id"`
+}
+
+// StorageNodes defines model for StorageNodes.
+type StorageNodes struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// StorageNodes Active nodes that are not known to be down, in an order that changes with every block, so that not everybody takes the same first ones
+	StorageNodes []StorageNode `json:"storage_nodes"`
+
+	// Truncated Nodes after these
+	Truncated int64 `json:"truncated"`
+}
+
+// SwarmReply defines model for SwarmReply.
+type SwarmReply struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// AtRisk It has less than 5 members
+	AtRisk bool   `json:"at_risk"`
+	Id     string `json:"id"`
+
+	// Nodes Its members, by key
+	Nodes []Node `json:"nodes"`
+
+	// Truncated Members after these
+	Truncated int64 `json:"truncated"`
+}
+
+// SwarmRow defines model for SwarmRow.
+type SwarmRow struct {
+	AtRisk bool   `json:"at_risk"`
+	Id     string `json:"id"`
+
+	// Size Members
+	Size int64 `json:"size"`
+}
+
+// Swarms defines model for Swarms.
+type Swarms struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// AtRisk How many have too few members
+	AtRisk int64 `json:"at_risk"`
+
+	// Least Members below which a swarm is at risk: the network dissolves or refills it
+	Least int64 `json:"least"`
+
+	// Swarms By id
+	Swarms []SwarmRow `json:"swarms"`
+
+	// Truncated Swarms after these
+	Truncated int64 `json:"truncated"`
+}
+
+// Table defines model for Table.
+type Table struct {
+	AsOf *AsOf    `json:"as_of"`
+	By   []string `json:"by"`
+
+	// Gini 0 if all rows are equal, towards 1 if one has nearly everything
+	Gini float64 `json:"gini"`
+
+	// Hhi Sum of the squares of the shares: 1 if there is but one row. As the next two, of the rows without an unknown value, and with a swarm
+	Hhi float64 `json:"hhi"`
+
+	// Nakamoto How many rows together have more than half
+	Nakamoto int64 `json:"nakamoto"`
+
+	// Nodes In all rows
+	Nodes int64 `json:"nodes"`
+
+	// Rows The largest first
+	Rows []Row `json:"rows"`
+
+	// Stake In all rows, atomic
+	Stake string `json:"stake"`
+
+	// Truncated Rows after these
+	Truncated int64 `json:"truncated"`
+}
+
+// Term defines model for Term.
+type Term struct {
+	Name   string  `json:"name"`
+	Value  float64 `json:"value"`
+	Weight float64 `json:"weight"`
+	Words  string  `json:"words"`
+}
+
+// Unauthenticated defines model for Unauthenticated.
+type Unauthenticated struct {
+	// ClockOffset Its clock less ours, seconds
+	ClockOffset    *float64 `json:"clock_offset"`
+	StorageVersion *string  `json:"storage_version"`
+}
+
 // Upstream defines model for Upstream.
 type Upstream struct {
 	// Active The one that is followed now
@@ -696,10 +1670,38 @@ type Upstream struct {
 	Url    string `json:"url"`
 }
 
+// Verdict defines model for Verdict.
+type Verdict struct {
+	// Downs That did not
+	Downs  int64         `json:"downs"`
+	Health VerdictHealth `json:"health"`
+
+	// Offline Vantage points that do not count, since nearly everything fails for them
+	Offline []string `json:"offline"`
+
+	// Ups Vantage points that reached it when they last tried
+	Ups int64 `json:"ups"`
+
+	// Voters All that reported, whether or not on this node: down is more than half of these
+	Voters int64 `json:"voters"`
+}
+
+// VerdictHealth defines model for Verdict.Health.
+type VerdictHealth string
+
 // Versions defines model for Versions.
 type Versions struct {
 	Go      string `json:"go"`
 	Onsight string `json:"onsight"`
+}
+
+// Why defines model for Why.
+type Why struct {
+	// All What every voter found
+	All []string `json:"all"`
+
+	// Some What only some did
+	Some []string `json:"some"`
 }
 
 // MethodNotAllowed defines model for MethodNotAllowed.
@@ -731,6 +1733,193 @@ type HistoryParams struct {
 
 // HistoryParamsType defines parameters for History.
 type HistoryParamsType string
+
+// NodesParams defines parameters for Nodes.
+type NodesParams struct {
+	// State awaiting, active, decommissioned, unlocking or gone; without it all but gone
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+
+	// Version of oxend: 2.11, unknown, or a range as 2.8..2.11, 2.8.. or ..2.11
+	Version *string `form:"version,omitempty" json:"version,omitempty"`
+
+	// StorageVersion of the storage server, as version
+	StorageVersion *string `form:"storage_version,omitempty" json:"storage_version,omitempty"`
+
+	// LokinetVersion of lokinet, as version
+	LokinetVersion *string `form:"lokinet_version,omitempty" json:"lokinet_version,omitempty"`
+
+	// Swarm hexadecimal, or none
+	Swarm *string `form:"swarm,omitempty" json:"swarm,omitempty"`
+
+	// Operator an address
+	Operator *string `form:"operator,omitempty" json:"operator,omitempty"`
+
+	// Contributor an address
+	Contributor *string `form:"contributor,omitempty" json:"contributor,omitempty"`
+
+	// Prefix the beginning of a key in hexadecimal, or a range of addresses as 10.0.0.0/8
+	Prefix *string `form:"prefix,omitempty" json:"prefix,omitempty"`
+
+	// Country two letters; xz for unknown
+	Country *string `form:"country,omitempty" json:"country,omitempty"`
+
+	// As a number of an autonomous system, with or without AS; 0 for unknown
+	As *string `form:"as,omitempty" json:"as,omitempty"`
+
+	// FirstSeenDays days ago, as 3, 2-5, 2- or -5
+	FirstSeenDays *string `form:"first_seen_days,omitempty" json:"first_seen_days,omitempty"`
+
+	// LastSeenDays days ago, as 3, 2-5, 2- or -5
+	LastSeenDays *string `form:"last_seen_days,omitempty" json:"last_seen_days,omitempty"`
+
+	// Credit blocks, as 60, 60..1440, 60.. or ..-1
+	Credit *string `form:"credit,omitempty" json:"credit,omitempty"`
+
+	// ProofAge a duration or a range, as 90m, 1h..2h or 2h..; a node without a proof is in none
+	ProofAge *string `form:"proof_age,omitempty" json:"proof_age,omitempty"`
+
+	// Latency a duration or a range, as 200ms, 50ms..1s or ..200ms; what was not measured is in none
+	Latency *string `form:"latency,omitempty" json:"latency,omitempty"`
+
+	// Reachable up, down or unknown
+	Reachable *string `form:"reachable,omitempty" json:"reachable,omitempty"`
+
+	// Search words and key:value, all of which hold, with quotes around what holds a blank: a word is the beginning of a key, address or operator, or part of the name of an AS, and a key one of these parameters
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+
+	// Fields names of fields of a node, separated by commas: as, bls, contributors, country, credit, decommissions, ed25519, estimate, first_seen, ip, key, last_reward, last_seen, latency, lokinet_reach, lokinet_version, loss, operator, operator_fee, place, ports, proof, reachable, reasons, registered, required, reserved, score, since, stake, state, storage_reach, storage_version, swarm, unlock_height, verdict, version, x25519
+	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
+
+	// Order names of fields to sort by, separated by commas, with - before one for descending; what is unknown comes last, ties are by key
+	Order *string `form:"order,omitempty" json:"order,omitempty"`
+
+	// Limit 1 to 1000; without it 10,000
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset 0 to 999999
+	Offset *int `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
+// AggregateParams defines parameters for Aggregate.
+type AggregateParams struct {
+	// By One to four of as, country, lokinet_version, operator, state, storage_version, subnet16, subnet24, swarm, version, separated by commas
+	By string `form:"by" json:"by"`
+
+	// Limit Rows
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// State awaiting, active, decommissioned, unlocking or gone; without it all but gone
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+
+	// Version of oxend: 2.11, unknown, or a range as 2.8..2.11, 2.8.. or ..2.11
+	Version *string `form:"version,omitempty" json:"version,omitempty"`
+
+	// StorageVersion of the storage server, as version
+	StorageVersion *string `form:"storage_version,omitempty" json:"storage_version,omitempty"`
+
+	// LokinetVersion of lokinet, as version
+	LokinetVersion *string `form:"lokinet_version,omitempty" json:"lokinet_version,omitempty"`
+
+	// Swarm hexadecimal, or none
+	Swarm *string `form:"swarm,omitempty" json:"swarm,omitempty"`
+
+	// Operator an address
+	Operator *string `form:"operator,omitempty" json:"operator,omitempty"`
+
+	// Contributor an address
+	Contributor *string `form:"contributor,omitempty" json:"contributor,omitempty"`
+
+	// Prefix the beginning of a key in hexadecimal, or a range of addresses as 10.0.0.0/8
+	Prefix *string `form:"prefix,omitempty" json:"prefix,omitempty"`
+
+	// Country two letters; xz for unknown
+	Country *string `form:"country,omitempty" json:"country,omitempty"`
+
+	// As a number of an autonomous system, with or without AS; 0 for unknown
+	As *string `form:"as,omitempty" json:"as,omitempty"`
+
+	// FirstSeenDays days ago, as 3, 2-5, 2- or -5
+	FirstSeenDays *string `form:"first_seen_days,omitempty" json:"first_seen_days,omitempty"`
+
+	// LastSeenDays days ago, as 3, 2-5, 2- or -5
+	LastSeenDays *string `form:"last_seen_days,omitempty" json:"last_seen_days,omitempty"`
+
+	// Credit blocks, as 60, 60..1440, 60.. or ..-1
+	Credit *string `form:"credit,omitempty" json:"credit,omitempty"`
+
+	// ProofAge a duration or a range, as 90m, 1h..2h or 2h..; a node without a proof is in none
+	ProofAge *string `form:"proof_age,omitempty" json:"proof_age,omitempty"`
+
+	// Latency a duration or a range, as 200ms, 50ms..1s or ..200ms; what was not measured is in none
+	Latency *string `form:"latency,omitempty" json:"latency,omitempty"`
+
+	// Reachable up, down or unknown
+	Reachable *string `form:"reachable,omitempty" json:"reachable,omitempty"`
+
+	// Search words and key:value, all of which hold, with quotes around what holds a blank: a word is the beginning of a key, address or operator, or part of the name of an AS, and a key one of these parameters
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+}
+
+// AllNodeEventsParams defines parameters for AllNodeEvents.
+type AllNodeEventsParams struct {
+	// After The seq of the last event that you have; without it the log begins
+	After *int64 `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Length of the page
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// PickParams defines parameters for Pick.
+type PickParams struct {
+	// N how many, 1 to 50; without it 3
+	N *string `form:"n,omitempty" json:"n,omitempty"`
+
+	// Strategy diverse, fast or random; without it diverse
+	Strategy *string `form:"strategy,omitempty" json:"strategy,omitempty"`
+
+	// MaxLatency a duration up to 1m that half of the answers come within, as 500ms, which it is without it
+	MaxLatency *string `form:"max_latency,omitempty" json:"max_latency,omitempty"`
+
+	// MinCredit blocks of credit, 1 to 1440; without it 60
+	MinCredit *string `form:"min_credit,omitempty" json:"min_credit,omitempty"`
+
+	// Seed a number below 2^64; without it one is drawn
+	Seed *string `form:"seed,omitempty" json:"seed,omitempty"`
+
+	// AvoidKeys keys separated by commas, at most 100
+	AvoidKeys *string `form:"avoid_keys,omitempty" json:"avoid_keys,omitempty"`
+
+	// AvoidOperators addresses separated by commas, at most 100
+	AvoidOperators *string `form:"avoid_operators,omitempty" json:"avoid_operators,omitempty"`
+
+	// AvoidPrefixes ranges of addresses, as 10.0.0.0/8 separated by commas, at most 100
+	AvoidPrefixes *string `form:"avoid_prefixes,omitempty" json:"avoid_prefixes,omitempty"`
+
+	// AvoidCountries countries of two letters separated by commas, at most 100
+	AvoidCountries *string `form:"avoid_countries,omitempty" json:"avoid_countries,omitempty"`
+
+	// AvoidAs numbers of autonomous systems, with or without AS separated by commas, at most 100
+	AvoidAs *string `form:"avoid_as,omitempty" json:"avoid_as,omitempty"`
+}
+
+// NodeEventsParams defines parameters for NodeEvents.
+type NodeEventsParams struct {
+	// After The seq of the last event that you have; without it the log begins
+	After *int64 `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Length of the page
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// NodeHistoryParams defines parameters for NodeHistory.
+type NodeHistoryParams struct {
+	// Vantage From where: here, which it is without it, or the name of an enrolled vantage point
+	Vantage *string                  `form:"vantage,omitempty" json:"vantage,omitempty"`
+	Series  *NodeHistoryParamsSeries `form:"series,omitempty" json:"series,omitempty"`
+}
+
+// NodeHistoryParamsSeries defines parameters for NodeHistory.
+type NodeHistoryParamsSeries string
 
 // OwnedParams defines parameters for Owned.
 type OwnedParams struct {
@@ -865,6 +2054,53 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/names/{type}/{hash}/history (the `History` operationId).
 	History(ctx context.Context, pType HistoryParamsType, hash string, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Nodes The service nodes that are asked for
+	//
+	// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made once a block and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+	//
+	// Corresponds with GET /v1/nodes (the `Nodes` operationId).
+	Nodes(ctx context.Context, params *NodesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Aggregate Nodes counted by what they have in common
+	//
+	// Of the nodes that /v1/nodes would list with the same parameters.
+	//
+	// Corresponds with GET /v1/nodes/aggregate (the `Aggregate` operationId).
+	Aggregate(ctx context.Context, params *AggregateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AllNodeEvents What happened to all nodes, oldest first
+	//
+	// To follow it, ask again after the last seq. A row of kind undone says which of the rows you have did not happen.
+	//
+	// Corresponds with GET /v1/nodes/events (the `AllNodeEvents` operationId).
+	AllNodeEvents(ctx context.Context, params *AllNodeEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Pick Good nodes to use
+	//
+	// Good is active, reachable, fast enough and with enough credit. No two share operator, /24, autonomous system or country unless `relaxed` says so; on mainnet never a /24. diverse takes well-measured ones more often and none too often, fast always the fastest, random any good one. Never cached.
+	//
+	// Not for guards: a guard must be chosen by the client alone, from the whole list, and kept. Whoever serves this could otherwise choose the first hop of every path, and knows which nodes it has named to you.
+	//
+	// Corresponds with GET /v1/nodes/pick (the `Pick` operationId).
+	Pick(ctx context.Context, params *PickParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Node All that is known of a node, gone or not
+	//
+	// Corresponds with GET /v1/nodes/{key} (the `Node` operationId).
+	Node(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// NodeEvents What happened to a node, oldest first
+	//
+	// Corresponds with GET /v1/nodes/{key}/events (the `NodeEvents` operationId).
+	NodeEvents(ctx context.Context, key string, params *NodeEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// NodeHistory What was measured of a node, over up to five years
+	//
+	// Every check for three days, hours for 90 days, days for five years. Gaps are null.
+	//
+	// Corresponds with GET /v1/nodes/{key}/history (the `NodeHistory` operationId).
+	NodeHistory(ctx context.Context, key string, params *NodeHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Owned The names an owner may update
 	//
 	// As owner or as backup owner. An owner without names has an empty list, but only by an index that is up to date; else it is 503 `behind`.
@@ -872,10 +2108,43 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/owners/{owner}/names (the `Owned` operationId).
 	Owned(ctx context.Context, owner string, params *OwnedParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Paths What the hops of paths share
+	//
+	// Of 10,000 paths drawn from the list as the official client draws them, once a block. There is no operation that audits a path of yours: that is done at home, by onsight paths audit.
+	//
+	// Corresponds with GET /v1/paths/statistics (the `Paths` operationId).
+	Paths(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportWithBody Hand in what an enrolled vantage point measured
+	//
+	// Signed bytes, as onsight probe makes them. All of a report is taken, or nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/probe/reports (the `Report` operationId).
+	ReportWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StorageNodes Storage servers, in the form of api.oxen.io
+	//
+	// Corresponds with GET /v1/service-nodes/storage-nodes (the `StorageNodes` operationId).
+	StorageNodes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Status Index, daemons and versions
 	//
 	// Corresponds with GET /v1/status (the `Status` operationId).
 	Status(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Swarms The swarms, by id
+	//
+	// To find the swarm of an account, load this and choose at home: asking for that swarm alone tells whose messages you want.
+	//
+	// Corresponds with GET /v1/swarms (the `Swarms` operationId).
+	Swarms(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Swarm The members of a swarm
+	//
+	// Corresponds with GET /v1/swarms/{id} (the `Swarm` operationId).
+	Swarm(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // Healthz Is the process alive
@@ -995,6 +2264,123 @@ func (c *Client) History(ctx context.Context, pType HistoryParamsType, hash stri
 	return c.Client.Do(req)
 }
 
+// Nodes The service nodes that are asked for
+//
+// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made once a block and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+//
+// Corresponds with GET /v1/nodes (the `Nodes` operationId).
+func (c *Client) Nodes(ctx context.Context, params *NodesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewNodesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Aggregate Nodes counted by what they have in common
+//
+// Of the nodes that /v1/nodes would list with the same parameters.
+//
+// Corresponds with GET /v1/nodes/aggregate (the `Aggregate` operationId).
+func (c *Client) Aggregate(ctx context.Context, params *AggregateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAggregateRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AllNodeEvents What happened to all nodes, oldest first
+//
+// To follow it, ask again after the last seq. A row of kind undone says which of the rows you have did not happen.
+//
+// Corresponds with GET /v1/nodes/events (the `AllNodeEvents` operationId).
+func (c *Client) AllNodeEvents(ctx context.Context, params *AllNodeEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAllNodeEventsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Pick Good nodes to use
+//
+// Good is active, reachable, fast enough and with enough credit. No two share operator, /24, autonomous system or country unless `relaxed` says so; on mainnet never a /24. diverse takes well-measured ones more often and none too often, fast always the fastest, random any good one. Never cached.
+//
+// Not for guards: a guard must be chosen by the client alone, from the whole list, and kept. Whoever serves this could otherwise choose the first hop of every path, and knows which nodes it has named to you.
+//
+// Corresponds with GET /v1/nodes/pick (the `Pick` operationId).
+func (c *Client) Pick(ctx context.Context, params *PickParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPickRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Node All that is known of a node, gone or not
+//
+// Corresponds with GET /v1/nodes/{key} (the `Node` operationId).
+func (c *Client) Node(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewNodeRequest(c.Server, key)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// NodeEvents What happened to a node, oldest first
+//
+// Corresponds with GET /v1/nodes/{key}/events (the `NodeEvents` operationId).
+func (c *Client) NodeEvents(ctx context.Context, key string, params *NodeEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewNodeEventsRequest(c.Server, key, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// NodeHistory What was measured of a node, over up to five years
+//
+// Every check for three days, hours for 90 days, days for five years. Gaps are null.
+//
+// Corresponds with GET /v1/nodes/{key}/history (the `NodeHistory` operationId).
+func (c *Client) NodeHistory(ctx context.Context, key string, params *NodeHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewNodeHistoryRequest(c.Server, key, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Owned The names an owner may update
 //
 // As owner or as backup owner. An owner without names has an empty list, but only by an index that is up to date; else it is 503 `behind`.
@@ -1012,11 +2398,94 @@ func (c *Client) Owned(ctx context.Context, owner string, params *OwnedParams, r
 	return c.Client.Do(req)
 }
 
+// Paths What the hops of paths share
+//
+// Of 10,000 paths drawn from the list as the official client draws them, once a block. There is no operation that audits a path of yours: that is done at home, by onsight paths audit.
+//
+// Corresponds with GET /v1/paths/statistics (the `Paths` operationId).
+func (c *Client) Paths(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPathsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportWithBody Hand in what an enrolled vantage point measured
+//
+// Signed bytes, as onsight probe makes them. All of a report is taken, or nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/probe/reports (the `Report` operationId).
+func (c *Client) ReportWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StorageNodes Storage servers, in the form of api.oxen.io
+//
+// Corresponds with GET /v1/service-nodes/storage-nodes (the `StorageNodes` operationId).
+func (c *Client) StorageNodes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStorageNodesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Status Index, daemons and versions
 //
 // Corresponds with GET /v1/status (the `Status` operationId).
 func (c *Client) Status(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStatusRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Swarms The swarms, by id
+//
+// To find the swarm of an account, load this and choose at home: asking for that swarm alone tells whose messages you want.
+//
+// Corresponds with GET /v1/swarms (the `Swarms` operationId).
+func (c *Client) Swarms(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSwarmsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Swarm The members of a swarm
+//
+// Corresponds with GET /v1/swarms/{id} (the `Swarm` operationId).
+func (c *Client) Swarm(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSwarmRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -1296,6 +2765,974 @@ func NewHistoryRequest(server string, pType HistoryParamsType, hash string, para
 	return req, nil
 }
 
+// NewNodesRequest constructs an http.Request for the Nodes method
+func NewNodesRequest(server string, params *NodesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/nodes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Version != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "version", *params.Version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.StorageVersion != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "storage_version", *params.StorageVersion, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LokinetVersion != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "lokinet_version", *params.LokinetVersion, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Swarm != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "swarm", *params.Swarm, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operator != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operator", *params.Operator, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Contributor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "contributor", *params.Contributor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Prefix != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "prefix", *params.Prefix, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Country != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "country", *params.Country, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.As != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "as", *params.As, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FirstSeenDays != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "first_seen_days", *params.FirstSeenDays, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LastSeenDays != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "last_seen_days", *params.LastSeenDays, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Credit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "credit", *params.Credit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ProofAge != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "proof_age", *params.ProofAge, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Latency != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "latency", *params.Latency, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reachable != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reachable", *params.Reachable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Search != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "search", *params.Search, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Fields != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fields", *params.Fields, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Offset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAggregateRequest constructs an http.Request for the Aggregate method
+func NewAggregateRequest(server string, params *AggregateParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/nodes/aggregate")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "by", params.By, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Version != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "version", *params.Version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.StorageVersion != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "storage_version", *params.StorageVersion, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LokinetVersion != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "lokinet_version", *params.LokinetVersion, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Swarm != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "swarm", *params.Swarm, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operator != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operator", *params.Operator, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Contributor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "contributor", *params.Contributor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Prefix != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "prefix", *params.Prefix, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Country != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "country", *params.Country, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.As != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "as", *params.As, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FirstSeenDays != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "first_seen_days", *params.FirstSeenDays, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LastSeenDays != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "last_seen_days", *params.LastSeenDays, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Credit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "credit", *params.Credit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ProofAge != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "proof_age", *params.ProofAge, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Latency != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "latency", *params.Latency, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reachable != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reachable", *params.Reachable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Search != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "search", *params.Search, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAllNodeEventsRequest constructs an http.Request for the AllNodeEvents method
+func NewAllNodeEventsRequest(server string, params *AllNodeEventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/nodes/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPickRequest constructs an http.Request for the Pick method
+func NewPickRequest(server string, params *PickParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/nodes/pick")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.N != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "n", *params.N, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Strategy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "strategy", *params.Strategy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MaxLatency != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "max_latency", *params.MaxLatency, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinCredit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_credit", *params.MinCredit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Seed != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "seed", *params.Seed, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AvoidKeys != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "avoid_keys", *params.AvoidKeys, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AvoidOperators != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "avoid_operators", *params.AvoidOperators, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AvoidPrefixes != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "avoid_prefixes", *params.AvoidPrefixes, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AvoidCountries != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "avoid_countries", *params.AvoidCountries, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AvoidAs != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "avoid_as", *params.AvoidAs, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewNodeRequest constructs an http.Request for the Node method
+func NewNodeRequest(server string, key string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/nodes/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewNodeEventsRequest constructs an http.Request for the NodeEvents method
+func NewNodeEventsRequest(server string, key string, params *NodeEventsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/nodes/%s/events", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewNodeHistoryRequest constructs an http.Request for the NodeHistory method
+func NewNodeHistoryRequest(server string, key string, params *NodeHistoryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/nodes/%s/history", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Vantage != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "vantage", *params.Vantage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Series != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "series", *params.Series, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewOwnedRequest constructs an http.Request for the Owned method
 func NewOwnedRequest(server string, owner string, params *OwnedParams) (*http.Request, error) {
 	var err error
@@ -1369,6 +3806,89 @@ func NewOwnedRequest(server string, owner string, params *OwnedParams) (*http.Re
 	return req, nil
 }
 
+// NewPathsRequest constructs an http.Request for the Paths method
+func NewPathsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/paths/statistics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReportRequestWithBody constructs an http.Request for the Report method, with any body, and a specified content type
+func NewReportRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/probe/reports")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewStorageNodesRequest constructs an http.Request for the StorageNodes method
+func NewStorageNodesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/service-nodes/storage-nodes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewStatusRequest constructs an http.Request for the Status method
 func NewStatusRequest(server string) (*http.Request, error) {
 	var err error
@@ -1379,6 +3899,67 @@ func NewStatusRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/v1/status")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSwarmsRequest constructs an http.Request for the Swarms method
+func NewSwarmsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/swarms")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSwarmRequest constructs an http.Request for the Swarm method
+func NewSwarmRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/swarms/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -1497,6 +4078,67 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/names/{type}/{hash}/history (the `History` operationId).
 	HistoryWithResponse(ctx context.Context, pType HistoryParamsType, hash string, params *HistoryParams, reqEditors ...RequestEditorFn) (*HistoryResponse, error)
 
+	// NodesWithResponse The service nodes that are asked for
+	//
+	// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made once a block and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/nodes (the `Nodes` operationId).
+	NodesWithResponse(ctx context.Context, params *NodesParams, reqEditors ...RequestEditorFn) (*NodesResponse, error)
+
+	// AggregateWithResponse Nodes counted by what they have in common
+	//
+	// Of the nodes that /v1/nodes would list with the same parameters.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/nodes/aggregate (the `Aggregate` operationId).
+	AggregateWithResponse(ctx context.Context, params *AggregateParams, reqEditors ...RequestEditorFn) (*AggregateResponse, error)
+
+	// AllNodeEventsWithResponse What happened to all nodes, oldest first
+	//
+	// To follow it, ask again after the last seq. A row of kind undone says which of the rows you have did not happen.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/nodes/events (the `AllNodeEvents` operationId).
+	AllNodeEventsWithResponse(ctx context.Context, params *AllNodeEventsParams, reqEditors ...RequestEditorFn) (*AllNodeEventsResponse, error)
+
+	// PickWithResponse Good nodes to use
+	//
+	// Good is active, reachable, fast enough and with enough credit. No two share operator, /24, autonomous system or country unless `relaxed` says so; on mainnet never a /24. diverse takes well-measured ones more often and none too often, fast always the fastest, random any good one. Never cached.
+	//
+	// Not for guards: a guard must be chosen by the client alone, from the whole list, and kept. Whoever serves this could otherwise choose the first hop of every path, and knows which nodes it has named to you.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/nodes/pick (the `Pick` operationId).
+	PickWithResponse(ctx context.Context, params *PickParams, reqEditors ...RequestEditorFn) (*PickResponse, error)
+
+	// NodeWithResponse All that is known of a node, gone or not
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/nodes/{key} (the `Node` operationId).
+	NodeWithResponse(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*NodeResponse, error)
+
+	// NodeEventsWithResponse What happened to a node, oldest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/nodes/{key}/events (the `NodeEvents` operationId).
+	NodeEventsWithResponse(ctx context.Context, key string, params *NodeEventsParams, reqEditors ...RequestEditorFn) (*NodeEventsResponse, error)
+
+	// NodeHistoryWithResponse What was measured of a node, over up to five years
+	//
+	// Every check for three days, hours for 90 days, days for five years. Gaps are null.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/nodes/{key}/history (the `NodeHistory` operationId).
+	NodeHistoryWithResponse(ctx context.Context, key string, params *NodeHistoryParams, reqEditors ...RequestEditorFn) (*NodeHistoryResponse, error)
+
 	// OwnedWithResponse The names an owner may update
 	//
 	// As owner or as backup owner. An owner without names has an empty list, but only by an index that is up to date; else it is 503 `behind`.
@@ -1506,12 +4148,53 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/owners/{owner}/names (the `Owned` operationId).
 	OwnedWithResponse(ctx context.Context, owner string, params *OwnedParams, reqEditors ...RequestEditorFn) (*OwnedResponse, error)
 
+	// PathsWithResponse What the hops of paths share
+	//
+	// Of 10,000 paths drawn from the list as the official client draws them, once a block. There is no operation that audits a path of yours: that is done at home, by onsight paths audit.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/paths/statistics (the `Paths` operationId).
+	PathsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*PathsResponse, error)
+
+	// ReportWithBodyWithResponse Hand in what an enrolled vantage point measured
+	//
+	// Signed bytes, as onsight probe makes them. All of a report is taken, or nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/probe/reports (the `Report` operationId).
+	ReportWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportResponse, error)
+
+	// StorageNodesWithResponse Storage servers, in the form of api.oxen.io
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/service-nodes/storage-nodes (the `StorageNodes` operationId).
+	StorageNodesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StorageNodesResponse, error)
+
 	// StatusWithResponse Index, daemons and versions
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/status (the `Status` operationId).
 	StatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StatusResponse, error)
+
+	// SwarmsWithResponse The swarms, by id
+	//
+	// To find the swarm of an account, load this and choose at home: asking for that swarm alone tells whose messages you want.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/swarms (the `Swarms` operationId).
+	SwarmsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SwarmsResponse, error)
+
+	// SwarmWithResponse The members of a swarm
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/swarms/{id} (the `Swarm` operationId).
+	SwarmWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*SwarmResponse, error)
 }
 
 type HealthzResponse struct {
@@ -1952,6 +4635,565 @@ func (r HistoryResponse) ContentType() string {
 	return ""
 }
 
+// NodesResponse200Headers the declared response headers of an HTTP 200 response for Nodes
+type NodesResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+}
+
+// NodesResponse503Headers the declared response headers of an HTTP 503 response for Nodes
+type NodesResponse503Headers struct {
+	RetryAfter int
+}
+
+type NodesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Nodes
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *NodesResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *NodesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r NodesResponse) GetJSON200() *Nodes {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r NodesResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r NodesResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r NodesResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r NodesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r NodesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r NodesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r NodesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AggregateResponse200Headers the declared response headers of an HTTP 200 response for Aggregate
+type AggregateResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+}
+
+// AggregateResponse503Headers the declared response headers of an HTTP 503 response for Aggregate
+type AggregateResponse503Headers struct {
+	RetryAfter int
+}
+
+type AggregateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Table
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *AggregateResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *AggregateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AggregateResponse) GetJSON200() *Table {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AggregateResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r AggregateResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r AggregateResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r AggregateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AggregateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AggregateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AggregateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AllNodeEventsResponse200Headers the declared response headers of an HTTP 200 response for AllNodeEvents
+type AllNodeEventsResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+}
+
+// AllNodeEventsResponse503Headers the declared response headers of an HTTP 503 response for AllNodeEvents
+type AllNodeEventsResponse503Headers struct {
+	RetryAfter int
+}
+
+type AllNodeEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NodeEvents
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *AllNodeEventsResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *AllNodeEventsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AllNodeEventsResponse) GetJSON200() *NodeEvents {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AllNodeEventsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r AllNodeEventsResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r AllNodeEventsResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r AllNodeEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AllNodeEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AllNodeEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AllNodeEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PickResponse200Headers the declared response headers of an HTTP 200 response for Pick
+type PickResponse200Headers struct {
+	CacheControl *string
+}
+
+// PickResponse503Headers the declared response headers of an HTTP 503 response for Pick
+type PickResponse503Headers struct {
+	RetryAfter int
+}
+
+type PickResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Picks
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PickResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PickResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PickResponse) GetJSON200() *Picks {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PickResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PickResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PickResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PickResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PickResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PickResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PickResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// NodeResponse200Headers the declared response headers of an HTTP 200 response for Node
+type NodeResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+}
+
+// NodeResponse503Headers the declared response headers of an HTTP 503 response for Node
+type NodeResponse503Headers struct {
+	RetryAfter int
+}
+
+type NodeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NodeDetail
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *NodeResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *NodeResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r NodeResponse) GetJSON200() *NodeDetail {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r NodeResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r NodeResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r NodeResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r NodeResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r NodeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r NodeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r NodeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r NodeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// NodeEventsResponse200Headers the declared response headers of an HTTP 200 response for NodeEvents
+type NodeEventsResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+}
+
+// NodeEventsResponse503Headers the declared response headers of an HTTP 503 response for NodeEvents
+type NodeEventsResponse503Headers struct {
+	RetryAfter int
+}
+
+type NodeEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NodeEvents
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *NodeEventsResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *NodeEventsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r NodeEventsResponse) GetJSON200() *NodeEvents {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r NodeEventsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r NodeEventsResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r NodeEventsResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r NodeEventsResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r NodeEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r NodeEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r NodeEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r NodeEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// NodeHistoryResponse200Headers the declared response headers of an HTTP 200 response for NodeHistory
+type NodeHistoryResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+}
+
+// NodeHistoryResponse503Headers the declared response headers of an HTTP 503 response for NodeHistory
+type NodeHistoryResponse503Headers struct {
+	RetryAfter int
+}
+
+type NodeHistoryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NodeHistory
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *NodeHistoryResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *NodeHistoryResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r NodeHistoryResponse) GetJSON200() *NodeHistory {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r NodeHistoryResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r NodeHistoryResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r NodeHistoryResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r NodeHistoryResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r NodeHistoryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r NodeHistoryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r NodeHistoryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r NodeHistoryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // OwnedResponse200Headers the declared response headers of an HTTP 200 response for Owned
 type OwnedResponse200Headers struct {
 	CacheControl *string
@@ -2029,6 +5271,257 @@ func (r OwnedResponse) ContentType() string {
 	return ""
 }
 
+// PathsResponse200Headers the declared response headers of an HTTP 200 response for Paths
+type PathsResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+}
+
+// PathsResponse503Headers the declared response headers of an HTTP 503 response for Paths
+type PathsResponse503Headers struct {
+	RetryAfter int
+}
+
+type PathsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Paths
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PathsResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PathsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PathsResponse) GetJSON200() *Paths {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PathsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PathsResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PathsResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PathsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PathsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PathsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PathsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReportResponse503Headers the declared response headers of an HTTP 503 response for Report
+type ReportResponse503Headers struct {
+	RetryAfter int
+}
+
+type ReportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReportReply
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReportResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReportResponse) GetJSON200() *ReportReply {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReportResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReportResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReportResponse) GetApplicationproblemJSON409() *Problem {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ReportResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ReportResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReportResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReportResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// StorageNodesResponse200Headers the declared response headers of an HTTP 200 response for StorageNodes
+type StorageNodesResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+}
+
+// StorageNodesResponse503Headers the declared response headers of an HTTP 503 response for StorageNodes
+type StorageNodesResponse503Headers struct {
+	RetryAfter int
+}
+
+type StorageNodesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StorageNodes
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *StorageNodesResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *StorageNodesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r StorageNodesResponse) GetJSON200() *StorageNodes {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r StorageNodesResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r StorageNodesResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r StorageNodesResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r StorageNodesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StorageNodesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StorageNodesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StorageNodesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type StatusResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2078,6 +5571,167 @@ func (r StatusResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StatusResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SwarmsResponse200Headers the declared response headers of an HTTP 200 response for Swarms
+type SwarmsResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+}
+
+// SwarmsResponse503Headers the declared response headers of an HTTP 503 response for Swarms
+type SwarmsResponse503Headers struct {
+	RetryAfter int
+}
+
+type SwarmsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Swarms
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SwarmsResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *SwarmsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SwarmsResponse) GetJSON200() *Swarms {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SwarmsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r SwarmsResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r SwarmsResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r SwarmsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SwarmsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SwarmsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SwarmsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SwarmResponse200Headers the declared response headers of an HTTP 200 response for Swarm
+type SwarmResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+}
+
+// SwarmResponse503Headers the declared response headers of an HTTP 503 response for Swarm
+type SwarmResponse503Headers struct {
+	RetryAfter int
+}
+
+type SwarmResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SwarmReply
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SwarmResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *SwarmResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SwarmResponse) GetJSON200() *SwarmReply {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SwarmResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SwarmResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r SwarmResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r SwarmResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r SwarmResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SwarmResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SwarmResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SwarmResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2183,6 +5837,109 @@ func (c *ClientWithResponses) HistoryWithResponse(ctx context.Context, pType His
 	return ParseHistoryResponse(rsp)
 }
 
+// NodesWithResponse The service nodes that are asked for
+//
+// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made once a block and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/nodes (the `Nodes` operationId).
+func (c *ClientWithResponses) NodesWithResponse(ctx context.Context, params *NodesParams, reqEditors ...RequestEditorFn) (*NodesResponse, error) {
+	rsp, err := c.Nodes(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseNodesResponse(rsp)
+}
+
+// AggregateWithResponse Nodes counted by what they have in common
+//
+// Of the nodes that /v1/nodes would list with the same parameters.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/nodes/aggregate (the `Aggregate` operationId).
+func (c *ClientWithResponses) AggregateWithResponse(ctx context.Context, params *AggregateParams, reqEditors ...RequestEditorFn) (*AggregateResponse, error) {
+	rsp, err := c.Aggregate(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAggregateResponse(rsp)
+}
+
+// AllNodeEventsWithResponse What happened to all nodes, oldest first
+//
+// To follow it, ask again after the last seq. A row of kind undone says which of the rows you have did not happen.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/nodes/events (the `AllNodeEvents` operationId).
+func (c *ClientWithResponses) AllNodeEventsWithResponse(ctx context.Context, params *AllNodeEventsParams, reqEditors ...RequestEditorFn) (*AllNodeEventsResponse, error) {
+	rsp, err := c.AllNodeEvents(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAllNodeEventsResponse(rsp)
+}
+
+// PickWithResponse Good nodes to use
+//
+// Good is active, reachable, fast enough and with enough credit. No two share operator, /24, autonomous system or country unless `relaxed` says so; on mainnet never a /24. diverse takes well-measured ones more often and none too often, fast always the fastest, random any good one. Never cached.
+//
+// Not for guards: a guard must be chosen by the client alone, from the whole list, and kept. Whoever serves this could otherwise choose the first hop of every path, and knows which nodes it has named to you.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/nodes/pick (the `Pick` operationId).
+func (c *ClientWithResponses) PickWithResponse(ctx context.Context, params *PickParams, reqEditors ...RequestEditorFn) (*PickResponse, error) {
+	rsp, err := c.Pick(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePickResponse(rsp)
+}
+
+// NodeWithResponse All that is known of a node, gone or not
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/nodes/{key} (the `Node` operationId).
+func (c *ClientWithResponses) NodeWithResponse(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*NodeResponse, error) {
+	rsp, err := c.Node(ctx, key, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseNodeResponse(rsp)
+}
+
+// NodeEventsWithResponse What happened to a node, oldest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/nodes/{key}/events (the `NodeEvents` operationId).
+func (c *ClientWithResponses) NodeEventsWithResponse(ctx context.Context, key string, params *NodeEventsParams, reqEditors ...RequestEditorFn) (*NodeEventsResponse, error) {
+	rsp, err := c.NodeEvents(ctx, key, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseNodeEventsResponse(rsp)
+}
+
+// NodeHistoryWithResponse What was measured of a node, over up to five years
+//
+// Every check for three days, hours for 90 days, days for five years. Gaps are null.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/nodes/{key}/history (the `NodeHistory` operationId).
+func (c *ClientWithResponses) NodeHistoryWithResponse(ctx context.Context, key string, params *NodeHistoryParams, reqEditors ...RequestEditorFn) (*NodeHistoryResponse, error) {
+	rsp, err := c.NodeHistory(ctx, key, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseNodeHistoryResponse(rsp)
+}
+
 // OwnedWithResponse The names an owner may update
 //
 // As owner or as backup owner. An owner without names has an empty list, but only by an index that is up to date; else it is 503 `behind`.
@@ -2198,6 +5955,49 @@ func (c *ClientWithResponses) OwnedWithResponse(ctx context.Context, owner strin
 	return ParseOwnedResponse(rsp)
 }
 
+// PathsWithResponse What the hops of paths share
+//
+// Of 10,000 paths drawn from the list as the official client draws them, once a block. There is no operation that audits a path of yours: that is done at home, by onsight paths audit.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/paths/statistics (the `Paths` operationId).
+func (c *ClientWithResponses) PathsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*PathsResponse, error) {
+	rsp, err := c.Paths(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePathsResponse(rsp)
+}
+
+// ReportWithBodyWithResponse Hand in what an enrolled vantage point measured
+//
+// Signed bytes, as onsight probe makes them. All of a report is taken, or nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/probe/reports (the `Report` operationId).
+func (c *ClientWithResponses) ReportWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportResponse, error) {
+	rsp, err := c.ReportWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportResponse(rsp)
+}
+
+// StorageNodesWithResponse Storage servers, in the form of api.oxen.io
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/service-nodes/storage-nodes (the `StorageNodes` operationId).
+func (c *ClientWithResponses) StorageNodesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StorageNodesResponse, error) {
+	rsp, err := c.StorageNodes(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStorageNodesResponse(rsp)
+}
+
 // StatusWithResponse Index, daemons and versions
 //
 // Returns a wrapper object for the known response body format(s).
@@ -2209,6 +6009,34 @@ func (c *ClientWithResponses) StatusWithResponse(ctx context.Context, reqEditors
 		return nil, err
 	}
 	return ParseStatusResponse(rsp)
+}
+
+// SwarmsWithResponse The swarms, by id
+//
+// To find the swarm of an account, load this and choose at home: asking for that swarm alone tells whose messages you want.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/swarms (the `Swarms` operationId).
+func (c *ClientWithResponses) SwarmsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SwarmsResponse, error) {
+	rsp, err := c.Swarms(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSwarmsResponse(rsp)
+}
+
+// SwarmWithResponse The members of a swarm
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/swarms/{id} (the `Swarm` operationId).
+func (c *ClientWithResponses) SwarmWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*SwarmResponse, error) {
+	rsp, err := c.Swarm(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSwarmResponse(rsp)
 }
 
 // ParseHealthzResponse parses an HTTP response from a HealthzWithResponse call
@@ -2622,6 +6450,577 @@ func ParseHistoryResponse(rsp *http.Response) (*HistoryResponse, error) {
 	return response, nil
 }
 
+// ParseNodesResponse parses an HTTP response from a NodesWithResponse call
+func ParseNodesResponse(rsp *http.Response) (*NodesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &NodesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Nodes
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers NodesResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers NodesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAggregateResponse parses an HTTP response from a AggregateWithResponse call
+func ParseAggregateResponse(rsp *http.Response) (*AggregateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AggregateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Table
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers AggregateResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers AggregateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAllNodeEventsResponse parses an HTTP response from a AllNodeEventsWithResponse call
+func ParseAllNodeEventsResponse(rsp *http.Response) (*AllNodeEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AllNodeEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NodeEvents
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers AllNodeEventsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers AllNodeEventsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePickResponse parses an HTTP response from a PickWithResponse call
+func ParsePickResponse(rsp *http.Response) (*PickResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PickResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Picks
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PickResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers PickResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseNodeResponse parses an HTTP response from a NodeWithResponse call
+func ParseNodeResponse(rsp *http.Response) (*NodeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &NodeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NodeDetail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers NodeResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers NodeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseNodeEventsResponse parses an HTTP response from a NodeEventsWithResponse call
+func ParseNodeEventsResponse(rsp *http.Response) (*NodeEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &NodeEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NodeEvents
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers NodeEventsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers NodeEventsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseNodeHistoryResponse parses an HTTP response from a NodeHistoryWithResponse call
+func ParseNodeHistoryResponse(rsp *http.Response) (*NodeHistoryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &NodeHistoryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NodeHistory
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers NodeHistoryResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers NodeHistoryResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseOwnedResponse parses an HTTP response from a OwnedWithResponse call
 func ParseOwnedResponse(rsp *http.Response) (*OwnedResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -2702,6 +7101,254 @@ func ParseOwnedResponse(rsp *http.Response) (*OwnedResponse, error) {
 	return response, nil
 }
 
+// ParsePathsResponse parses an HTTP response from a PathsWithResponse call
+func ParsePathsResponse(rsp *http.Response) (*PathsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PathsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Paths
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PathsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers PathsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReportResponse parses an HTTP response from a ReportWithResponse call
+func ParseReportResponse(rsp *http.Response) (*ReportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReportReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ReportResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStorageNodesResponse parses an HTTP response from a StorageNodesWithResponse call
+func ParseStorageNodesResponse(rsp *http.Response) (*StorageNodesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StorageNodesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StorageNodes
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers StorageNodesResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers StorageNodesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseStatusResponse parses an HTTP response from a StatusWithResponse call
 func ParseStatusResponse(rsp *http.Response) (*StatusResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -2737,6 +7384,173 @@ func ParseStatusResponse(rsp *http.Response) (*StatusResponse, error) {
 		}
 		response.ApplicationproblemJSON500 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseSwarmsResponse parses an HTTP response from a SwarmsWithResponse call
+func ParseSwarmsResponse(rsp *http.Response) (*SwarmsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SwarmsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Swarms
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SwarmsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers SwarmsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSwarmResponse parses an HTTP response from a SwarmWithResponse call
+func ParseSwarmResponse(rsp *http.Response) (*SwarmResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SwarmResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SwarmReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SwarmResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers SwarmResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil

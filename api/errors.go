@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"onsight/directory"
 	"onsight/ons"
 )
 
@@ -21,6 +22,12 @@ var (
 	errNoPath           = errors.New("no such path; /openapi.json lists them")
 	errMethod           = errors.New("this path does not take this method")
 	errBehind           = errors.New("cannot tell now")
+	errNodeKey          = errors.New("invalid key of a node: must be 64 hexadecimal digits")
+	errSwarm            = errors.New("invalid swarm: must be up to 16 hexadecimal digits")
+	errNoNode           = errors.New("no such node: it was never on the list")
+	errNoSwarm          = errors.New("no such swarm")
+	errNoVantage        = errors.New("no such vantage point")
+	errReportType       = errors.New("the body must be application/octet-stream")
 	errPanic            = errors.New("panic")
 )
 
@@ -49,15 +56,40 @@ var faults = []fault{
 	{errBehind, http.StatusServiceUnavailable, "behind"},
 }
 
+// nodeFaults are those of the operations about nodes.
+var nodeFaults = []fault{
+	{errNodeKey, http.StatusBadRequest, "invalid_key"},
+	{errSwarm, http.StatusBadRequest, "invalid_swarm"},
+	{errNoNode, http.StatusNotFound, "no_such_node"},
+	{errNoSwarm, http.StatusNotFound, "no_such_swarm"},
+	{errNoVantage, http.StatusNotFound, "no_such_vantage_point"},
+	{errReportType, http.StatusUnsupportedMediaType, "unsupported_media_type"},
+}
+
+// reportFaults are why a report of measurements is refused.
+var reportFaults = []fault{
+	{directory.ErrReportSize, http.StatusRequestEntityTooLarge, "body_too_large"},
+	{directory.ErrReportForm, http.StatusBadRequest, "invalid_report"},
+	{directory.ErrReportSignature, http.StatusForbidden, "wrong_signature"},
+	{directory.ErrNotEnrolled, http.StatusForbidden, "not_enrolled"},
+	{directory.ErrReportNetwork, http.StatusConflict, "wrong_network"},
+	{directory.ErrReportTime, http.StatusConflict, "report_out_of_time"},
+	{directory.ErrSequence, http.StatusConflict, "report_out_of_sequence"},
+	{directory.ErrReportNode, http.StatusConflict, "report_of_unknown_node"},
+	{directory.ErrFenced, http.StatusServiceUnavailable, "not_the_writer"},
+}
+
 var internal = fault{errPanic, http.StatusInternalServerError, "internal"}
 
 // retryAfter is how many seconds a client should wait for an index that is behind: it is brought up to date more often.
 const retryAfter = "10"
 
 func faultOf(err error) fault {
-	for _, f := range faults {
-		if errors.Is(err, f.err) {
-			return f
+	for _, all := range [][]fault{faults, nodeFaults, reportFaults} {
+		for _, f := range all {
+			if errors.Is(err, f.err) {
+				return f
+			}
 		}
 	}
 	return internal

@@ -9,10 +9,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +22,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/legacy"
 
 	"onsight/api"
+	"onsight/directory"
 	"onsight/indexer"
 	"onsight/internal/devnet"
 	"onsight/internal/index"
@@ -37,6 +38,7 @@ var now = time.Unix(1735689700, 0)
 type site struct {
 	url    string
 	snap   func() api.Snapshot
+	nodes  func() *directory.Snapshot
 	doc    *openapi3.T
 	router routers.Router
 	log    *bytes.Buffer // to be read when nothing is served any more
@@ -53,7 +55,7 @@ func config(x *index.Index) api.Config {
 // serve serves an API on loopback.
 func serve(t testing.TB, cfg api.Config) *site {
 	t.Helper()
-	s := &site{snap: cfg.Snapshot, log: &bytes.Buffer{}}
+	s := &site{snap: cfg.Snapshot, nodes: cfg.Nodes, log: &bytes.Buffer{}}
 	cfg.Log = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	server := httptest.NewServer(api.New(cfg).Handler())
 	t.Cleanup(server.Close)
@@ -62,28 +64,33 @@ func serve(t testing.TB, cfg api.Config) *site {
 	return s
 }
 
-// document reads the document in the tree, as 3.1.
+// document returns the document in the tree, as 3.1.
 func document(t testing.TB) (*openapi3.T, routers.Router) {
 	t.Helper()
-	b, err := os.ReadFile("openapi.json")
-	if err != nil {
-		t.Fatal(err)
+	d := readDocument()
+	if d.err != nil {
+		t.Fatal(d.err)
 	}
-	doc, err := openapi3.NewLoader().LoadFromData(b)
-	if err != nil {
-		t.Fatal(err)
+	if !strings.HasPrefix(d.doc.OpenAPI, "3.1") {
+		t.Fatalf("the document is of %s, want 3.1", d.doc.OpenAPI)
 	}
-	if !strings.HasPrefix(doc.OpenAPI, "3.1") {
-		t.Fatalf("the document is of %s, want 3.1", doc.OpenAPI)
-	}
-	// The router validates the document, examples included; for a 3.1 one it and the filter below use the validator of
-	// JSON Schema 2020-12 by themselves.
-	router, err := legacy.NewRouter(doc, openapi3.EnableExamplesValidation())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return doc, router
+	return d.doc, d.router
 }
+
+type readDoc struct {
+	doc    *openapi3.T
+	router routers.Router
+	err    error
+}
+
+// readDocument reads it once for all tests. The router validates the document, examples included; for a 3.1 one it and
+// the filter in check use the validator of JSON Schema 2020-12 by themselves.
+var readDocument = sync.OnceValue(func() (d readDoc) {
+	if d.doc, d.err = openapi3.NewLoader().LoadFromFile("openapi.json"); d.err == nil {
+		d.router, d.err = legacy.NewRouter(d.doc, openapi3.EnableExamplesValidation())
+	}
+	return d
+})
 
 // reply is what came back.
 type reply struct {
@@ -108,6 +115,9 @@ func (s *site) send(t testing.TB, method, path, body string, header http.Header)
 		}
 		if method == http.MethodPost {
 			r.Header.Set("Content-Type", "application/json")
+		}
+		if strings.HasPrefix(path, "/v1/probe/") {
+			r.Header.Set("Content-Type", "application/octet-stream")
 		}
 		for name, values := range header {
 			r.Header[name] = values
@@ -175,7 +185,7 @@ func (s *site) check(t testing.TB, r *http.Request, resp *http.Response, body []
 		return // its headers are compared with GET's by TestHead
 	}
 	if resp.StatusCode != http.StatusNotModified {
-		if resp.ContentLength != int64(len(body)) {
+		if resp.ContentLength != int64(len(body)) && !resp.Uncompressed {
 			t.Errorf("%s: Content-Length %d, body of %d bytes", what, resp.ContentLength, len(body))
 		}
 		if r.URL.Path != "/openapi.json" {
@@ -241,9 +251,18 @@ func (s *site) checkAsOf(t testing.TB, what string, body []byte) {
 			Hash   string
 			Time   time.Time
 		} `json:"as_of"`
+		Code string
 	}
 	if err := json.Unmarshal(body, &got); err != nil {
 		t.Errorf("%s: %v in %s", what, err, body)
+		return
+	}
+	if s.aboutNodes(strings.Fields(what)[1]) && got.Code != "no_such_path" && got.Code != "method_not_allowed" {
+		snap := s.nodes()
+		if (got.AsOf == nil) == snap.Observed || !bytes.Contains(body, []byte(`"as_of":`)) || got.AsOf != nil &&
+			(got.AsOf.Height != snap.At.Height || got.AsOf.Hash != snap.Hash || got.AsOf.Time.Unix() != snap.At.Time.Unix()) {
+			t.Errorf("%s: as_of is %v, the directory stands at %v", what, got.AsOf, snap.At)
+		}
 		return
 	}
 	if s.snap == nil {
@@ -256,6 +275,16 @@ func (s *site) checkAsOf(t testing.TB, what string, body []byte) {
 	case got.AsOf.Height != state.Tip.Height || got.AsOf.Hash != state.Tip.Hash.String() || got.AsOf.Time.Unix() != state.TipTime:
 		t.Errorf("%s: as_of is %v, the index stands at %v", what, *got.AsOf, *state.Tip)
 	}
+}
+
+// aboutNodes reports whether a path is answered from the directory.
+func (s *site) aboutNodes(path string) bool {
+	for _, prefix := range []string{"/v1/nodes", "/v1/swarms", "/v1/paths/", "/v1/service-nodes/", "/v1/probe/"} {
+		if s.nodes != nil && strings.HasPrefix(path, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 func problemOf(t testing.TB, body []byte) Problem {
@@ -271,6 +300,13 @@ func problemOf(t testing.TB, body []byte) Problem {
 type feed indexer.Delta
 
 func (f feed) Since(context.Context, uint64) (indexer.Delta, error) { return indexer.Delta(f), nil }
+
+// nodeConfig is config with a directory.
+func nodeConfig(t testing.TB, snap *directory.Snapshot, shelf *api.Shelf) api.Config {
+	cfg := config(indexOf(t, synced()))
+	cfg.Nodes, cfg.Directory = func() *directory.Snapshot { return snap }, shelf
+	return cfg
+}
 
 // indexOf returns an index of a state and records.
 func indexOf(t testing.TB, state indexer.State, records ...ons.Record) *index.Index {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -29,13 +30,13 @@ func newHumaConfig() huma.Config {
 			Description: "The names of the Oxen Name System, by their hashes: no operation takes a plain name. " +
 				"Every reply but this document carries `as_of`, the block of which it is true; it is null while the index is empty. " +
 				"Errors are `application/problem+json` with a stable `code`. Query parameters that are not listed are an error. " +
-				"HEAD works wherever GET does.",
+				"HEAD works wherever GET does. Service nodes are followed apart from names: `as_of` is of what was asked.",
 		},
 		Components: &huma.Components{
 			Schemas:   huma.NewMapRegistry(schemas, schemaName),
 			Responses: map[string]*huma.Response{},
 		},
-		Tags: []*huma.Tag{{Name: "names"}, {Name: "service"}},
+		Tags: []*huma.Tag{{Name: "names"}, {Name: "nodes"}, {Name: "service"}},
 	}}
 }
 
@@ -86,13 +87,19 @@ func queryNames(op *huma.Operation) []string {
 type describer struct{ registry huma.Registry }
 
 // newDescriber describes beside the operations what belongs to none of them.
-func newDescriber(c *huma.Components) describer {
+func newDescriber(c *huma.Components, nodes bool) describer {
 	d := describer{c.Schemas}
 	d.registry.Schema(reflect.TypeFor[asOfView](), true, "")
 	d.reply("Problem", problemView{})
 	code := d.registry.Map()["Problem"].Properties["code"]
-	for _, f := range append([]fault{internal}, faults...) {
-		code.Enum = append(code.Enum, f.code)
+	known := append([]fault{internal}, faults...)
+	if nodes {
+		known = slices.Concat(known, nodeFaults, reportFaults)
+	}
+	for _, f := range known {
+		if !slices.Contains(code.Enum, any(f.code)) {
+			code.Enum = append(code.Enum, f.code)
+		}
 	}
 	c.Responses["NoSuchPath"] = d.problems(errNoPath)
 	c.Responses["MethodNotAllowed"] = d.problems(errMethod)

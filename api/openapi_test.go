@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"onsight/directory"
 )
 
 var update = flag.Bool("update", false, "write openapi.json and the client made from it")
@@ -32,7 +34,8 @@ func golden(t *testing.T, path string, got []byte) {
 
 // TestDocument shows that the document in the tree is what the code says, and the client what the document says.
 func TestDocument(t *testing.T) {
-	s := New(Config{})
+	nodes := func() *directory.Snapshot { return &directory.Snapshot{} }
+	s := New(Config{Nodes: nodes, Directory: &Shelf{}})
 	golden(t, "openapi.json", s.document)
 
 	out := filepath.Join(t.TempDir(), "client_test.go")

@@ -77,12 +77,12 @@ func (c *call) full() (bool, error) {
 
 // readKeys reads the body.
 func (c *call) readKeys() ([]ons.Key, error) {
-	kind, _, err := mime.ParseMediaType(c.gin.GetHeader("Content-Type"))
-	if err != nil || kind != "application/json" {
+	if !mediaType(c.gin.GetHeader("Content-Type"), "application/json") {
 		return nil, errMediaType
 	}
 	b := c.buffer()
 	defer c.release(b)
+	var err error
 	*b, err = readAll(http.MaxBytesReader(c.gin.Writer, c.gin.Request.Body, maxBody), *b)
 	if err != nil {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
@@ -94,6 +94,12 @@ func (c *call) readKeys() ([]ons.Key, error) {
 		return keys, nil
 	}
 	return parseKeys(*b)
+}
+
+// mediaType reports whether a Content-Type is the one that is wanted.
+func mediaType(header, want string) bool {
+	kind, _, err := mime.ParseMediaType(header)
+	return err == nil && kind == want
 }
 
 // readAll is io.ReadAll into a buffer.

@@ -1,4 +1,5 @@
-// Package api answers HTTP requests about names from a copy of the index in memory. It is the only home of gin and huma.
+// Package api answers HTTP requests about names from a copy of the index in memory, and about service nodes from the
+// snapshot of a directory. It is the only home of gin and huma.
 //
 // Only hashes of names are ever asked for: no operation takes a plain name. A hash is still worth protecting, since
 // whoever has a list of likely names can find the one it is of. So hashes and owners stand in the path or in a body and
@@ -6,13 +7,15 @@
 // many of them log a path's prefix only. This package logs no path, query, body or client address at all. Looking a
 // name up without telling the server its hash is issue 6.
 //
-// Every reply, errors included, says of which block it is true: as_of. A name without a record is only called not
+// Every reply, errors included, says of which block it is true: as_of. Index and directory are followed apart: it is that
+// of the one that was asked. A name without a record is only called not
 // registered by an index that is up to date; else the answer is that this cannot be told (code "behind").
 //
 // A Server may be used concurrently, and takes no lock to answer: what Config gives it must not either.
 package api
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -23,6 +26,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 
+	"onsight/directory"
 	"onsight/indexer"
 	"onsight/ons"
 )
@@ -54,13 +58,28 @@ type Upstream struct {
 	Active  bool      // the one that is followed now
 }
 
+// Directory is what the operations about nodes need beside a snapshot: what is read from the database, or written there.
+// *directory.Directory implements it.
+type Directory interface {
+	// Events returns the first limit rows of the log after a number, oldest first: of one node, or with nil all.
+	Events(ctx context.Context, key *directory.Key, after uint64, limit int) ([]directory.Stored, error)
+	// History returns a series of one node from one vantage point, one object for each resolution; zero times mean all.
+	History(ctx context.Context, key directory.Key, vantage string, s directory.Series, from, to time.Time) ([]directory.Object, error)
+	// Report takes in a signed report, or returns why not: an error that wraps one of directory's, or another that is ours.
+	Report(ctx context.Context, report []byte) error
+}
+
 // Config is what a Server answers from.
 type Config struct {
 	Snapshot  func() Snapshot   // the newest one; called once a request, concurrently. Must not be nil nor return nil
 	Upstreams func() []Upstream // as Snapshot; nil: none are known, and the index's own word on the chain's length counts alone
 	Version   string            // of the program; "" is shown as such
-	Now       func() time.Time  // nil: time.Now
-	Log       *slog.Logger      // nil: silent. Only panics are logged, and never what was asked
+
+	Nodes     func() *directory.Snapshot // as Snapshot; nil: there are no operations about nodes
+	Directory Directory                  // nil: those among them that need it are not there
+
+	Now func() time.Time // nil: time.Now
+	Log *slog.Logger     // nil: silent. Only panics are logged, and never what was asked
 }
 
 // Server answers requests. Use New.
@@ -73,6 +92,7 @@ type Server struct {
 	calls    sync.Pool // of *call
 	ids      []string  // of the operations
 	frame    atomic.Pointer[frame]
+	board    atomic.Pointer[board]
 }
 
 // route is one operation: what the document says of it, and who answers it. Method, path and the query parameters it
@@ -80,22 +100,45 @@ type Server struct {
 type route struct {
 	op    *huma.Operation
 	serve func(*call) error
+	nodes bool // answered from the directory, not from the index
 }
 
 // routes is the table of all operations. They are plain gin handlers that huma only describes: its own handlers
 // validate through a global error model, and cost what the hot operations cannot spare. That the document describes
 // what the handlers do is held by the tests, which validate every request and reply against it.
 func (s *Server) routes(d describer) []route {
-	return []route{
-		{d.healthz(), s.healthz},
-		{d.readyz(), s.readyz},
-		{d.openapi(), s.openapi},
-		{d.status(), s.status},
-		{d.name(), s.name},
-		{d.history(), s.history},
-		{d.resolve(), s.resolve},
-		{d.owned(), s.owned},
+	all := []route{
+		{op: d.healthz(), serve: s.healthz},
+		{op: d.readyz(), serve: s.readyz},
+		{op: d.openapi(), serve: s.openapi},
+		{op: d.status(), serve: s.status},
+		{op: d.name(), serve: s.name},
+		{op: d.history(), serve: s.history},
+		{op: d.resolve(), serve: s.resolve},
+		{op: d.owned(), serve: s.owned},
 	}
+	if s.cfg.Nodes == nil {
+		return all
+	}
+	all = append(all,
+		route{d.nodes(), s.nodes, true},
+		route{d.node(), s.node, true},
+		route{d.pick(), s.pick, true},
+		route{d.aggregate(), s.aggregate, true},
+		route{d.swarms(), s.swarms, true},
+		route{d.swarm(), s.swarm, true},
+		route{d.paths(), s.paths, true},
+		route{d.storageNodes(), s.storageNodes, true},
+	)
+	if s.cfg.Directory == nil {
+		return all
+	}
+	return append(all,
+		route{d.nodeHistory(), s.nodeHistory, true},
+		route{d.nodeEvents(), s.nodeEvents, true},
+		route{d.allNodeEvents(), s.allNodeEvents, true},
+		route{d.report(), s.report, true},
+	)
 }
 
 // New returns a Server. It puts gin, whose mode is global, in release mode.
@@ -111,15 +154,15 @@ func New(cfg Config) *Server {
 	s.engine.RedirectTrailingSlash = false
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.ForwardedByClientIP = false
-	s.engine.NoRoute(s.handle(nil, func(*call) error { return errNoPath }))
-	s.engine.NoMethod(s.handle(nil, noMethod))
+	s.engine.NoRoute(s.handle(route{serve: func(*call) error { return errNoPath }}))
+	s.engine.NoMethod(s.handle(route{serve: noMethod}))
 
 	described := humagin.New(s.engine, newHumaConfig())
-	d := newDescriber(described.OpenAPI().Components)
+	d := newDescriber(described.OpenAPI().Components, cfg.Nodes != nil)
 	for _, r := range s.routes(d) {
 		described.OpenAPI().AddOperation(r.op)
 		s.ids = append(s.ids, r.op.OperationID)
-		s.engine.Handle(r.op.Method, ginPath(r.op.Path), s.handle(r.op, r.serve))
+		s.engine.Handle(r.op.Method, ginPath(r.op.Path), s.handle(r))
 	}
 	s.document, s.docTag = encodeDocument(described.OpenAPI())
 	return s

@@ -250,9 +250,12 @@ func lived(o, n *Node, at Moment) []Event {
 	return events
 }
 
+// noSwarm is how NoSwarm is written.
+const noSwarm = "none"
+
 func swarmText(id uint64) string {
 	if id == NoSwarm {
-		return "none"
+		return noSwarm
 	}
 	return fmt.Sprintf("%016x", id)
 }

@@ -100,7 +100,7 @@ func versions(get func(*Entry) Version) func(string) (test, error) {
 
 func parseSwarm(s string) (test, error) {
 	id := NoSwarm
-	if s != "none" {
+	if s != noSwarm {
 		var err error
 		if id, err = strconv.ParseUint(s, 16, 64); err != nil {
 			return nil, fmt.Errorf("%.20q is no swarm", s)

@@ -24,7 +24,7 @@ func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
 
 func keyOf(i int) (k Key) {
 	binary.BigEndian.PutUint64(k[:], uint64(i)*0x9e3779b97f4a7c15) // spread, so that order by key is none by i
-	binary.BigEndian.PutUint32(k[28:], uint32(i))
+	binary.BigEndian.PutUint32(k[28:], uint32(i)+1)                // never the zero key
 	return k
 }
 
@@ -114,7 +114,7 @@ func generate(rng *rand.Rand, n int) []Entry {
 			node.StorageReach = Reach{Known: true, OK: rng.IntN(2) == 0}
 		}
 		e := Entry{Node: node}
-		if rng.IntN(4) > 0 && node.IP.IsValid() {
+		if rng.IntN(20) > 0 && node.IP.IsValid() {
 			e.Place = Place{Country: []string{"DE", "FR", "US", "SE", "NL", "CA"}[as], AS: 100 + as, ASName: fmt.Sprintf("Host %d Online", as)}
 		}
 		if rng.IntN(5) > 0 {

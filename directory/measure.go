@@ -196,7 +196,7 @@ func (e Estimate) Merge(o Estimate) Estimate {
 
 // Loss is the share of recent checks that failed, and the interval that holds the true one in 95 cases of 100 (Wilson).
 // Without a check it is 0 of 0 to 1: unknown.
-func (e *Estimate) Loss() (share, low, high float64) {
+func (e Estimate) Loss() (share, low, high float64) {
 	if e.Tried == 0 {
 		return 0, 0, 1
 	}

@@ -37,7 +37,7 @@ type Key [32]byte
 // ParseKey reads 64 hexadecimal digits of either case. The error is ErrKey.
 func ParseKey(s string) (Key, error) {
 	b, err := parse32(s)
-	if err != nil {
+	if err != nil || s == "" {
 		return Key{}, ErrKey
 	}
 	return b, nil

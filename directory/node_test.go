@@ -140,6 +140,7 @@ func TestFromDaemonRefuses(t *testing.T) {
 		t.Error(d)
 	}
 	for _, change := range []func(*oxend.ServiceNode){
+		func(n *oxend.ServiceNode) { n.Pubkey = "" },
 		func(n *oxend.ServiceNode) { n.Pubkey = "ab" },
 		func(n *oxend.ServiceNode) { n.Ed25519 = strings.Repeat("zz", 32) },
 		func(n *oxend.ServiceNode) { n.X25519 = "0" },

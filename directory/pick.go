@@ -43,74 +43,55 @@ type Picked struct {
 type candidate struct {
 	*Entry
 	score  float64
-	tier   float64 // 0 best to 1: the rank, the best being equals
-	weight float64 // of Diverse
+	shares [len(apart)]int // what no other chosen one may have as well, as numbers; 0: unknown, which nobody shares
+	tier   float64         // 0 best to 1: the rank, the best being equals
+	weight float64         // of Diverse
 }
+
+// apart is what two chosen nodes do not share, in the order in which it is given up. That they are different nodes is not
+// among it.
+var apart = [...]string{"country", "AS", "operator", "/24"}
 
 // equals is the share of the good nodes that count as equally good. In theory each of them is drawn 1.8 times as often as
-// its fair share, and the mean latency is 0.78 of all's where latencies lie evenly between 1 and 3. Diversity adds to the
-// former, since nodes of small operators stand in nobody's way. See TestPickShares for what comes out.
+// its fair share, and the mean latency is 0.78 of all's where latencies lie evenly between 1 and 3. See TestPickShares for
+// what comes out.
 const equals = 0.52
-
-// constraint is something that no two chosen nodes share.
-type constraint struct {
-	name   string
-	shared func(a, b *Entry) bool
-}
-
-// holds reports whether two of picked share it.
-func (c constraint) holds(picked []Picked) bool {
-	for i, p := range picked {
-		if slices.ContainsFunc(picked[:i], func(o Picked) bool { return c.shared(p.Entry, o.Entry) }) {
-			return true
-		}
-	}
-	return false
-}
-
-// constraints are in the order in which they are given up. That nodes are different is not among them.
-func (r *Rules) constraints() []constraint {
-	return []constraint{
-		{"country", func(a, b *Entry) bool { return a.Place.Country != "" && a.Place.Country == b.Place.Country }},
-		{"AS", func(a, b *Entry) bool { return a.Place.AS != 0 && a.Place.AS == b.Place.AS }},
-		{"operator", func(a, b *Entry) bool { return a.Node.Operator != "" && a.Node.Operator == b.Node.Operator }},
-		{"/24", func(a, b *Entry) bool { return sameSubnet(a.Node.IP, b.Node.IP, 24) }},
-	}
-}
 
 // Pick chooses good nodes among candidates, of which no two share operator, /24, AS or country. Where that leaves too few,
 // it gives up country, AS, operator and then, not on mainnet, the /24, and says in relaxed what some share in the end; it
 // never chooses a node twice. Fewer than asked for are returned if there are no more.
 //
 // Diverse draws two and takes the better one, where the better half are equals and the weights of the others fall with the
-// square of their rank by Score. The same rng and candidates, in any order, give the same choice.
+// square of their rank by Score. Nodes that many others exclude weigh more, so that a rare country or a small operator is
+// not drawn all the time. The same rng and candidates, in any order, give the same choice.
 func Pick(rng *rand.Rand, candidates []Entry, r Rules) (picked []Picked, relaxed []string) {
 	if r.N <= 0 {
 		r.N = 3
 	}
 	good := r.good(candidates)
-	rules := r.constraints()
-	var given []constraint
-	for len(picked) < r.N && len(picked) < len(good) {
-		pool := compatible(good, picked, rules)
-		if len(pool) > 0 {
-			p := Picked{Entry: r.draw(rng, pool).Entry}
-			p.Score, p.Terms = Score(p.Entry)
-			picked = append(picked, p)
-			continue
-		}
-		if len(rules) == 0 || len(rules) == 1 && r.Mainnet {
+	var chosen []candidate
+	given := 0 // how much of apart is given up
+	for len(chosen) < r.N && len(chosen) < len(good) {
+		if pool := compatible(good, chosen, given); len(pool) > 0 {
+			chosen = append(chosen, r.draw(rng, pool))
+		} else if given == len(apart) || given == len(apart)-1 && r.Mainnet {
 			break
-		}
-		given, rules = append(given, rules[0]), rules[1:]
-	}
-	for _, c := range given {
-		if c.holds(picked) {
-			relaxed = append(relaxed, "some share the "+c.name+": there were not enough others")
+		} else {
+			given++
 		}
 	}
-	if len(picked) < r.N {
-		relaxed = append(relaxed, fmt.Sprintf("only %d of %d: there are no more good nodes to choose from", len(picked), r.N))
+	for i, what := range apart[:given] {
+		if slices.ContainsFunc(chosen, func(c candidate) bool { return clash(c, chosen, i) }) {
+			relaxed = append(relaxed, "some share the "+what+": there were not enough others")
+		}
+	}
+	if len(chosen) < r.N {
+		relaxed = append(relaxed, fmt.Sprintf("only %d of %d: there are no more good nodes to choose from", len(chosen), r.N))
+	}
+	for _, c := range chosen {
+		p := Picked{Entry: c.Entry}
+		p.Score, p.Terms = Score(c.Entry)
+		picked = append(picked, p)
 	}
 	return picked, relaxed
 }
@@ -118,11 +99,26 @@ func Pick(rng *rand.Rand, candidates []Entry, r Rules) (picked []Picked, relaxed
 // good returns the usable candidates, ranked.
 func (r *Rules) good(candidates []Entry) []candidate {
 	var good []candidate
+	var numbers [len(apart)]map[string]int
+	for i := range numbers {
+		numbers[i] = map[string]int{"": 0}
+	}
 	for i := range candidates {
 		e := &candidates[i]
-		if r.Good(e) && !r.avoids(e) {
-			good = append(good, candidate{Entry: e, score: value(e)})
+		if !r.Good(e) || r.avoids(e) {
+			continue
 		}
+		c := candidate{Entry: e, score: value(e)}
+		for i, what := range apart {
+			v := traitOf(what, e)
+			n, ok := numbers[i][v]
+			if !ok {
+				n = len(numbers[i])
+				numbers[i][v] = n
+			}
+			c.shares[i] = n
+		}
+		good = append(good, c)
 	}
 	slices.SortFunc(good, func(a, b candidate) int {
 		c := cmp.Compare(b.score, a.score)
@@ -134,12 +130,67 @@ func (r *Rules) good(candidates []Entry) []candidate {
 		}
 		return c
 	})
-	for i := range good {
-		rank := (float64(i) + 0.5) / float64(len(good))
-		good[i].tier = max(rank, equals)
-		good[i].weight = (1 - good[i].tier) * (1 - good[i].tier)
-	}
+	r.weigh(good)
 	return good
+}
+
+// weigh gives each candidate its tier and weight by its rank. Then it makes up for crowds: with each further draw fewer of
+// the nodes of a big operator are left to be drawn, and all of a small one. Each round of that comes nearer to the balance.
+func (r *Rules) weigh(good []candidate) {
+	base := make([]float64, len(good))
+	for i := range good {
+		c := &good[i]
+		c.tier = max((float64(i)+0.5)/float64(len(good)), equals)
+		base[i] = (1 - c.tier) * (1 - c.tier)
+		c.weight = base[i]
+	}
+	for range balanceRounds {
+		chances := chances(good)
+		var crowds [len(apart)][]float64
+		for i := range crowds {
+			crowds[i] = make([]float64, len(good)+1)
+			for j, c := range good {
+				if c.shares[i] != 0 {
+					crowds[i][c.shares[i]] += chances[j]
+				}
+			}
+		}
+		for j := range good {
+			// The chance that a draw takes none that excludes j. An AS is mostly in one country.
+			shares := good[j].shares
+			free := (1 - max(crowds[0][shares[0]], crowds[1][shares[1]])) * (1 - max(crowds[2][shares[2]], crowds[3][shares[3]]))
+			open, left := 0.0, 1.0 // how often j can still be drawn, on average of all draws
+			for range r.N {
+				open, left = open+left/float64(r.N), left*free
+			}
+			good[j].weight = base[j] / open
+		}
+	}
+}
+
+// balanceRounds is enough for the weights to change by less than a hundredth in another one.
+const balanceRounds = 2
+
+// chances returns how likely Diverse takes each as the first: that it is drawn twice, or with one of a worse tier, or
+// before one of its own.
+func chances(good []candidate) []float64 {
+	total := 0.0
+	for _, c := range good {
+		total += c.weight
+	}
+	p := make([]float64, len(good))
+	worse := total
+	for i := 0; i < len(good); {
+		j, tier := i, 0.0
+		for ; j < len(good) && good[j].tier == good[i].tier; j++ {
+			tier += good[j].weight
+		}
+		worse -= tier
+		for ; i < j; i++ {
+			p[i] = good[i].weight * (tier + 2*worse) / (total * total)
+		}
+	}
+	return p
 }
 
 func (r *Rules) avoids(e *Entry) bool {
@@ -150,26 +201,26 @@ func (r *Rules) avoids(e *Entry) bool {
 		slices.ContainsFunc(r.AvoidPrefixes, func(p netip.Prefix) bool { return p.Contains(e.Node.IP) })
 }
 
-func compatible(good []candidate, picked []Picked, rules []constraint) []candidate {
+// compatible returns those of good that share nothing with chosen but what is given up, the first of apart.
+func compatible(good, chosen []candidate, given int) []candidate {
 	pool := make([]candidate, 0, len(good))
 	for _, c := range good {
-		if !slices.ContainsFunc(picked, func(p Picked) bool { return conflict(c.Entry, p.Entry, rules) }) {
+		taken := slices.ContainsFunc(chosen, func(o candidate) bool { return o.Node.Key == c.Node.Key })
+		for i := given; i < len(apart) && !taken; i++ {
+			taken = clash(c, chosen, i)
+		}
+		if !taken {
 			pool = append(pool, c)
 		}
 	}
 	return pool
 }
 
-func conflict(a, b *Entry, rules []constraint) bool {
-	if a.Node.Key == b.Node.Key {
-		return true
-	}
-	for _, c := range rules {
-		if c.shared(a, b) {
-			return true
-		}
-	}
-	return false
+// clash reports whether another one of chosen shares with c what apart has at i.
+func clash(c candidate, chosen []candidate, i int) bool {
+	return c.shares[i] != 0 && slices.ContainsFunc(chosen, func(o candidate) bool {
+		return o.shares[i] == c.shares[i] && o.Entry != c.Entry
+	})
 }
 
 // draw takes one of pool, which is ranked.

@@ -247,7 +247,7 @@ var orderings = map[string]func(map[string]string) (string, int64){
 // TestQueryModel compares thousands of random queries on 2,000 nodes with a model that knows nothing of the code.
 func TestQueryModel(t *testing.T) {
 	t.Parallel()
-	queries := 5000
+	queries := 3000
 	if testing.Short() {
 		queries = 500
 	}

@@ -28,6 +28,18 @@ type database struct {
 // openDatabase opens the index to read, briefly or to stay. Whatever keeps it from being read means that nothing can be
 // found out: every error but a wrong usage wraps ons.ErrUnavailable.
 func (f *flags) openDatabase(ctx context.Context, env func(string) string, brief bool) (*database, error) {
+	d, err := f.openAny(ctx, env, brief)
+	if err == nil && d.state.Tip == nil {
+		err = errors.Join(unavailable(fmt.Errorf("%s: the index is empty", d.path)), d.Close())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// openAny is openDatabase for who does not need names in it.
+func (f *flags) openAny(ctx context.Context, env func(string) string, brief bool) (*database, error) {
 	path, err := f.readPath(env)
 	if err != nil {
 		return nil, err
@@ -50,11 +62,8 @@ func (f *flags) openDatabase(ctx context.Context, env func(string) string, brief
 }
 
 func (d *database) check(f *flags) error {
-	switch {
-	case f.network != "" && d.state.Network != "" && d.state.Network != ons.Network(f.network):
+	if f.network != "" && d.state.Network != "" && d.state.Network != ons.Network(f.network) {
 		return fmt.Errorf("%s: holds %s, not %s: %w", d.path, d.state.Network, f.network, indexer.ErrOtherNetwork)
-	case d.state.Tip == nil:
-		return fmt.Errorf("%s: the index is empty", d.path)
 	}
 	return nil
 }

@@ -126,11 +126,13 @@ serving %s
 
 Try, from another terminal:
   %s resolve alice --server %s
+  %s nodes --server %s --sort latency
+  %s pick --server %s
   curl %s/v1/status
   DEVNET_SOCKET=%s %s reorg 3
 
 Its daemon: ONSIGHT_OXEND=%s · its seed node: COURIER_SEEDS=%s · Ctrl-C ends it.
 `, s.Active, s.Swarms, s.Names[0]+s.Names[1]+s.Names[2], cfg.BlockTime, url,
-		self, url, url, socket, strings.TrimSuffix(self, "onsight")+"devnet", n.Oxend(), s.Seeds[0])
+		self, url, self, url, self, url, url, socket, strings.TrimSuffix(self, "onsight")+"devnet", n.Oxend(), s.Seeds[0])
 	return err
 }

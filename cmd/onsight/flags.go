@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,12 +32,34 @@ func (f *flags) register(root *cobra.Command) {
 	pf.StringSliceVar(&f.oxend, "oxend", nil, "daemon `URL`, repeatable or comma separated (ONSIGHT_OXEND)")
 	pf.StringVar(&f.db, "db", "", "database, `PATH` or sqlite:PATH (ONSIGHT_DB; default onsight-<network>.db in the XDG data folder)")
 	pf.StringVar(&f.network, "network", "", "`NETWORK` to insist on: mainnet, testnet, devnet, fakechain, stagenet, localdev (ONSIGHT_NETWORK)")
-	pf.StringVarP(&f.output, "output", "o", "text", "`FORMAT` of the answer: text or json")
+	pf.StringVarP(&f.output, "output", "o", "", "`FORMAT` of the answer: text or json, unless the command says otherwise")
 	pf.BoolVarP(&f.verbose, "verbose", "v", false, "log every step to standard error")
 	pf.Float64Var(&f.rate, "oxend-rate", 0, "requests a second to each daemon (0: 4, on loopback unlimited)")
 	pf.IntVar(&f.connections, "oxend-connections", 0, "connections to each daemon (0: 2, on loopback 4)")
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("output", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return formats(cmd), cobra.ShellCompDirectiveNoFileComp
+	})
 	_ = root.RegisterFlagCompletionFunc("network", cobra.FixedCompletions(networkNames(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// outputs is the annotation of commands that have other formats than text and json: all of them, the default first.
+const outputs = "outputs"
+
+// formats are what -o may be, the default first.
+func formats(cmd *cobra.Command) []string {
+	if s := cmd.Annotations[outputs]; s != "" {
+		return strings.Split(s, ",")
+	}
+	return []string{"text", "json"}
+}
+
+// either lists what may be chosen from: "a, b or c".
+func either(of []string) string {
+	if len(of) < 2 {
+		return strings.Join(of, "")
+	}
+	last := len(of) - 1
+	return strings.Join(of[:last], ", ") + " or " + of[last]
 }
 
 func networkNames() []string {
@@ -67,8 +90,12 @@ func (f *flags) complete(cmd *cobra.Command, env func(string) string) error {
 			return usagef("--network: unknown network %q: use one of %s", f.network, strings.Join(networkNames(), ", "))
 		}
 	}
-	if f.output != "text" && f.output != "json" {
-		return usagef("--output: unknown format %q: use text or json", f.output)
+	may := formats(cmd)
+	if !changed("output") {
+		f.output = may[0]
+	}
+	if !slices.Contains(may, f.output) {
+		return usagef("--output: unknown format %q: use %s", f.output, either(may))
 	}
 	if f.rate < 0 || f.connections < 0 {
 		return usagef("--oxend-rate and --oxend-connections: must not be negative")

@@ -48,7 +48,8 @@ type indexOptions struct {
 	followOptions
 	once        bool
 	acceptBelow uint64
-	probeEvery  time.Duration // of serve
+	probeEvery  time.Duration  // of serve
+	geo         *directory.Geo // of serve
 }
 
 func (p program) index(ctx context.Context, f *flags, opt indexOptions) error {
@@ -113,7 +114,7 @@ func (p program) newWriter(ctx context.Context, f *flags, log *slog.Logger, opt 
 	}
 	meter := newMeter(p.stderr, log, time.Now)
 	nodes := directory.New(directory.Config{
-		Store: db, Epoch: epoch, Pool: pool, Network: ons.Network(f.network), Every: opt.probeEvery, Log: log,
+		Store: db, Epoch: epoch, Pool: pool, Network: ons.Network(f.network), Every: opt.probeEvery, Geo: opt.geo, Log: log,
 	})
 	return &writer{db: db, nodes: nodes, meter: meter, Indexer: indexer.New(indexer.Config{
 		Pool: pool, Store: db, Epoch: epoch,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"os"
 	"os/exec"
 	"strconv"
@@ -13,6 +14,8 @@ import (
 
 	"onsight/internal/devnet"
 )
+
+var update = flag.Bool("update", false, "rewrite the goldens")
 
 // TestMain lets the test binary be the program: as `onsight` inside test scripts, and as a process that kills itself at a
 // named point (see kill_test.go).
@@ -55,12 +58,14 @@ func killAt(plan string) func(string) {
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir: "testdata", UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("XDG_DATA_HOME", env.WorkDir+"/data")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"replay": replay, "network": network, "code": code, "needs": needs},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"replay": replay, "network": network, "town": town, "act": act, "asked": asked, "code": code, "needs": needs,
+		},
 	})
 }
 

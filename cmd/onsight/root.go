@@ -29,7 +29,7 @@ const longHelp = `onsight follows an Oxen chain into an index of every ONS regis
 Names never leave this program: a daemon or a database is asked for a name's hash, and the sealed value is opened here.
 
 Exit codes: 0 done, found · 1 other error, or verify found differences · 2 wrong usage
-            3 could not find out · 4 not registered · 5 database locked by another writer`
+            3 could not find out · 4 not registered, no such node · 5 database locked by another writer`
 
 // usageError marks what the user wrote as wrong, as opposed to what became of it.
 type usageError struct{ error }
@@ -76,7 +76,8 @@ func (p program) root() (*cobra.Command, *bool) {
 	root.SetErr(p.stderr)
 	f.register(root)
 	root.AddCommand(p.indexCommand(&f), p.serveCommand(&f), p.resolveCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f),
-		p.demoCommand(&f), p.probeCommand(&f), p.probersCommand(&f))
+		p.nodesCommand(&f), p.nodeCommand(&f), p.pickCommand(&f), p.swarmCommand(&f), p.pathsCommand(&f), p.probeCommand(&f), p.probersCommand(&f),
+		p.demoCommand(&f))
 	return root, started
 }
 
@@ -89,7 +90,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &locked):
 		return exitLocked
-	case errors.Is(err, ons.ErrNotFound):
+	case errors.Is(err, ons.ErrNotFound), errors.Is(err, errNoNode), errors.Is(err, errNoSwarm):
 		return exitNotRegistered
 	case errors.Is(err, ons.ErrUnavailable):
 		return exitUnavailable
@@ -114,6 +115,16 @@ func hintFor(err error) string {
 		return "this database was written by a newer onsight: use that one"
 	case errors.Is(err, errNoDatabase):
 		return "make one with `onsight index`, or ask a daemon with --oxend"
+	case errors.Is(err, errNoNodes):
+		return "let `onsight serve` follow them, or ask a daemon with --oxend"
+	case errors.Is(err, errUnmeasured):
+		return "let `onsight serve` measure for a while, or ask a server that does with --server"
+	case errors.Is(err, errNoGood):
+		return "allow more with --max-latency and --min-credit, or avoid less"
+	case errors.Is(err, errNoNode):
+		return "`onsight nodes` lists those there are, with --state gone those that left"
+	case errors.Is(err, errNoSwarm):
+		return "`onsight swarm` lists those there are"
 	case errors.Is(err, directory.ErrResources):
 		return "allow more open files (ulimit -n), or check fewer nodes at once with --parallel"
 	case errors.Is(err, errNoDaemon):

@@ -36,6 +36,7 @@ const gcPercent = 25
 
 type serveOptions struct {
 	followOptions
+	geoOptions
 	listen   string
 	readOnly bool
 	probes   time.Duration        // between two checks of a node; 0: they are not checked
@@ -65,10 +66,11 @@ With --read-only it writes nothing and serves what another process indexes into 
 				return usagef("--probe-every: must be at least 1m, or 0 to check no nodes")
 			}
 			if !opt.readOnly {
-				if err := opt.complete(cmd, p.env); err != nil {
+				if err := opt.followOptions.complete(cmd, p.env); err != nil {
 					return err
 				}
 			}
+			opt.geoOptions.complete(cmd, p.env)
 			return p.serve(cmd.Context(), f, opt)
 		},
 	}
@@ -76,7 +78,8 @@ With --read-only it writes nothing and serves what another process indexes into 
 	fl.StringVar(&opt.listen, "listen", "127.0.0.1:8080", "`ADDRESS` to serve on (ONSIGHT_LISTEN)")
 	fl.BoolVar(&opt.readOnly, "read-only", false, "serve a database that another process writes")
 	fl.DurationVar(&opt.probes, "probe-every", directory.Checks.Interval, "time between two checks of a service node, as onsight probe does them (0: none)")
-	opt.register(cmd)
+	opt.followOptions.register(cmd)
+	opt.geoOptions.register(cmd)
 	return cmd
 }
 
@@ -85,7 +88,12 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	log := f.logger(p, opt.level)
-	s, err := p.openService(ctx, f, opt, log)
+	geo, err := opt.geoOptions.open()
+	if err != nil {
+		return err
+	}
+	defer geo.Close()
+	s, err := p.openService(ctx, f, opt, geo, log)
 	if err == nil {
 		defer s.db.Close()
 		err = errors.Join(s.index.Load(ctx), s.nodes.Load(ctx))
@@ -107,7 +115,8 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	}
 	server := &http.Server{
 		Handler: api.New(api.Config{
-			Snapshot:  func() api.Snapshot { return s.index.Snapshot() },
+			Snapshot: func() api.Snapshot { return s.index.Snapshot() },
+			Nodes:    s.nodes.Snapshot, Directory: s.nodes,
 			Upstreams: s.upstreams, Version: versionText(), Log: log,
 		}).Handler(),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
@@ -158,16 +167,16 @@ type service struct {
 	seen  atomic.Pointer[[]api.Upstream]
 }
 
-func (p program) openService(ctx context.Context, f *flags, opt serveOptions, log *slog.Logger) (*service, error) {
+func (p program) openService(ctx context.Context, f *flags, opt serveOptions, geo *directory.Geo, log *slog.Logger) (*service, error) {
 	if opt.readOnly {
 		db, err := f.openDatabase(ctx, p.env, false)
 		if err != nil {
 			return nil, err
 		}
-		nodes := directory.New(directory.Config{Store: db.Store, Log: log})
+		nodes := directory.New(directory.Config{Store: db.Store, Geo: geo, Log: log})
 		return &service{db: db.Store, index: index.New(db.Store), nodes: nodes}, nil
 	}
-	w, err := p.openWriter(ctx, f, log, indexOptions{followOptions: opt.followOptions, probeEvery: opt.probes})
+	w, err := p.openWriter(ctx, f, log, indexOptions{followOptions: opt.followOptions, probeEvery: opt.probes, geo: geo})
 	if err != nil {
 		return nil, err
 	}

@@ -23,15 +23,15 @@ const (
 // askServer asks an onsight server for a name's hash; the value is opened here. A 404 with the code not_registered is the
 // only answer that says a name is not there.
 func (p program) askServer(ctx context.Context, f *flags, base string, name ons.Name) (answer, error) {
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return answer{}, usagef("--server: want a URL such as https://names.example.org")
+	u, err := serverURL(base)
+	if err != nil {
+		return answer{}, err
 	}
 	var status struct {
 		Network string `json:"network"`
 		Ready   bool   `json:"ready"`
 	}
-	if err := getJSON(ctx, u.JoinPath("v1", "status"), &status); err != nil {
+	if err := getJSON(ctx, u.JoinPath("v1", "status"), &status, maxAnswer); err != nil {
 		return answer{}, err
 	}
 	if f.network != "" && f.network != status.Network {
@@ -45,7 +45,7 @@ func (p program) askServer(ctx context.Context, f *flags, base string, name ons.
 		recordView
 		AsOf asOfView `json:"as_of"`
 	}
-	if err := getJSON(ctx, u.JoinPath("v1", "names", name.Type().String(), name.Hash().String()), &reply); err != nil {
+	if err := getJSON(ctx, u.JoinPath("v1", "names", name.Type().String(), name.Hash().String()), &reply, maxAnswer); err != nil {
 		return answer{}, err
 	}
 	sealed, err := reply.sealed()
@@ -65,6 +65,14 @@ func (p program) askServer(ctx context.Context, f *flags, base string, name ons.
 	return answer{source: "server", sealed: sealed, record: reply.recordView, rules: ons.Rules{Network: network}, asOf: reply.AsOf}, nil
 }
 
+func serverURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, usagef("--server: want a URL such as https://names.example.org")
+	}
+	return u, nil
+}
+
 // sealed is the value as the record shows it.
 func (v recordView) sealed() (ons.Sealed, error) {
 	ciphertext, err := hex.DecodeString(v.EncryptedValue)
@@ -75,8 +83,8 @@ func (v recordView) sealed() (ons.Sealed, error) {
 	return ons.Sealed{Ciphertext: ciphertext, Nonce: nonce}, err
 }
 
-// getJSON reads one reply of an onsight server. Errors name the server, never the path: it holds the hash.
-func getJSON(ctx context.Context, u *url.URL, v any) error {
+// getJSON reads one reply of an onsight server, of at most so many bytes. Errors name the server, never the path: it holds the hash.
+func getJSON(ctx context.Context, u *url.URL, v any, most int64) error {
 	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
@@ -93,8 +101,8 @@ func getJSON(ctx context.Context, u *url.URL, v any) error {
 		return fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-	if err != nil || len(body) > maxAnswer {
+	body, err := io.ReadAll(io.LimitReader(res.Body, most+1))
+	if err != nil || int64(len(body)) > most {
 		return fmt.Errorf("%s: the reply is cut short or too large: %w", u.Host, ons.ErrUnavailable)
 	}
 	if res.StatusCode == http.StatusOK {

@@ -92,7 +92,7 @@ func FuzzScanTxs(f *testing.F) {
 
 // FuzzReply runs every other decoder over any reply: none may panic, and none may both fail and give a value.
 func FuzzReply(f *testing.F) {
-	for _, p := range []string{"*get_info*", "get_version", "hard_fork*", "get_block_hash*", "ons_*", "get_service_nodes_p*", "err_*"} {
+	for _, p := range []string{"*get_info*", "get_version", "hard_fork*", "get_block_hash*", "ons_*", "get_service_nodes_p*", "get_quorum_state*", "err_*"} {
 		seedReplies(f, p)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -103,6 +103,16 @@ func FuzzReply(f *testing.F) {
 		}
 		if w, err := decodeReply[wireNodes](body, false, nil); err == nil {
 			w.list()
+		}
+		if w, err := decodeReply[wireChanges](body, false, nil); err == nil {
+			var hashes []ons.Txid
+			for _, tx := range w.Txs {
+				hashes = append(hashes, ons.Txid(tx.Hash))
+			}
+			w.changes(hashes)
+		}
+		if w, err := decodeReply[wireQuorums](body, false, nil); err == nil {
+			w.workers(336)
 		}
 		if h, err := decodeReply[wireHash](body, false, nil); err == nil && h == nil {
 			t.Error("neither hash nor error")

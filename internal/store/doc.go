@@ -1,8 +1,8 @@
 // Package store is the explorer's database: blocks, ONS records and the log of reorganisations, in one SQLite file.
 //
 // One process writes (it holds PATH.lock), any number read the same file. Every change of the chain is one [Store.Commit];
-// readers that keep their own copy ask [Store.Since] what to drop and what to add. Everything in here can be rebuilt from
-// the chain.
+// readers that keep their own copy ask [Store.Since] what to drop and what to add. The same of the list of service nodes are
+// [Store.CommitNodes] and [Store.NodesSince]. Everything in here can be rebuilt from the chain, but for what was measured.
 //
 //	blocks   height, hash, time, digest     those with records or skips, every 256th, the first, the newest
 //	records  place, type, name_hash, …      one per applied ONS transaction, append-only
@@ -11,6 +11,14 @@
 //	commits  seq, base_height               what Since reads; the newest 10,000
 //	state    one row                        indexer.State
 //	writer   one row                        epoch, until: fences a writer that was replaced
+//
+//	nodes        key, …                     service nodes, as they are now; changed: the commit that wrote the row
+//	node_events  seq, round, …              what happened to them; a reorganisation deletes the rows of rounds above it
+//	node_points, node_undo                  how to go back to a block whose list was read, down to the newest final one
+//	node_state   one row                    directory.Position, and the numbers of the newest event and commit
+//	probers      name, key, sequence        enrolled vantage points
+//	estimates    key, vantage, blob         directory.Estimate
+//	rings        key, vantage, ring, blob   directory.Ring: checks, hours, days
 //
 // A record's place is height<<20 | index of its transaction in the block: one number that is the primary key, the order of
 // history, and what a rollback compares (DELETE … WHERE place >= (height+1)<<20).

@@ -1,0 +1,169 @@
+package api
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"onsight/directory"
+)
+
+// board is what is made once of a snapshot of the directory, when it is first asked for.
+type board struct {
+	snap  *directory.Snapshot
+	frame frame                      // with as_of only
+	nodes []atomic.Pointer[nodeJSON] // of the entries
+
+	list, storage, swarms, paths func() *document
+	grouped                      func() []directory.Swarm
+}
+
+// boardOf returns the board of a snapshot. Requests that come together share one.
+func (s *Server) boardOf(snap *directory.Snapshot) *board {
+	for {
+		b := s.board.Load()
+		if b != nil && b.shows(snap) {
+			return b
+		}
+		fresh := newBoard(snap)
+		if s.board.CompareAndSwap(b, fresh) {
+			return fresh
+		}
+	}
+}
+
+func newBoard(snap *directory.Snapshot) *board {
+	b := &board{snap: snap, frame: frame{asOf: emptyFrame.asOf}, nodes: make([]atomic.Pointer[nodeJSON], len(snap.Entries))}
+	if snap.Observed {
+		b.frame.asOf = must(json.Marshal(asOfView{Height: snap.At.Height, Hash: snap.Hash, Time: *clock(snap.At.Time)}))
+	}
+	b.list = sync.OnceValue(func() *document {
+		return newDocument(b.appendNodes(nil, plainList.Run(directory.View{Entries: snap.Entries}), nil))
+	})
+	b.grouped = sync.OnceValue(func() []directory.Swarm { return grouped(snap) })
+	b.storage = b.document(func() any { return newStorageNodesView(snap) })
+	b.swarms = b.document(func() any { return newSwarmsView(b.grouped()) })
+	b.paths = b.document(func() any { return newPathsView(snap) })
+	return b
+}
+
+// shows reports whether b is right for a snapshot. When a daemon was asked is no matter.
+func (b *board) shows(s *directory.Snapshot) bool {
+	o := b.snap
+	return o == s || o.Observed && s.Observed && o.Commit == s.Commit && o.Hash == s.Hash && o.Network == s.Network &&
+		len(o.Entries) == len(s.Entries) && len(o.Entries) > 0 && &o.Entries[0] == &s.Entries[0]
+}
+
+// document makes a document of a view when it is first asked for.
+func (b *board) document(view func() any) func() *document {
+	return sync.OnceValue(func() *document { return newDocument(seal(must(json.Marshal(view())), b.frame.asOf)) })
+}
+
+// document is a whole reply in both its encodings, each with its ETag.
+type document struct {
+	plain, packed                      []byte
+	plainTag, packedTag                []string
+	plainLength, packedLength, varying []string
+}
+
+// packLeast is the size in bytes below which compression does not pay.
+const packLeast = 1024
+
+func newDocument(body []byte) *document {
+	tag := tagOf(body)
+	d := &document{plain: body, plainTag: []string{tag}, plainLength: []string{strconv.Itoa(len(body))}}
+	if len(body) < packLeast {
+		return d
+	}
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(body); err != nil {
+		panic("api: internal error: " + err.Error())
+	}
+	if err := w.Close(); err != nil {
+		panic("api: internal error: " + err.Error())
+	}
+	d.packed, d.packedTag, d.varying = b.Bytes(), []string{tag[:len(tag)-1] + `-gzip"`}, byEncoding
+	d.packedLength = []string{strconv.Itoa(len(d.packed))}
+	return d
+}
+
+// tagOf returns the ETag of a body.
+func tagOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `"` + hex.EncodeToString(sum[:16]) + `"`
+}
+
+var (
+	byEncoding = []string{"Accept-Encoding"}
+	inGzip     = []string{"gzip"}
+)
+
+// sendDocument sends d in the encoding that the client takes, or tells it that it has it.
+func (c *call) sendDocument(d *document) error {
+	h := c.gin.Writer.Header()
+	body, tag, length := d.plain, d.plainTag, d.plainLength
+	if d.packed != nil {
+		h["Vary"] = d.varying
+		if takesGzip(c.gin.Request.Header["Accept-Encoding"]) {
+			body, tag, length = d.packed, d.packedTag, d.packedLength
+		}
+	}
+	h["Etag"] = tag
+	h["Cache-Control"] = atTip
+	if c.notModified(tag[0]) {
+		return nil
+	}
+	if &body[0] != &d.plain[0] {
+		h["Content-Encoding"] = inGzip
+	}
+	h["Content-Type"] = jsonType
+	h["Content-Length"] = length
+	h["X-Content-Type-Options"] = noSniff
+	c.gin.Writer.WriteHeader(http.StatusOK)
+	_, _ = c.gin.Writer.Write(body) // an error means that the client has gone
+	return nil
+}
+
+// sendTagged sends a body that was made for this request, unless the client has it.
+func (c *call) sendTagged(body []byte) error {
+	tag := tagOf(body)
+	h := c.gin.Writer.Header()
+	h["Etag"] = []string{tag}
+	h["Cache-Control"] = atTip
+	if !c.notModified(tag) {
+		c.write(http.StatusOK, jsonType, body)
+	}
+	return nil
+}
+
+// sendView is sendTagged for a view.
+func (c *call) sendView(view any) error {
+	body, err := json.Marshal(view)
+	if err != nil {
+		return err
+	}
+	return c.sendTagged(seal(body, c.frame.asOf))
+}
+
+// takesGzip reads Accept-Encoding as far as it is about gzip: named, and not with a weight of 0.
+func takesGzip(headers []string) bool {
+	for _, h := range headers {
+		for one := range strings.SplitSeq(h, ",") {
+			name, weight, _ := strings.Cut(one, ";")
+			if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
+				continue
+			}
+			q, given := strings.CutPrefix(strings.ReplaceAll(weight, " ", ""), "q=")
+			return !given || strings.Trim(q, "0.") != ""
+		}
+	}
+	return false
+}

@@ -1,0 +1,148 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"onsight/directory"
+)
+
+// nodesMost is the length of any list of nodes, swarms or groups, whether or not a limit was given.
+const nodesMost = 10_000
+
+// listed are the states that a query means that names none: all but gone.
+const listed = "awaiting,active,decommissioned,unlocking"
+
+// plainList is the query without parameters.
+var plainList = must(parseNodeQuery(url.Values{}))
+
+// nodeParams are the query parameters of a list of nodes: what package directory takes, in words.
+var nodeParams = []struct{ name, words string }{
+	{"state", "awaiting, active, decommissioned, unlocking or gone; without it all but gone"},
+	{"version", "of oxend: 2.11, unknown, or a range as 2.8..2.11, 2.8.. or ..2.11"},
+	{"storage_version", "of the storage server, as version"},
+	{"lokinet_version", "of lokinet, as version"},
+	{"swarm", "hexadecimal, or none"},
+	{"operator", "an address"},
+	{"contributor", "an address"},
+	{"prefix", "the beginning of a key in hexadecimal, or a range of addresses as 10.0.0.0/8"},
+	{"country", "two letters; xz for unknown"},
+	{"as", "a number of an autonomous system, with or without AS; 0 for unknown"},
+	{"first_seen_days", "days ago, as 3, 2-5, 2- or -5"},
+	{"last_seen_days", "days ago, as 3, 2-5, 2- or -5"},
+	{"credit", "blocks, as 60, 60..1440, 60.. or ..-1"},
+	{"proof_age", "a duration or a range, as 90m, 1h..2h or 2h..; a node without a proof is in none"},
+	{"latency", "a duration or a range, as 200ms, 50ms..1s or ..200ms; what was not measured is in none"},
+	{"reachable", "up, down or unknown"},
+	{"search", "words and key:value, all of which hold, with quotes around what holds a blank: a word is the beginning of a key, " +
+		"address or operator, or part of the name of an AS, and a key one of these parameters"},
+}
+
+// nodeShape are the parameters that say what of the nodes is shown.
+var nodeShape = []struct{ name, words string }{
+	{"fields", "names of fields of a node, separated by commas: " + strings.Join(directory.FieldNames(), ", ")},
+	{"order", "names of fields to sort by, separated by commas, with - before one for descending; what is unknown comes last, ties are by key"},
+	{"limit", "1 to 1000; without it 10,000"},
+	{"offset", "0 to 999999"},
+}
+
+// parseNodeQuery reads the parameters of a list of nodes. It repeats nothing of them in its errors but their names.
+func parseNodeQuery(values url.Values) (directory.Query, error) {
+	for name, given := range values {
+		if given[0] == "" {
+			return directory.Query{}, fmt.Errorf("%w: %s is empty", errParameter, name)
+		}
+	}
+	if !values.Has("state") && !strings.Contains(values.Get("search"), "state:") {
+		with := url.Values{"state": {listed}}
+		for name, given := range values {
+			with[name] = given
+		}
+		values = with
+	}
+	q, err := directory.ParseQuery(values)
+	var wrong *directory.ParameterError
+	switch {
+	case errors.As(err, &wrong):
+		return q, errNodeParameter(wrong.Name)
+	case err != nil:
+		return q, err
+	}
+	if q.Limit == 0 {
+		q.Limit = nodesMost
+	}
+	return q, nil
+}
+
+// errNodeParameter says what a parameter should be.
+func errNodeParameter(name string) error {
+	for _, p := range append(nodeParams, nodeShape...) {
+		if p.name == name {
+			return fmt.Errorf("%w: %s must be %s", errParameter, name, p.words)
+		}
+	}
+	return fmt.Errorf("%w: %s", errParameter, quote(name))
+}
+
+// nodes answers GET /v1/nodes. Without parameters the reply is there already.
+func (s *Server) nodes(c *call) error {
+	if len(c.query) == 0 {
+		return c.sendDocument(c.board.list())
+	}
+	q, err := parseNodeQuery(c.query)
+	if err != nil {
+		return err
+	}
+	found := q.Run(c.view())
+	b := s.buffer()
+	defer s.release(b)
+	*b = c.board.appendNodes(*b, found, q.Fields)
+	return c.sendTagged(*b)
+}
+
+// view is what a query looks at.
+func (c *call) view() directory.View {
+	return directory.View{Entries: c.board.snap.Entries, Now: c.cfg.Now()}
+}
+
+// appendNodes writes a nodesView and as_of.
+func (b *board) appendNodes(out []byte, r directory.Result, fields []string) []byte {
+	show := columns(fields)
+	out = append(out, `{"skipped":`...)
+	out = strconv.AppendInt(out, int64(r.Skipped), 10)
+	out = append(out, `,"truncated":`...)
+	out = strconv.AppendInt(out, int64(r.Truncated), 10)
+	out = append(out, `,"nodes":[`...)
+	for i, e := range r.Entries {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = b.json(e).appendTo(out, show)
+	}
+	return seal(append(out, ']', '}'), b.frame.asOf)
+}
+
+// entry returns the node in the path.
+func (c *call) entry() (*directory.Entry, error) {
+	key, err := directory.ParseKey(c.gin.Param("key"))
+	if err != nil {
+		return nil, errNodeKey
+	}
+	e := c.board.snap.Entry(key)
+	if e == nil {
+		return nil, errNoNode
+	}
+	return e, nil
+}
+
+// node answers GET /v1/nodes/{key}: all that is known of one, gone or not.
+func (s *Server) node(c *call) error {
+	e, err := c.entry()
+	if err != nil {
+		return err
+	}
+	return c.sendView(newNodeDetailView(e, c.board.snap))
+}
