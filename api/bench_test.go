@@ -183,9 +183,14 @@ func BenchmarkNodes(b *testing.B) {
 func BenchmarkHandler(b *testing.B) {
 	rng := rand.New(rand.NewPCG(7, 0))
 	x, keys := bigIndex(b, rng, 2000)
-	s := New(Config{Snapshot: func() Snapshot { return x.Snapshot() }})
+	snap := GenerateNodes(7, 2000, time.Now())
+	s := New(Config{Snapshot: func() Snapshot { return x.Snapshot() }, Nodes: func() *directory.Snapshot { return snap }})
 	h := s.Handler()
-	for name, raw := range map[string][]byte{"single": nameRequest(keys[0]), "batch256": batchRequest(keys, rng)} {
+	for name, raw := range map[string][]byte{
+		"single": nameRequest(keys[0]), "batch256": batchRequest(keys, rng),
+		"nodes": get("/v1/nodes"), "nodes-filtered": get("/v1/nodes?state=active&latency=..100ms&order=latency&fields=key,ip,ports,latency"),
+		"node": get("/v1/nodes/" + snap.Entries[0].Node.Key.String()), "pick": get("/v1/nodes/pick"), "aggregate": get("/v1/nodes/aggregate?by=version,operator"),
+	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -169,7 +169,9 @@ func textParam(name, words string) *huma.Param {
 
 func textParams(from []struct{ name, words string }) (all []*huma.Param) {
 	for _, p := range from {
-		all = append(all, textParam(p.name, p.words))
+		one := textParam(p.name, p.words)
+		one.Schema.MaxLength = ptr(longest(p.name))
+		all = append(all, one)
 	}
 	return all
 }

@@ -13,6 +13,12 @@ import (
 // nodesMost is the length of any list of nodes, swarms or groups, whether or not a limit was given.
 const nodesMost = 10_000
 
+// Bounds of a question, so that none costs much: each word of a search is held to each node.
+const (
+	searchMost = 200  // bytes
+	valueMost  = 2000 // of any other parameter
+)
+
 // listed are the states that a query means that names none: all but gone.
 const listed = "awaiting,active,decommissioned,unlocking"
 
@@ -52,8 +58,8 @@ var nodeShape = []struct{ name, words string }{
 // parseNodeQuery reads the parameters of a list of nodes. It repeats nothing of them in its errors but their names.
 func parseNodeQuery(values url.Values) (directory.Query, error) {
 	for name, given := range values {
-		if given[0] == "" {
-			return directory.Query{}, fmt.Errorf("%w: %s is empty", errParameter, name)
+		if most := longest(name); given[0] == "" || len(given[0]) > most {
+			return directory.Query{}, fmt.Errorf("%w: %s must have 1 to %d bytes", errParameter, name, most)
 		}
 	}
 	if !values.Has("state") && !strings.Contains(values.Get("search"), "state:") {
@@ -75,6 +81,14 @@ func parseNodeQuery(values url.Values) (directory.Query, error) {
 		q.Limit = nodesMost
 	}
 	return q, nil
+}
+
+// longest returns how many bytes a parameter may have.
+func longest(name string) int {
+	if name == "search" {
+		return searchMost
+	}
+	return valueMost
 }
 
 // errNodeParameter says what a parameter should be.

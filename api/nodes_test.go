@@ -55,6 +55,8 @@ func nodeErrors(t *testing.T) []errorCase {
 		{up, "GET", "/v1/nodes?search=alice:1", "", 400, "invalid_parameter"},
 		{up, "GET", "/v1/nodes?search=%22alice", "", 400, "invalid_parameter"},
 		{up, "GET", "/v1/nodes?search=state:alice", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes?search=" + strings.Repeat("a", 201), "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes?operator=" + strings.Repeat("a", 2001), "", 400, "invalid_parameter"},
 		{up, "GET", "/v1/nodes?state=active&state=gone", "", 400, "invalid_parameter"},
 		{up, "GET", "/v1/nodes?limit=0", "", 400, "invalid_parameter"},
 		{up, "GET", "/v1/nodes?limit=1001", "", 400, "invalid_parameter"},
