@@ -238,9 +238,12 @@ func (p *Probe) check(ctx context.Context, n *Node) (Check, error) {
 		return Check{}, fmt.Errorf("%w: %w", ErrResources, err)
 	}
 	s.TCP, s.TLS, s.Info = took.TCP, took.TLS, took.Request
-	if s.OK = err == nil; s.OK {
-		s.ClockOffset, s.Version = info.Offset, info.Version
-	} else {
+	switch {
+	case err == nil:
+		s.OK, s.ClockOffset, s.Version = true, info.Offset, info.Version
+	case !n.Active && idle(err):
+		s.OK = true // it is up, and says what the chain says
+	default:
 		s.Failure = failure(err, took)
 	}
 	if n.OMQPort != 0 && ctx.Err() == nil {
@@ -262,6 +265,12 @@ func own(err error) bool {
 		}
 	}
 	return false
+}
+
+// idle reports whether a server answered that it has nothing to do, as that of a decommissioned node does.
+func idle(err error) bool {
+	var status *snode.StatusError
+	return errors.As(err, &status) && status.Reason == snode.ReasonNoSwarm
 }
 
 // failure says in a few words of ours why a server did not answer. Nothing that it sent is in them.

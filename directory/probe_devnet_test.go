@@ -64,6 +64,31 @@ func (p *place) round(t *testing.T, b *bed) {
 	}
 }
 
+// TestIdle: a decommissioned node that answers so is up; one that the chain holds for active and that says so is not.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, devnet.Config{Seed: 1, Nodes: 20}, nil)
+	b.do(t, 3, devnet.ActDecommission, devnet.ReasonPulse)
+	b.follow(t)
+	nodes := all(b.Snapshot())
+	for _, active := range []bool{false, true} {
+		for i := range nodes {
+			if nodes[i].Key == b.key(3) {
+				nodes[i].Active = active
+			}
+		}
+		checks, err := directory.NewProbe(directory.ProbeConfig{Now: b.clock.Now}).Round(t.Context(), nodes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range checks {
+			if want := c.Key != b.key(3) || !active; c.Sample.OK != want {
+				t.Errorf("active %v: node %v: %+v, want OK to be %v", active, c.Key, c.Sample, want)
+			}
+		}
+	}
+}
+
 // TestVantagePoints has three places measure a devnet over fake time, two of them by signed reports. A node that dies is
 // called down within two periods and up again when it is back; one place that lies or is offline flips nothing.
 func TestVantagePoints(t *testing.T) {

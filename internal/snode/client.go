@@ -37,8 +37,11 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("answered %d", e.Status)
 }
 
+// ReasonNoSwarm is the StatusError.Reason of a server that the chain gives nothing to keep: its node is not staked, or decommissioned.
+const ReasonNoSwarm = "not in any swarm"
+
 // unready are the reasons a server gives for not being ready.
-var unready = [...]string{"not yet on hardfork 19.3", "not in any swarm", "not done syncing", "shutting down"}
+var unready = [...]string{"not yet on hardfork 19.3", ReasonNoSwarm, "not done syncing", "shutting down"}
 
 // Client asks storage servers over HTTPS, one connection a question. It knows no names, proxies, redirects or cookies, and
 // says nothing of itself. The zero Client is ready; it may be used by many goroutines at once, and nothing keeps running
