@@ -105,3 +105,20 @@ func BenchmarkOwnerText(b *testing.B) {
 		_ = o.Text(Mainnet)
 	}
 }
+
+func BenchmarkReadings(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = Readings("Ünal")
+	}
+}
+
+func BenchmarkLookalikes(b *testing.B) { // those of a long name, of which there are more than the limit
+	n := mustName(b, Session, "modern_class_of_illinois")
+	b.ReportAllocs()
+	for b.Loop() {
+		if len(Lookalikes(n, 1000)) != 1000 {
+			b.Fatal("fewer")
+		}
+	}
+}

@@ -13,6 +13,9 @@
 // the name, no more. What makes a value the right one is that the chain's record holds it. So trust in an answer is
 // trust in who was asked for the record: see Agree.
 //
+// What people type is not yet a name: clients differ in what they make of it. See Readings, and Lookalikes for names that
+// are taken for another.
+//
 // # Bytes
 //
 // Integers are little endian; a varint is unsigned LEB128 without superfluous zero bytes; || is concatenation.

@@ -86,3 +86,27 @@ func ExampleApply() {
 	// <nil>
 	// update 700000 700010 <nil>
 }
+
+func ExampleReadings() {
+	id := ons.Answer{Value: ons.Value{Type: ons.Session, Bytes: append([]byte{5}, make([]byte, 32)...)}}
+	for _, r := range ons.Readings("Mag69") {
+		v := r.Judge(id)
+		fmt.Printf("%s %s: %s%s\n", v.Client, v.Outcome, v.Name, v.Why)
+	}
+	// Output:
+	// session-desktop finds: mag69
+	// session-android finds: mag69
+	// session-ios finds: mag69
+	// session.js misses: it keeps capital letters, and names are registered without
+}
+
+func ExampleLookalikes() {
+	name, err := ons.ParseName(ons.Session, "modern")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(ons.Lookalikes(name, 5))
+	// Output:
+	// [rnodern nnodern m0dern moclern modem]
+}

@@ -193,7 +193,7 @@ const (
 	StatusRegistered  Status = "registered"
 	StatusExpiring    Status = "expiring"     // at most a twelfth of a year is left
 	StatusExpired     Status = "expired"      // anybody may buy it
-	StatusNeedsUpdate Status = "needs_update" // its value has the form of 2020, which clients no longer read
+	StatusNeedsUpdate Status = "needs_update" // its value has the form of 2020, which some clients no longer read
 )
 
 // Status returns the state of r at a height, the number of blocks as get_info counts them.

@@ -169,7 +169,7 @@ func (n Name) Seal(v Value, nonce io.Reader) (Sealed, error) {
 }
 
 // SealLegacy encrypts v in the scheme of 2020 (spec B.3), for session names only. It takes 256 MiB of memory. Consensus
-// still accepts the form, clients no longer read it: it is here for tests and fake chains. The error wraps ErrValue.
+// still accepts the form, some clients no longer read it (see Client): it is here for tests and fake chains. The error wraps ErrValue.
 func (n Name) SealLegacy(v Value) (Sealed, error) {
 	if err := n.accepts(v); err != nil {
 		return Sealed{}, err
