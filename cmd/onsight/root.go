@@ -28,7 +28,7 @@ const longHelp = `onsight follows an Oxen chain into an index of every ONS regis
 
 Names never leave this program: a daemon or a database is asked for a name's hash, and the sealed value is opened here.
 
-Exit codes: 0 done, found · 1 other error, or verify found differences · 2 wrong usage
+Exit codes: 0 done, found · 1 other error, verify found differences, or a client misses a name · 2 wrong usage
             3 could not find out · 4 not registered, no such node · 5 database locked by another writer`
 
 // usageError marks what the user wrote as wrong, as opposed to what became of it.
@@ -75,7 +75,7 @@ func (p program) root() (*cobra.Command, *bool) {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	f.register(root)
-	root.AddCommand(p.indexCommand(&f), p.serveCommand(&f), p.resolveCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f),
+	root.AddCommand(p.indexCommand(&f), p.serveCommand(&f), p.resolveCommand(&f), p.doctorCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f),
 		p.nodesCommand(&f), p.nodeCommand(&f), p.pickCommand(&f), p.swarmCommand(&f), p.pathsCommand(&f), p.probeCommand(&f), p.probersCommand(&f),
 		p.demoCommand(&f))
 	return root, started
@@ -90,7 +90,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &locked):
 		return exitLocked
-	case errors.Is(err, ons.ErrNotFound), errors.Is(err, errNoNode), errors.Is(err, errNoSwarm):
+	case errors.Is(err, ons.ErrNotFound), errors.Is(err, errNobodyFinds), errors.Is(err, errNoNode), errors.Is(err, errNoSwarm):
 		return exitNotRegistered
 	case errors.Is(err, ons.ErrUnavailable):
 		return exitUnavailable
