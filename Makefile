@@ -29,7 +29,7 @@ check: tools ## What a commit must pass: format, vet, staticcheck, all tests tha
 
 .PHONY: test
 test: tools ## Everything that CI runs
-	@scripts/stages fmt vet static race kill bench-once demo clean
+	@scripts/stages fmt vet static race accuracy kill bench-once demo clean
 
 .PHONY: bench
 bench: tools ## Measure side by side, and print the ratios of docs/benchmarks.md

@@ -18,7 +18,7 @@ import (
 // board is what is made once of a snapshot of the directory, when it is first asked for.
 type board struct {
 	snap  *directory.Snapshot
-	frame frame                      // with as_of only
+	frame frame                      // with as_of and network only
 	nodes []atomic.Pointer[nodeJSON] // of the entries
 
 	list, storage, swarms, paths func() *document
@@ -43,6 +43,7 @@ func newBoard(snap *directory.Snapshot) *board {
 	b := &board{snap: snap, frame: frame{asOf: emptyFrame.asOf}, nodes: make([]atomic.Pointer[nodeJSON], len(snap.Entries))}
 	if snap.Observed {
 		b.frame.asOf = must(json.Marshal(asOfView{Height: snap.At.Height, Hash: snap.Hash, Time: *clock(snap.At.Time)}))
+		b.frame.network = append([]byte(`,"network":`), must(json.Marshal(snap.Network))...)
 	}
 	b.list = sync.OnceValue(func() *document {
 		return newDocument(b.appendNodes(nil, plainList.Run(directory.View{Entries: snap.Entries}), nil))
@@ -63,7 +64,7 @@ func (b *board) shows(s *directory.Snapshot) bool {
 
 // document makes a document of a view when it is first asked for.
 func (b *board) document(view func() any) func() *document {
-	return sync.OnceValue(func() *document { return newDocument(seal(must(json.Marshal(view())), b.frame.asOf)) })
+	return sync.OnceValue(func() *document { return newDocument(b.frame.seal(must(json.Marshal(view())))) })
 }
 
 // document is a whole reply in both its encodings, each with its ETag.
@@ -150,7 +151,7 @@ func (c *call) sendView(view any) error {
 	if err != nil {
 		return err
 	}
-	return c.sendTagged(seal(body, c.frame.asOf))
+	return c.sendTagged(c.frame.seal(body))
 }
 
 // takesGzip reads Accept-Encoding as far as it is about gzip: named, and not with a weight of 0.

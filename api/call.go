@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -106,7 +107,8 @@ func (c *call) parseQuery(known []string) error {
 	if err != nil {
 		return fmt.Errorf("%w: the query does not parse", errParameter)
 	}
-	for name, given := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) { // in order, so that of several faults always the same one is told
+		given := values[name]
 		if !slices.Contains(known, name) {
 			return fmt.Errorf("%w: %s", errUnknownParameter, quote(name))
 		}

@@ -1150,6 +1150,9 @@ type NodeDetail struct {
 	// Loss Share of the recent checks from this server that failed
 	Loss *float64 `json:"loss,omitempty"`
 
+	// Network That the nodes are of
+	Network string `json:"network"`
+
 	// Operator Address
 	Operator *string `json:"operator,omitempty"`
 
@@ -1206,6 +1209,9 @@ type NodeDetail struct {
 	// UnlockHeight Last block it works in; absent if no unlock was requested
 	UnlockHeight *int64 `json:"unlock_height,omitempty"`
 
+	// Vantages From where its history may be asked for: here, and the enrolled vantage points
+	Vantages []string `json:"vantages"`
+
 	// Verdict Of the vantage points together; null: none reported
 	Verdict *Verdict `json:"verdict,omitempty"`
 
@@ -1258,6 +1264,9 @@ type NodeEvents struct {
 	// Events Oldest first
 	Events []NodeEvent `json:"events"`
 
+	// Network That the nodes are of
+	Network string `json:"network"`
+
 	// Next What to give as after for the next page; null: this is the last one
 	Next *int64 `json:"next"`
 }
@@ -1266,6 +1275,9 @@ type NodeEvents struct {
 type NodeHistory struct {
 	AsOf *AsOf  `json:"as_of"`
 	Key  string `json:"key"`
+
+	// Network That the nodes are of
+	Network string `json:"network"`
 
 	// Objects From the finest to the longest
 	Objects []Object `json:"objects"`
@@ -1283,6 +1295,9 @@ type NodeHistorySeries string
 // Nodes defines model for Nodes.
 type Nodes struct {
 	AsOf *AsOf `json:"as_of"`
+
+	// Network That the nodes are of
+	Network string `json:"network"`
 
 	// Nodes By key unless order says otherwise
 	Nodes []Node `json:"nodes"`
@@ -1334,6 +1349,9 @@ type Paths struct {
 	// Hops Of a path, the guard included
 	Hops int64 `json:"hops"`
 
+	// Network That the nodes are of
+	Network string `json:"network"`
+
 	// Nodes Nodes that a path may take
 	Nodes int64 `json:"nodes"`
 
@@ -1363,6 +1381,9 @@ type Pick struct {
 // Picks defines model for Picks.
 type Picks struct {
 	AsOf *AsOf `json:"as_of"`
+
+	// Network That the nodes are of
+	Network string `json:"network"`
 
 	// Nodes As they were drawn
 	Nodes []Pick `json:"nodes"`
@@ -1445,8 +1466,11 @@ type Reach struct {
 
 // ReportReply defines model for ReportReply.
 type ReportReply struct {
-	AsOf   *AsOf             `json:"as_of"`
-	Status ReportReplyStatus `json:"status"`
+	AsOf *AsOf `json:"as_of"`
+
+	// Network That the nodes are of
+	Network string            `json:"network"`
+	Status  ReportReplyStatus `json:"status"`
 }
 
 // ReportReplyStatus defines model for ReportReply.Status.
@@ -1566,6 +1590,9 @@ type StorageNode struct {
 type StorageNodes struct {
 	AsOf *AsOf `json:"as_of"`
 
+	// Network That the nodes are of
+	Network string `json:"network"`
+
 	// StorageNodes Active nodes that are not known to be down, in an order that changes with every block, so that not everybody takes the same first ones
 	StorageNodes []StorageNode `json:"storage_nodes"`
 
@@ -1580,6 +1607,9 @@ type SwarmReply struct {
 	// AtRisk It has less than 5 members
 	AtRisk bool   `json:"at_risk"`
 	Id     string `json:"id"`
+
+	// Network That the nodes are of
+	Network string `json:"network"`
 
 	// Nodes Its members, by key
 	Nodes []Node `json:"nodes"`
@@ -1607,6 +1637,9 @@ type Swarms struct {
 	// Least Members below which a swarm is at risk: the network dissolves or refills it
 	Least int64 `json:"least"`
 
+	// Network That the nodes are of
+	Network string `json:"network"`
+
 	// Swarms By id
 	Swarms []SwarmRow `json:"swarms"`
 
@@ -1627,6 +1660,9 @@ type Table struct {
 
 	// Nakamoto How many rows together have more than half
 	Nakamoto int64 `json:"nakamoto"`
+
+	// Network That the nodes are of
+	Network string `json:"network"`
 
 	// Nodes In all rows
 	Nodes int64 `json:"nodes"`
@@ -2056,7 +2092,7 @@ type ClientInterface interface {
 
 	// Nodes The service nodes that are asked for
 	//
-	// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made once a block and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+	// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
 	//
 	// Corresponds with GET /v1/nodes (the `Nodes` operationId).
 	Nodes(ctx context.Context, params *NodesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2110,7 +2146,7 @@ type ClientInterface interface {
 
 	// Paths What the hops of paths share
 	//
-	// Of 10,000 paths drawn from the list as the official client draws them, once a block. There is no operation that audits a path of yours: that is done at home, by onsight paths audit.
+	// Of 10,000 paths drawn from the list as the official client draws them, with every change. There is no operation that audits a path of yours: that is done at home, by onsight paths audit.
 	//
 	// Corresponds with GET /v1/paths/statistics (the `Paths` operationId).
 	Paths(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2266,7 +2302,7 @@ func (c *Client) History(ctx context.Context, pType HistoryParamsType, hash stri
 
 // Nodes The service nodes that are asked for
 //
-// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made once a block and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
 //
 // Corresponds with GET /v1/nodes (the `Nodes` operationId).
 func (c *Client) Nodes(ctx context.Context, params *NodesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2400,7 +2436,7 @@ func (c *Client) Owned(ctx context.Context, owner string, params *OwnedParams, r
 
 // Paths What the hops of paths share
 //
-// Of 10,000 paths drawn from the list as the official client draws them, once a block. There is no operation that audits a path of yours: that is done at home, by onsight paths audit.
+// Of 10,000 paths drawn from the list as the official client draws them, with every change. There is no operation that audits a path of yours: that is done at home, by onsight paths audit.
 //
 // Corresponds with GET /v1/paths/statistics (the `Paths` operationId).
 func (c *Client) Paths(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4080,7 +4116,7 @@ type ClientWithResponsesInterface interface {
 
 	// NodesWithResponse The service nodes that are asked for
 	//
-	// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made once a block and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+	// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4150,7 +4186,7 @@ type ClientWithResponsesInterface interface {
 
 	// PathsWithResponse What the hops of paths share
 	//
-	// Of 10,000 paths drawn from the list as the official client draws them, once a block. There is no operation that audits a path of yours: that is done at home, by onsight paths audit.
+	// Of 10,000 paths drawn from the list as the official client draws them, with every change. There is no operation that audits a path of yours: that is done at home, by onsight paths audit.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5839,7 +5875,7 @@ func (c *ClientWithResponses) HistoryWithResponse(ctx context.Context, pType His
 
 // NodesWithResponse The service nodes that are asked for
 //
-// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made once a block and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5957,7 +5993,7 @@ func (c *ClientWithResponses) OwnedWithResponse(ctx context.Context, owner strin
 
 // PathsWithResponse What the hops of paths share
 //
-// Of 10,000 paths drawn from the list as the official client draws them, once a block. There is no operation that audits a path of yours: that is done at home, by onsight paths audit.
+// Of 10,000 paths drawn from the list as the official client draws them, with every change. There is no operation that audits a path of yours: that is done at home, by onsight paths audit.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -33,7 +33,8 @@ func TestDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "ons.db"), Now: clock})
+	path := filepath.Join(t.TempDir(), "ons.db")
+	db, err := store.Open(t.Context(), store.Config{Path: path, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,5 +145,24 @@ func TestDirectory(t *testing.T) {
 		if n.Key == key {
 			t.Errorf("a decommissioned node was chosen: %s", picks.Body)
 		}
+	}
+
+	// Who serves what another process writes refuses a report as its own matter, and takes nothing in.
+	reader, err := store.Open(t.Context(), store.Config{Path: path, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reader.Close() })
+	beside := directory.New(directory.Config{Store: reader, Now: clock})
+	if err := beside.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Nodes, cfg.Directory = beside.Snapshot, beside
+	report, err = directory.Report{Network: ons.Fakechain, Sequence: 2, From: now, To: now, Checks: checks}.Sign(prober)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, body := serve(t, cfg).do(t, "POST", "/v1/probe/reports", string(report)); code != 503 || problemOf(t, body).Code != "not_the_writer" {
+		t.Errorf("a report to a reader: %d %s", code, body)
 	}
 }

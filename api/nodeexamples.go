@@ -68,7 +68,7 @@ func exampleDecommissioned() *directory.Entry {
 
 // exampleNodeSealed is a view as a reply.
 func exampleNodeSealed(view any) json.RawMessage {
-	return seal(must(json.Marshal(view)), newBoard(exampleDirectory()).frame.asOf)
+	return newBoard(exampleDirectory()).frame.seal(must(json.Marshal(view)))
 }
 
 func exampleNodes(fields []string) json.RawMessage {

@@ -14,7 +14,7 @@ import (
 func (d describer) nodes() *huma.Operation {
 	op := operation("nodes", http.MethodGet, "/v1/nodes", "nodes", "The service nodes that are asked for",
 		"All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, "+
-			"made once a block and compressed for clients that take gzip. What a node answers this server about itself is under "+
+			"made with every change and compressed for clients that take gzip. What a node answers this server about itself is under "+
 			"`unauthenticated`.")
 	op.Parameters = append(textParams(nodeParams), textParams(nodeShape[:2])...)
 	op.Parameters = append(op.Parameters, intParam("limit", nodeShape[2].words, 1, directory.LimitMost), intParam("offset", nodeShape[3].words, 0, 999_999))
@@ -89,7 +89,7 @@ func (d describer) swarm() *huma.Operation {
 
 func (d describer) paths() *huma.Operation {
 	op := operation("paths", http.MethodGet, "/v1/paths/statistics", "nodes", "What the hops of paths share",
-		"Of 10,000 paths drawn from the list as the official client draws them, once a block. There is no operation that audits a path of "+
+		"Of 10,000 paths drawn from the list as the official client draws them, with every change. There is no operation that audits a path of "+
 			"yours: that is done at home, by onsight paths audit.")
 	d.replies(op, "Paths", pathsView{}, cacheHeaders(), examples{"too few nodes": exampleNodeSealed(newPathsView(exampleDirectory()))})
 	d.fails(op, errBehind)

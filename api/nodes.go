@@ -3,7 +3,9 @@ package api
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,7 +59,8 @@ var nodeShape = []struct{ name, words string }{
 
 // parseNodeQuery reads the parameters of a list of nodes. It repeats nothing of them in its errors but their names.
 func parseNodeQuery(values url.Values) (directory.Query, error) {
-	for name, given := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) { // in order, so that of several faults always the same one is told
+		given := values[name]
 		if most := longest(name); given[0] == "" || len(given[0]) > most {
 			return directory.Query{}, fmt.Errorf("%w: %s must have 1 to %d bytes", errParameter, name, most)
 		}
@@ -122,7 +125,7 @@ func (c *call) view() directory.View {
 	return directory.View{Entries: c.board.snap.Entries, Now: c.cfg.Now()}
 }
 
-// appendNodes writes a nodesView and as_of.
+// appendNodes writes a nodesView as a reply.
 func (b *board) appendNodes(out []byte, r directory.Result, fields []string) []byte {
 	show := columns(fields)
 	out = append(out, `{"skipped":`...)
@@ -136,7 +139,7 @@ func (b *board) appendNodes(out []byte, r directory.Result, fields []string) []b
 		}
 		out = b.json(e).appendTo(out, show)
 	}
-	return seal(append(out, ']', '}'), b.frame.asOf)
+	return b.frame.seal(append(out, ']', '}'))
 }
 
 // entry returns the node in the path.

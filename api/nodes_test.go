@@ -288,7 +288,7 @@ func TestNodeText(t *testing.T) {
 		`"ip":null,"ports":{"storage":null,"omq":null,"quorumnet":null},"country":null,"as":null,"place":{"country_unknown_reason":"why","as_unknown_reason":"so"},` +
 		`"ed25519":null,"x25519":null,"version":null,"storage_version":null,"lokinet_version":null,"proof":null,"storage_reach":{"observed":false},` +
 		`"lokinet_reach":{"observed":false},"reachable":"unknown","latency":null,"loss":null,"score":0,"estimate":null,"verdict":null}],` +
-		`"as_of":{"height":5010,"hash":"` + strings.Repeat("0b", 32) + `","time":"2025-01-01T00:00:10Z"}}`
+		`"as_of":{"height":5010,"hash":"` + strings.Repeat("0b", 32) + `","time":"2025-01-01T00:00:10Z"},"network":"testnet"}`
 	if diff := cmp.Diff(want, string(body)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -439,7 +439,7 @@ func TestNode(t *testing.T) {
 		if d.Snode != e.Node.Key.Address() || math.Abs(d.CreditHours-float64(e.Node.Credit)/30) > 1e-9 || len(d.Terms) != 4 ||
 			!slices.Equal(d.Bad, (directory.Limits{}).Bad(e)) || !slices.Equal(d.Forecast.Assumptions, f.Assumptions) ||
 			(d.Forecast.DeregisteredAt == nil) != (f.Deregistered == nil) || (d.Forecast.LeavesAt == nil) != (f.Leaves == nil) ||
-			(d.Forecast.FailsTest == nil) != (f.Fails == nil) {
+			(d.Forecast.FailsTest == nil) != (f.Fails == nil) || !slices.Equal(d.Vantages, []string{"here", "stockholm"}) {
 			t.Errorf("%s: got %s, forecast %+v", e.Node.State, r.Body, f)
 		}
 		if f.Fails != nil && (*d.Forecast.FailsTest != f.Fails.Test || d.Forecast.FailsAt.Height != int64(f.Fails.At.Height)) {
@@ -628,7 +628,7 @@ func TestPick(t *testing.T) {
 // TestPickMainnet shows that on mainnet no two nodes of a /24 are chosen, and elsewhere they are.
 func TestPickMainnet(t *testing.T) {
 	t.Parallel()
-	for network, want := range map[ons.Network]int{ons.Mainnet: 1, ons.Testnet: 3} {
+	for network, want := range map[ons.Network]int{ons.Mainnet: 1, ons.Testnet: 3, "": 1} {
 		snap := api.GenerateNodes(5, manyNodes, now)
 		snap.Network = network
 		one := api.GenerateNodes(5, manyNodes, now).Entries[0]
@@ -785,6 +785,20 @@ func TestStorageNodes(t *testing.T) {
 	}
 	if len(bot.StorageNodes) != len(want) || len(want) < 1000 || sorted {
 		t.Errorf("%d nodes, want %d; in order of key: %v", len(bot.StorageNodes), len(want), sorted)
+	}
+	// A measurement leaves the order as it is, a block does not.
+	measured, mined := *snap, *snap
+	measured.Commit++
+	mined.Hash = strings.Repeat("0c", 32)
+	for _, c := range []struct {
+		snap *directory.Snapshot
+		same bool
+	}{{&measured, true}, {&mined, false}} {
+		_, again := serve(t, nodeConfig(t, c.snap, &api.Shelf{})).do(t, "GET", "/v1/service-nodes/storage-nodes", "")
+		first, _, _ := bytes.Cut(body, []byte(`"as_of"`))
+		if got := bytes.HasPrefix(again, first); got != c.same {
+			t.Errorf("commit %d of %.4s: the same order is %v, want %v", c.snap.Commit, c.snap.Hash, got, c.same)
+		}
 	}
 }
 
@@ -1050,5 +1064,37 @@ func TestNodeParameters(t *testing.T) {
 	slices.Sort(fields)
 	if want := directory.FieldNames(); !reflect.DeepEqual(fields, want) {
 		t.Errorf("the document has the fields %v, the query language %v", fields, want)
+	}
+}
+
+// TestNodeNetwork: each reply about nodes says of which network they are, and where that is not known no two of a /24 are chosen.
+func TestNodeNetwork(t *testing.T) {
+	t.Parallel()
+	snap := api.GenerateNodes(5, manyNodes, now)
+	shelf := &api.Shelf{}
+	s := serve(t, nodeConfig(t, snap, shelf))
+	key := snap.Entries[0].Node.Key.String()
+	for _, path := range []string{
+		"/v1/nodes", "/v1/nodes?limit=1", "/v1/nodes/" + key, "/v1/nodes/" + key + "/history", "/v1/nodes/" + key + "/events", "/v1/nodes/events", "/v1/nodes/pick",
+		"/v1/nodes/aggregate?by=state", "/v1/swarms", fmt.Sprintf("/v1/swarms/%x", someSwarm(snap)), "/v1/paths/statistics", "/v1/service-nodes/storage-nodes",
+	} {
+		if code, body := s.do(t, "GET", path, ""); code != 200 || !bytes.HasSuffix(body, []byte(`},"network":"testnet"}`)) {
+			t.Errorf("%s: %d …%s", path, code, body[max(0, len(body)-100):])
+		}
+	}
+}
+
+// TestParameterOrder: of several wrong parameters always the same one is named.
+func TestParameterOrder(t *testing.T) {
+	t.Parallel()
+	s, _, _ := nodeSite(t, 1)
+	for query, want := range map[string]string{
+		"version=&swarm=&credit=&operator=&country=": "country", "zz=1&yy=1&xx=1&bb=1&aa=1": "aa", "version=1&version=2&credit=1&credit=2&as=1&as=2": "as",
+	} {
+		for range 20 {
+			if code, body := s.do(t, "GET", "/v1/nodes?"+query, ""); code != 400 || !strings.Contains(problemOf(t, body).Detail, want) {
+				t.Fatalf("%s: %d %s, want %s", query, code, body, want)
+			}
+		}
 	}
 }

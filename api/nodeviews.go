@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -157,6 +158,7 @@ type nodeDetailView struct {
 	Terms       []termView   `json:"terms" nullable:"false" doc:"What score is made of"`
 	Bad         []string     `json:"bad" nullable:"false" doc:"What speaks against choosing it, by the limits of /v1/nodes/pick; nothing if it is good"`
 	Forecast    forecastView `json:"forecast" doc:"What becomes of it if nothing changes for the better"`
+	Vantages    []string     `json:"vantages" nullable:"false" doc:"From where its history may be asked for: here, and the enrolled vantage points"`
 }
 
 type termView struct {
@@ -249,6 +251,10 @@ func newNodeDetailView(e *directory.Entry, s *directory.Snapshot) nodeDetailView
 		nodeView: newNodeView(e), Snode: e.Node.Key.Address(), CreditHours: e.Node.CreditTime().Hours(),
 		Terms: newTermViews(terms), Bad: orEmpty(directory.Limits{}.Bad(e)),
 		Forecast: forecastView{Deregistered: newBlockView(f.Deregistered), Leaves: newBlockView(f.Leaves), Assumptions: orEmpty(f.Assumptions)},
+		Vantages: []string{directory.Here},
+	}
+	for _, p := range s.Probers {
+		v.Vantages = append(v.Vantages, p.Name)
 	}
 	if f.Fails != nil {
 		v.Forecast.FailsTest, v.Forecast.FailsAt = &f.Fails.Test, newBlockView(&f.Fails.At)
@@ -331,8 +337,8 @@ func orEmpty(s []string) []string {
 	return s
 }
 
-// shuffle puts items in an order that depends on a snapshot only.
+// shuffle puts items in an order that depends on the block of a snapshot only: new measurements move nothing.
 func shuffle[T any](snap *directory.Snapshot, items []T) {
-	rng := rand.New(rand.NewPCG(snap.At.Height, snap.Commit))
+	rng := rand.New(rand.NewChaCha8(sha256.Sum256([]byte(snap.Hash))))
 	rng.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
 }

@@ -213,9 +213,14 @@ func orNull(s huma.Schema) *huma.Schema {
 
 // replies describes the replies that are no errors. One with headers for caches can be 304.
 func (d describer) replies(op *huma.Operation, schema string, view any, headers map[string]*huma.Param, ex examples) {
+	of := d.reply(schema, view)
+	if s := d.registry.Map()[schema]; slices.Contains(op.Tags, "nodes") && s.Properties["network"] == nil {
+		s.Properties["network"] = &huma.Schema{Type: huma.TypeString, Description: "That the nodes are of"}
+		s.Required = append(s.Required, "network")
+	}
 	op.Responses["200"] = &huma.Response{
 		Description: "OK", Headers: headers,
-		Content: map[string]*huma.MediaType{"application/json": {Schema: d.reply(schema, view), Examples: ex.wrap()}},
+		Content: map[string]*huma.MediaType{"application/json": {Schema: of, Examples: ex.wrap()}},
 	}
 	if headers != nil {
 		op.Responses["304"] = &huma.Response{Description: "The client has what it would be given"}

@@ -55,8 +55,9 @@ func (s *Server) pick(c *call) error {
 	if err != nil {
 		return err
 	}
-	rules.Mainnet = c.board.snap.Network == ons.Mainnet
-	picked, relaxed := directory.Pick(rand.New(rand.NewPCG(seed, 0)), c.board.snap.Entries, rules)
+	network := c.board.snap.Network
+	rules.Mainnet = network == ons.Mainnet || network == "" // where it is not known, the stricter rule holds
+	picked, relaxed := directory.Pick(directory.Seeded(seed), c.board.snap.Entries, rules)
 	return c.reply(newPicksView(rules.Strategy, seed, picked, relaxed))
 }
 

@@ -40,11 +40,12 @@ func (s *Server) release(b *[]byte) {
 
 // frame is what all replies about one block have in common, made once.
 type frame struct {
-	tip   indexer.Point
-	time  int64
-	final uint64
-	asOf  []byte
-	tags  map[string][]string // ETags by operation
+	tip     indexer.Point
+	time    int64
+	final   uint64
+	asOf    []byte
+	network []byte              // a field that follows as_of in what is said of nodes; nil in what is said of names
+	tags    map[string][]string // ETags by operation
 }
 
 var emptyFrame = &frame{asOf: []byte("null")}
@@ -74,6 +75,16 @@ func seal(object, asOf []byte) []byte {
 	return append(object, '}')
 }
 
+// seal completes a JSON object, which is not empty, as a reply.
+func (f *frame) seal(object []byte) []byte {
+	object = seal(object, f.asOf)
+	if f.network == nil {
+		return object
+	}
+	object = append(object[:len(object)-1], f.network...)
+	return append(object, '}')
+}
+
 // write sends a whole reply.
 func (c *call) write(status int, contentType []string, body []byte) {
 	h := c.gin.Writer.Header()
@@ -96,7 +107,7 @@ func (c *call) send(view any, cache []string) error {
 		return err
 	}
 	c.gin.Writer.Header()["Cache-Control"] = cache
-	c.write(http.StatusOK, jsonType, seal(body, c.frame.asOf))
+	c.write(http.StatusOK, jsonType, c.frame.seal(body))
 	return nil
 }
 

@@ -86,7 +86,7 @@ func (s *Server) swarm(c *call) error {
 		*b = c.board.json(c.board.snap.Entry(n.Key)).appendTo(*b, nil)
 	}
 	*b = append(*b, ']', '}')
-	return c.sendTagged(seal(*b, c.frame.asOf))
+	return c.sendTagged(c.frame.seal(*b))
 }
 
 // storageNodesView is the list in the form that bots ask api.oxen.io for.

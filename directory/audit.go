@@ -39,10 +39,10 @@ func traitOf(name string, e *Entry) string {
 	panic("directory: internal error: no trait " + name)
 }
 
-// networkText is the network of an address; the loopback of a test network is in none.
+// networkText is the network of an address; 127.0.0.1 is in none, as it stands for many.
 func networkText(a netip.Addr, bits int) string {
 	p := subnet(a, bits)
-	if !p.IsValid() || a.IsLoopback() {
+	if !p.IsValid() || many(a) {
 		return ""
 	}
 	return p.String()

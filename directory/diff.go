@@ -182,7 +182,7 @@ func left(n *Node, at Moment) Event {
 	switch {
 	case n.State == Awaiting:
 		return event(n.Key, KindExpired, at.Height, at)
-	case n.UnlockHeight != 0 && at.Height >= n.UnlockHeight:
+	case n.UnlockHeight != 0 && at.Height > n.UnlockHeight:
 		return event(n.Key, KindUnlocked, n.UnlockHeight+1, at)
 	}
 	return event(n.Key, KindDeregistered, at.Height, at)

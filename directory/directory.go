@@ -16,9 +16,9 @@ import (
 type Config struct {
 	Store   Store         // required
 	Pool    *oxend.Pool   // the daemons; nil: Refresh is an error
-	Epoch   uint64        // the writer epoch that every commit carries; 0: it only reads
+	Epoch   uint64        // the writer epoch that every commit carries; 0: it only reads, and recording is ErrFenced
 	Network ons.Network   // refuse any other; "": the stored one, or whatever the first daemon says
-	Every   time.Duration // between two checks of a node; 0: ten minutes
+	Every   time.Duration // between two checks of a node, as a writer records them; 0: ten minutes
 	Geo     *Geo          // nil: places are unknown
 
 	// AcceptBelow lets the list go on from a chain that has none of the blocks that could be gone back to, if the oldest of
@@ -57,7 +57,7 @@ func New(cfg Config) *Directory {
 		cfg.Now = time.Now
 	}
 	d := &Directory{Config: cfg, asked: map[Key]asked{}}
-	d.have.clear(cfg.Every)
+	d.have = have{traces: map[string]map[Key]Estimate{}, judge: NewJudge(cfg.Every)}
 	d.now.Store(&Snapshot{Network: cfg.Network})
 	return d
 }

@@ -26,6 +26,7 @@ func (d *Directory) explain(ctx context.Context, c *oxend.Client, w where, befor
 		return nil, err
 	}
 	looked, was := 0, d.asked
+	q := question{Client: c, changes: map[uint64]answer[[]oxend.StateChange]{}, workers: map[uint64]answer[[]string]{}}
 	d.asked = map[Key]asked{}
 	for i := range after {
 		n := &after[i]
@@ -41,7 +42,7 @@ func (d *Directory) explain(ctx context.Context, c *oxend.Client, w where, befor
 			continue
 		}
 		looked++
-		change, err := why(ctx, c, n)
+		change, err := q.why(ctx, n)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -68,8 +69,8 @@ func (d *Directory) explain(ctx context.Context, c *oxend.Client, w where, befor
 var errNotThere = errors.New("the block has no decommission of the node")
 
 // why returns the decommission that n's state is of.
-func why(ctx context.Context, c *oxend.Client, n *Node) (oxend.StateChange, error) {
-	changes, err := c.StateChanges(ctx, n.Since)
+func (q *question) why(ctx context.Context, n *Node) (oxend.StateChange, error) {
+	changes, err := once(ctx, q.changes, n.Since, q.StateChanges)
 	if err != nil {
 		return oxend.StateChange{}, err
 	}
@@ -77,7 +78,7 @@ func why(ctx context.Context, c *oxend.Client, n *Node) (oxend.StateChange, erro
 		if s.Kind != "decom" {
 			continue
 		}
-		workers, err := c.Obligations(ctx, s.Height)
+		workers, err := once(ctx, q.workers, s.Height, q.Obligations)
 		if err != nil {
 			return oxend.StateChange{}, err
 		}
@@ -86,4 +87,26 @@ func why(ctx context.Context, c *oxend.Client, n *Node) (oxend.StateChange, erro
 		}
 	}
 	return oxend.StateChange{}, errNotThere
+}
+
+// question asks a daemon for reasons. What it has asked in a round, it does not ask again: a quorum that decommissions many
+// nodes does so in one block.
+type question struct {
+	*oxend.Client
+	changes map[uint64]answer[[]oxend.StateChange] // by height, as workers
+	workers map[uint64]answer[[]string]
+}
+
+type answer[T any] struct {
+	got T
+	err error
+}
+
+func once[T any](ctx context.Context, have map[uint64]answer[T], height uint64, ask func(context.Context, uint64) (T, error)) (T, error) {
+	a, ok := have[height]
+	if !ok {
+		a.got, a.err = ask(ctx, height)
+		have[height] = a
+	}
+	return a.got, a.err
 }

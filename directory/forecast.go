@@ -14,7 +14,7 @@ type Failure struct {
 type Forecast struct {
 	Fails        *Failure // the next failed test; nil: none is in sight, or it has failed already
 	Deregistered *Moment  // the first block that may deregister it; nil: it never comes to that
-	Leaves       *Moment  // the last block it works in, since its stake is being unlocked; nil: it is not
+	Leaves       *Moment  // the last block it is registered in, since its stake is being unlocked; nil: it is not
 	Assumptions  []string // what all this stands on, a sentence each
 }
 
@@ -46,6 +46,9 @@ func NewForecast(n *Node, at Moment, t Timing) Forecast {
 		assume(assumeFails)
 		m := at.After(max(n.Credit+1, 0))
 		f.Deregistered = &m
+		if n.UnlockHeight != 0 && n.UnlockHeight < m.Height {
+			f.leave(at.After(int64(n.UnlockHeight) - int64(at.Height)))
+		}
 		return f
 	}
 	if f.Fails = n.nextFailure(at, t, assume); f.Fails != nil {
@@ -95,7 +98,7 @@ func (n *Node) nextFailure(at Moment, t Timing, assume func(string)) *Failure {
 func (n *Node) deregistration(failed, at Moment) Moment {
 	up, later := int64(at.Height)-int64(n.Since), int64(failed.Height)-int64(n.Since)
 	credit := max(n.Credit, min(n.Credit+later*dayCredit/dayBlocks-up*dayCredit/dayBlocks, maxCredit))
-	if credit < minCredit {
+	if credit < CreditLeast {
 		return failed
 	}
 	return failed.After(credit + 1)

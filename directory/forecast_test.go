@@ -56,6 +56,8 @@ func TestForecast(t *testing.T) {
 		{"not observed", node(1, proof(0), credit(1440)), "uptime", 125 * time.Minute, 10_063, 11_504, 0, assumeStorage},
 		{"no proof known", node(1, credit(1440), well), "", 0, 0, 0, 0, assumeNoProof},
 		{"decommissioned", node(1, state(Decommissioned, 9000), credit(14)), "", 0, 0, 10_015, 0, assumeNoProof},
+		{"decommissioned, leaves before", node(1, state(Decommissioned, 9000), credit(1000), func(n *Node) { n.UnlockHeight = 10_010 }), "", 0, 0, 0, 10_010, ""},
+		{"decommissioned, deregistered before", node(1, state(Decommissioned, 9000), credit(14), func(n *Node) { n.UnlockHeight = 10_900 }), "", 0, 0, 10_015, 0, ""},
 		{"out of credit", node(1, state(Decommissioned, 9000), credit(-5)), "", 0, 0, 10_000, 0, ""},
 		{"leaves before", node(1, proof(0), credit(1440), well, func(n *Node) { n.State, n.UnlockHeight = Unlocking, 10_010 }), "", 0, 0, 0, 10_010, ""},
 		{"fails before it leaves", node(1, proof(124*time.Minute), credit(1440), well, func(n *Node) { n.State, n.UnlockHeight = Unlocking, 10_900 }),

@@ -21,9 +21,13 @@ var (
 	Days   = Span{24 * time.Hour, 5*365 + 1}
 )
 
-// ChecksEvery is Checks for another time between two checks: three days of it.
+// ChecksEvery is Checks for another time between two checks: three days of it. Slots are a divisor of an hour, the largest
+// that is no longer than the interval, so that hours can be folded from them.
 func ChecksEvery(interval time.Duration) Span {
-	interval = max(interval.Truncate(time.Second), time.Second)
+	interval = min(max(interval.Truncate(time.Second), time.Second), time.Hour)
+	for time.Hour%interval != 0 {
+		interval -= time.Second
+	}
 	return Span{interval, int(min(Checks.Interval*time.Duration(Checks.Slots)/interval, slotsMost))}
 }
 
@@ -98,9 +102,12 @@ func (r *Ring) Append(at time.Time, ok bool, latency time.Duration) bool {
 }
 
 // Fold sets the slots of r that begin at or after since to what a finer ring has of them, except those that reach back
-// before the finer ring. It may be repeated: a slot is set, not added to. The interval of r is a multiple of the finer
+// before the finer ring. It may be repeated: a slot is set, not added to. The interval of r must be a multiple of the finer
 // one's.
 func (r *Ring) Fold(finer *Ring, since time.Time) {
+	if !finer.span.folds(r.span) {
+		panic(fmt.Sprintf("directory: internal error: %v do not fold into %v", finer.span, r.span))
+	}
 	many := int64(r.span.Interval / finer.span.Interval)
 	whole := finer.first
 	if len(finer.cells) == finer.span.Slots {
@@ -120,6 +127,37 @@ func (r *Ring) Fold(finer *Ring, since time.Time) {
 			*c = sum
 		}
 	}
+}
+
+// folds reports whether whole slots of s make one of a coarser span.
+func (s Span) folds(coarser Span) bool {
+	return s.Interval > 0 && s.Interval <= coarser.Interval && coarser.Interval%s.Interval == 0
+}
+
+// cut drops the slots that begin after a time: a clock that was wrong left them, and would have them push out the rest.
+func (r *Ring) cut(after time.Time) {
+	keep := max(0, min(int64(len(r.cells)), r.slot(after)+1-r.first))
+	for keep > 0 && r.cells[keep-1].tried == 0 {
+		keep--
+	}
+	r.cells = r.cells[:keep]
+}
+
+// recast returns what r has in slots of another width: each of r goes to the one that its beginning lies in. If both
+// divide an hour, no hour has more checks or fewer for it.
+func (r *Ring) recast(s Span) *Ring {
+	out := NewRing(s)
+	width := int64(r.span.Interval / time.Second)
+	for i := len(r.cells) - 1; i >= 0; i-- { // newest first: what no longer fits is too old
+		from := r.cells[i]
+		if from.tried == 0 {
+			continue
+		}
+		if c := out.at(out.slot(time.Unix((r.first+int64(i))*width, 0))); c != nil {
+			c.tried, c.ok, c.sum = c.tried+from.tried, c.ok+from.ok, c.sum+from.sum
+		}
+	}
+	return out
 }
 
 // Series is which numbers of a Ring are asked for.
@@ -240,12 +278,12 @@ func (r *Ring) MarshalBinary() ([]byte, error) {
 	return b, nil // the last cell is not a gap
 }
 
-// UnmarshalBinary implements encoding.BinaryUnmarshaler. The error wraps ErrEncoding; r is not changed then. A blob makes
+// UnmarshalBinary implements encoding.BinaryUnmarshaler. The error wraps errEncoding; r is not changed then. A blob makes
 // no more memory than its slots allow.
 func (r *Ring) UnmarshalBinary(b []byte) error {
 	in := varints{b: b}
 	if v := in.byte(); v != ringVersion {
-		return fmt.Errorf("%w: a ring of version %d", ErrEncoding, v)
+		return fmt.Errorf("%w: a ring of version %d", errEncoding, v)
 	}
 	got := Ring{span: Span{Interval: time.Duration(in.most(1<<31)) * time.Second, Slots: int(in.most(slotsMost))}}
 	got.first = int64(in.most(1 << 40))
@@ -264,7 +302,7 @@ func (r *Ring) UnmarshalBinary(b []byte) error {
 		got.cells = append(got.cells, c)
 	}
 	if in.bad || len(got.cells) > got.span.Slots {
-		return fmt.Errorf("%w: a ring", ErrEncoding)
+		return fmt.Errorf("%w: a ring", errEncoding)
 	}
 	*r = got
 	return nil

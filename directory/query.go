@@ -48,6 +48,7 @@ type Query struct {
 
 type order struct {
 	field
+	name       string
 	descending bool
 }
 
@@ -143,7 +144,10 @@ func (q *Query) order(value string) error {
 		if !ok || f.compare == nil {
 			return fmt.Errorf("cannot order by %.40q", name)
 		}
-		q.orders = append(q.orders, order{f, descending})
+		if slices.ContainsFunc(q.orders, func(o order) bool { return o.name == name }) {
+			return fmt.Errorf("%q is there twice", name)
+		}
+		q.orders = append(q.orders, order{f, name, descending})
 	}
 	return nil
 }

@@ -331,8 +331,8 @@ func arrange(rng *rand.Rand, values url.Values, rows []map[string]string, want [
 			names = append(names, n)
 		}
 		sort.Strings(names)
-		for range 1 + rng.IntN(2) {
-			order = append(order, []string{"", "-"}[rng.IntN(2)]+names[rng.IntN(len(names))])
+		for _, i := range rng.Perm(len(names))[:1+rng.IntN(2)] {
+			order = append(order, []string{"", "-"}[rng.IntN(2)]+names[i])
 		}
 		values.Set("order", strings.Join(order, ","))
 		sort.Slice(want, func(i, j int) bool {
@@ -395,6 +395,7 @@ func TestParseQueryErrors(t *testing.T) {
 		{"search=state:x", "state", `"x" is no state`},
 		{"search=colour:x", "search", `unknown key "colour"`},
 		{"fields=key,colour", "fields", `unknown field "colour"`},
+		{"order=state,-latency,-state", "order", `"state" is there twice`},
 		{"order=-colour", "order", `cannot order by "colour"`},
 		{"order=contributors", "order", `cannot order by "contributors"`},
 		{"limit=0", "limit", `"0" is not a number from 1 to 1000`},

@@ -252,3 +252,221 @@ func TestNothing(t *testing.T) {
 		t.Errorf("%v, %v", l, err)
 	}
 }
+
+func (b *bed) history(t testing.TB, d *directory.Directory, i int) []directory.Object {
+	t.Helper()
+	objects, err := d.History(t.Context(), b.key(i), "", directory.UptimeSeries, time.Time{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+// reader is another process that only reads, and does not know with what flags the writer was started.
+func (b *bed) reader(t testing.TB) *directory.Directory {
+	t.Helper()
+	d := directory.New(directory.Config{Store: openStore(t, store.Config{Path: b.path, ReadOnly: true, Now: b.clock.Now}), Now: b.clock.Now})
+	if err := d.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestPeriods: who reads need not know the writer's period, and a writer with another one loses nothing.
+func TestPeriods(t *testing.T) {
+	t.Parallel()
+	every := time.Minute
+	edit := func(c *directory.Config) { c.Every = every }
+	b := newBed(t, devnet.Config{Nodes: 4}, edit)
+	run := func(n int) {
+		for range n {
+			b.record(t)
+			b.clock.pass(every)
+		}
+	}
+	run(30)
+	reader := b.reader(t)
+	if o := b.history(t, reader, 0); o[0].Interval != time.Minute || o[0].Count != 30 || o[1].Count != 1 {
+		t.Errorf("a reader sees %d checks each %v and %d hours, want 30 each minute and 1", o[0].Count, o[0].Interval, o[1].Count)
+	}
+	b.clock.pass(2 * time.Minute)
+	if err := reader.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if v := reader.Snapshot().Entry(b.key(0)).Verdict; v.Voters != 0 {
+		t.Errorf("three periods later a reader has %+v", v)
+	}
+	every = 5 * time.Minute
+	b.open(t, b.db, edit)
+	run(1)
+	if o := b.history(t, b.reader(t), 0); o[0].Interval != every || o[0].Count < 7 || o[1].Count != 1 || o[2].Count != 1 {
+		t.Errorf("after a change of the period: %d checks each %v, %d hours, %d days", o[0].Count, o[0].Interval, o[1].Count, o[2].Count)
+	}
+	for _, every = range []time.Duration{7 * time.Minute, 2 * time.Hour} {
+		b.open(t, b.db, edit)
+		run(20)
+		if o := b.history(t, b.Directory, 0); o[1].Count == 0 || !o[2].First.Equal(b.clock.Now().Add(-o[2].Interval*time.Duration(o[2].Count-1)).Truncate(24*time.Hour).Add(12*time.Hour)) {
+			t.Errorf("every %v: %d hours from %v, %d days from %v", every, o[1].Count, o[1].First, o[2].Count, o[2].First)
+		}
+	}
+}
+
+// TestFuture: what was measured while the clock was wrong does not stand in the way once it is right.
+func TestFuture(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, devnet.Config{Nodes: 4}, nil)
+	b.record(t)
+	b.clock.pass(10 * 24 * time.Hour)
+	b.record(t)
+	b.clock.pass(-10*24*time.Hour + 10*time.Minute)
+	for range 3 {
+		b.record(t, 1)
+		b.clock.pass(10 * time.Minute)
+	}
+	b.clock.pass(-5 * time.Minute)
+	for name, d := range map[string]*directory.Directory{"the writer": b.Directory, "a reader": b.reader(t)} {
+		if err := d.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []directory.Verdict{{Health: directory.Up, Ups: 1, Voters: 1}, {Health: directory.Down, Downs: 1, Voters: 1}} {
+			if got := d.Snapshot().Entry(b.key(i)).Verdict; !reflect.DeepEqual(got, want) {
+				t.Errorf("%s on node %d: got %+v, want %+v", name, i, got, want)
+			}
+		}
+		if o := b.history(t, d, 0); o[0].Count < 3 || o[0].Last.After(b.clock.Now()) || o[2].Last.After(b.clock.Now().Add(24*time.Hour)) {
+			t.Errorf("%s: checks %+v, days %+v", name, o[0], o[2])
+		}
+	}
+	// A clock that is slow is no reason to drop what is right: the chain knows better.
+	before := b.history(t, b.Directory, 0)[0].Count
+	b.clock.pass(-30 * time.Minute)
+	b.record(t)
+	b.clock.pass(30 * time.Minute)
+	if after := b.history(t, b.Directory, 0)[0].Count; after < before-3 {
+		t.Errorf("%d checks are left of %d", after, before)
+	}
+}
+
+// TestAgain: the same checks count once.
+func TestAgain(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, devnet.Config{Nodes: 2}, nil)
+	checks := b.checks()
+	commit := uint64(0)
+	for i := range 3 {
+		if err := b.Record(t.Context(), checks); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			commit = b.Snapshot().Commit
+		}
+	}
+	if e := b.Snapshot().Entry(b.key(0)).Estimate; e.Tried != 1 || b.Snapshot().Commit != commit {
+		t.Errorf("the same check thrice: %d tried, commit %d, was %d", e.Tried, b.Snapshot().Commit, commit)
+	}
+	b.clock.pass(time.Second)
+	if err := b.Record(t.Context(), append(checks, b.checks()...)); err != nil {
+		t.Fatal(err)
+	}
+	if e := b.Snapshot().Entry(b.key(0)).Estimate; e.Tried != 2 {
+		t.Errorf("with a new one: %d tried, want 2", e.Tried)
+	}
+}
+
+// TestRecordReadOnly: who only reads refuses to record before it looks at anything.
+func TestRecordReadOnly(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, devnet.Config{Nodes: 2}, nil)
+	d := b.reader(t)
+	if err := d.Record(t.Context(), b.checks()); !errors.Is(err, directory.ErrFenced) {
+		t.Errorf("Record: got error %v, want ErrFenced", err)
+	}
+	if err := d.Report(t.Context(), []byte("no report")); !errors.Is(err, directory.ErrFenced) {
+		t.Errorf("Report: got error %v, want ErrFenced", err)
+	}
+}
+
+// TestVerdictsAnew: who starts now, or starts over, judges as who has followed: from the last word on a node and that of the
+// period before.
+func TestVerdictsAnew(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, devnet.Config{Nodes: 10}, nil)
+	follower := b.reader(t)
+	verdicts := func(d *directory.Directory) (list []directory.Verdict) {
+		t.Helper()
+		if err := d.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range d.Snapshot().Entries {
+			list = append(list, e.Verdict)
+		}
+		return list
+	}
+	b.record(t, 9)
+	b.clock.pass(10 * time.Minute)
+	for i := range 4 { // a sweep that has just begun, with nothing but failures: it does not count yet
+		if err := b.Record(t.Context(), b.checks(0, 1, 2, 3)[i:i+1]); err != nil {
+			t.Fatal(err)
+		}
+		b.clock.pass(time.Second)
+	}
+	want := verdicts(b.Directory)
+	if v := b.Snapshot().Entry(b.key(0)).Verdict; v.Health != directory.Up {
+		t.Fatalf("node 0: %+v", v)
+	}
+	b.net.Reorg(1)
+	b.net.Mine(1)
+	b.follow(t) // undoes rounds: everybody starts over
+	for name, d := range map[string]*directory.Directory{"the writer": b.Directory, "a follower": follower, "a new reader": b.reader(t)} {
+		if got := verdicts(d); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v\nwant %+v", name, got, want)
+		}
+	}
+}
+
+// TestReasonsOnce: what one block did to several nodes is asked for once.
+func TestReasonsOnce(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, devnet.Config{Nodes: 20}, nil)
+	var asked [2]atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		for i, method := range []string{"get_quorum_state", "get_transactions"} {
+			if bytes.Contains(body, []byte(method)) {
+				asked[i].Add(1)
+			}
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		b.net.Daemon(0).Handler().ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxy.Close)
+	b.open(t, b.db, func(c *directory.Config) { c.Pool = newPool(t, b.clock.Now, proxy.URL) })
+	var down []directory.Key
+	for range 60 { // until a quorum has tested several
+		for _, n := range b.net.Chain().ServiceNodes() {
+			if _, err := b.net.Chain().Decommission(n.Key, devnet.ReasonUptime); err == nil && len(down) < 3 {
+				down = append(down, n.Key)
+			}
+			if len(down) == 3 {
+				break
+			}
+		}
+		if len(down) > 0 {
+			break
+		}
+		b.net.Mine(1)
+	}
+	b.net.Mine(1)
+	b.follow(t)
+	for _, k := range down {
+		if n := b.Snapshot().Entry(k).Node; n.State != directory.Decommissioned || !slices.Equal(n.Reasons, []string{"uptime"}) {
+			t.Errorf("%s is %s for %v", k, n.State, n.Reasons)
+		}
+	}
+	if len(down) < 2 || asked[0].Load() > int32(len(down)) || asked[1].Load() != 1 { // each may have had a quorum of its own
+		t.Errorf("of %d nodes: asked for %d quorums and %d times for transactions, want one each and 1", len(down), asked[0].Load(), asked[1].Load())
+	}
+}

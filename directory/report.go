@@ -207,10 +207,36 @@ func (r *Report) accept(s *Snapshot, now time.Time) (Prober, error) {
 	return s.Probers[i], nil
 }
 
+// enrolled reads no further than to whose report it is said to be: reading and verifying all of it is
+// work that only who is enrolled may ask for.
+func enrolled(b []byte, s *Snapshot) error {
+	if len(b) > ReportMost {
+		return ErrReportSize
+	}
+	rest, ok := bytes.CutPrefix(b, []byte(reportDomain))
+	in := varints{b: rest}
+	in.bytes(int(in.most(networkMost)))
+	key := in.bytes(ed25519.PublicKeySize)
+	if !ok || in.bad {
+		return ErrReportForm
+	}
+	if !slices.ContainsFunc(s.Probers, func(p Prober) bool { return bytes.Equal(p.Key, key) }) {
+		return ErrNotEnrolled
+	}
+	return nil
+}
+
 // Report takes in what another vantage point measured: all of it, or nothing if it is refused. That is an error that wraps
-// ErrReportSize, ErrReportForm, ErrReportSignature, ErrNotEnrolled, ErrReportNetwork, ErrReportTime, ErrSequence or
-// ErrReportNode, checked in this order; any other error is ours.
+// ErrFenced, if this Directory only reads; ErrReportSize, ErrNotEnrolled, ErrReportForm, ErrReportSignature,
+// ErrReportNetwork, ErrReportTime, ErrSequence or ErrReportNode, checked in this order; any other error is ours. One that does
+// not even begin like a report is ErrReportForm.
 func (d *Directory) Report(ctx context.Context, b []byte) error {
+	if d.Epoch == 0 {
+		return ErrFenced
+	}
+	if err := enrolled(b, d.Snapshot()); err != nil {
+		return err
+	}
 	r, err := ParseReport(b)
 	if err != nil {
 		return err

@@ -320,6 +320,27 @@ func FuzzParseReport(f *testing.F) {
 	})
 }
 
+// TestReportStranger: of a report of nobody's that is enrolled, no more is looked at than whose it is.
+func TestReportStranger(t *testing.T) {
+	d := New(Config{Epoch: 1, Now: func() time.Time { return t0 }})
+	d.now.Store(reportSnapshot())
+	for name, tt := range map[string]struct {
+		key  byte
+		want error
+	}{"stranger": {3, ErrNotEnrolled}, "enrolled": {1, ErrReportForm}} {
+		r := goodReport()
+		key := proberKey(tt.key)
+		r.Prober = [32]byte(key.Public().(ed25519.PublicKey))
+		head := len(reportDomain) + 1 + len(r.Network) + 32
+		if err := d.Report(t.Context(), append(r.body()[:head], "anything"...)); !errors.Is(err, tt.want) {
+			t.Errorf("%s: got error %v, want %v", name, err, tt.want)
+		}
+		if err := d.Report(t.Context(), r.body()[:head-1]); !errors.Is(err, ErrReportForm) {
+			t.Errorf("%s, cut: got error %v, want ErrReportForm", name, err)
+		}
+	}
+}
+
 func BenchmarkParseReport(b *testing.B) {
 	rng := newRand(1)
 	r := Report{Network: ons.Mainnet, Sequence: 1, From: t0, To: t0.Add(time.Minute)}

@@ -16,7 +16,7 @@ func (l Limits) filled() Limits {
 		l.MaxLatency = 500 * time.Millisecond
 	}
 	if l.MinCredit == 0 {
-		l.MinCredit = minCredit
+		l.MinCredit = CreditLeast
 	}
 	return l
 }

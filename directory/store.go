@@ -24,8 +24,9 @@ type Position struct {
 	Asked   time.Time // when a daemon last answered
 
 	// Filled by the store on reading, ignored on writing.
-	Seq    uint64 // of the newest event
-	Commit uint64 // rises with each Round, Probed and enrolment
+	Seq    uint64        // of the newest event
+	Commit uint64        // rises with each Round, Probed and enrolment
+	Every  time.Duration // of the newest Probed; 0: none was stored
 }
 
 // Round is one atomic step of the list: everything that rounds above Base did is undone, then Nodes and Events are
@@ -68,6 +69,7 @@ type Probed struct {
 	Vantage  string
 	Sequence uint64 // of the report; ignored for Here
 	At       time.Time
+	Every    time.Duration // between two checks of a node
 	Traces   []Trace
 }
 
@@ -81,7 +83,8 @@ type Changes struct {
 }
 
 var (
-	// ErrFenced is returned by a Store if and only if another writer has taken over since the epoch was handed out.
+	// ErrFenced is returned if and only if another writer has taken over since the epoch was handed out, or none was: by a
+	// Directory that only reads.
 	ErrFenced = errors.New("another writer has taken over this database")
 	// ErrBase is returned by CommitNodes if and only if Base is not a stored point, so that the round does not fit.
 	ErrBase = errors.New("the round does not stand on a stored point")

@@ -6,9 +6,11 @@ import (
 	"onsight/ons"
 )
 
+// CreditLeast is the credit, in blocks, with less of which a failed test deregisters at once (specification F.3).
+const CreditLeast = 60
+
 const (
 	dayBlocks = 720  // 24 hours of BlockTime
-	minCredit = 60   // with less, a failed test deregisters (specification F.3)
 	maxCredit = 1440 // two days
 	dayCredit = 24   // earned in a day of being active
 )

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -52,7 +53,23 @@ func NewJudge(period time.Duration) *Judge {
 	return &Judge{period: period, rounds: map[string][]round{}}
 }
 
-func (j *Judge) index(at time.Time) int64 { return at.UnixNano() / int64(j.period) }
+func (j *Judge) index(at time.Time) int64 { return periodOf(at, j.period) }
+
+// periodOf numbers periods from 1970, as slots of a Ring are.
+func periodOf(at time.Time, period time.Duration) int64 { return at.UnixNano() / int64(period) }
+
+// every returns a Judge with that period that knows what j does.
+func (j *Judge) every(period time.Duration) *Judge {
+	out := NewJudge(period)
+	for vantage, rs := range j.rounds {
+		for _, r := range rs {
+			for node, last := range r.last {
+				out.Report(vantage, last.at, node, last.ok)
+			}
+		}
+	}
+	return out
+}
 
 // Report takes in one check. What is older than the two newest periods of that vantage point is dropped.
 func (j *Judge) Report(vantage string, at time.Time, node Key, ok bool) {
@@ -90,11 +107,17 @@ func (j *Judge) round(vantage string, period int64) *round {
 	return &rs[i]
 }
 
-// Forget drops a vantage point that is not enrolled any more.
-func (j *Judge) Forget(vantage string) { delete(j.rounds, vantage) }
+// retain drops all vantage points but some: those that are enrolled no more.
+func (j *Judge) retain(some func(vantage string) bool) {
+	maps.DeleteFunc(j.rounds, func(vantage string, _ []round) bool { return !some(vantage) })
+}
 
-// Judge returns a function that gives the verdict on each node as of now. It is good until the next Report.
+// Judge returns a function that gives the verdict on each node as of now. It is good until the next Report. What was
+// reported of later than the next period was by a clock that was wrong, and is dropped.
 func (j *Judge) Judge(now time.Time) func(Key) Verdict {
+	for vantage, rs := range j.rounds {
+		j.rounds[vantage] = slices.DeleteFunc(rs, func(r round) bool { return r.period > j.index(now)+1 })
+	}
 	var voters [][]round // of each vantage point what counts, newest first
 	var offline []string
 	for vantage, rs := range j.rounds {

@@ -132,6 +132,7 @@ func TestJudge(t *testing.T) {
 		{"nor does the future", [][]report{sweep("a", 31, 0)}, 20, Verdict{Health: Unknown}},
 		{"30 % is not yet offline", [][]report{sweep("a", 1, 0, 1, 2)}, 5, Verdict{Health: Down, Downs: 1, Voters: 1}},
 		{"40 % is", [][]report{sweep("a", 1, 0, 1, 2, 3)}, 5, Verdict{Health: Unknown, Offline: []string{"a"}}},
+		{"the future does not last", [][]report{sweep("a", 5000), sweep("a", 5010), sweep("a", 11, 0)}, 15, Verdict{Health: Down, Downs: 1, Voters: 1}},
 		{"offline now, not before", [][]report{sweep("a", 1), sweep("a", 11, 0, 1, 2, 3)}, 15, Verdict{Health: Up, Ups: 1, Voters: 1}},
 		{"too late a report", [][]report{sweep("a", 11), sweep("a", 21), sweep("a", 1, 0)}, 25, Verdict{Health: Up, Ups: 1, Voters: 1}},
 		{"out of order", [][]report{sweep("a", 11), sweep("a", 2, 0)}, 15, Verdict{Health: Up, Ups: 1, Voters: 1}},
@@ -143,9 +144,10 @@ func TestJudge(t *testing.T) {
 			for _, r := range s {
 				j.Report(r.vantage, t0.Add(time.Duration(r.minute)*time.Minute), keyOf(r.node), r.ok)
 			}
+			j.Judge(t0.Add(time.Duration(tt.minute) * time.Minute))
 		}
 		j.Report("forgotten", t0, keyOf(0), false)
-		j.Forget("forgotten")
+		j.retain(func(vantage string) bool { return vantage != "forgotten" })
 		if d := cmp.Diff(tt.want, j.Judge(t0.Add(time.Duration(tt.minute)*time.Minute))(keyOf(0))); d != "" {
 			t.Errorf("%s: %s", tt.name, d)
 		}

@@ -169,15 +169,12 @@ func healthCell(h directory.Health) cell {
 	return cell{text: string(h), colour: colour}
 }
 
-// creditLeast is the credit below which a failed test deregisters (specification F.3).
-const creditLeast = 60
-
 func creditCell(n *directory.Node) cell {
 	c := cell{text: fmt.Sprint(n.Credit)}
 	switch {
 	case n.State == directory.Awaiting || n.State == directory.Gone:
 		c.colour = dim
-	case n.Credit < creditLeast:
+	case n.Credit < directory.CreditLeast:
 		c.colour = red
 	}
 	return c

@@ -137,12 +137,14 @@ func (f *flags) logger(p program, level slog.Level) *slog.Logger {
 
 // followOptions are the settings of the commands that follow the chain.
 type followOptions struct {
-	interval time.Duration
-	year     uint64
+	interval    time.Duration
+	year        uint64
+	acceptBelow uint64
 }
 
 func (o *followOptions) register(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&o.interval, "interval", 10*time.Second, "time between questions for new blocks")
+	cmd.Flags().Uint64Var(&o.acceptBelow, "accept-reorg-below", 0, "accept a reorganisation that undoes final blocks if the chains part at or below `HEIGHT`")
 	cmd.Flags().Uint64Var(&o.year, "lokinet-year", 0, "`BLOCKS` in one lokinet year on a fakechain that changed it (ONSIGHT_LOKINET_YEAR)")
 }
 

@@ -37,19 +37,16 @@ It can be stopped or killed at any time and goes on where it was. Blocks that th
 			return p.index(cmd.Context(), f, opt)
 		},
 	}
-	fl := cmd.Flags()
-	fl.BoolVar(&opt.once, "once", false, "stop when the newest block is reached")
-	fl.Uint64Var(&opt.acceptBelow, "accept-reorg-below", 0, "accept a reorganisation that undoes final blocks if the chains part at or below `HEIGHT`")
+	cmd.Flags().BoolVar(&opt.once, "once", false, "stop when the newest block is reached")
 	opt.register(cmd)
 	return cmd
 }
 
 type indexOptions struct {
 	followOptions
-	once        bool
-	acceptBelow uint64
-	probeEvery  time.Duration  // of serve
-	geo         *directory.Geo // of serve
+	once       bool
+	probeEvery time.Duration  // of serve
+	geo        *directory.Geo // of serve
 }
 
 func (p program) index(ctx context.Context, f *flags, opt indexOptions) error {
@@ -83,41 +80,29 @@ type writer struct {
 }
 
 func (p program) openWriter(ctx context.Context, f *flags, log *slog.Logger, opt indexOptions) (*writer, error) {
-	path, err := p.writePath(ctx, f, log)
+	b, err := p.openBase(ctx, f, log)
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, store.Config{Path: path, Log: log, Step: p.step})
+	w, err := p.newWriter(f, log, opt, b)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, b.db.Close())
 	}
-	w, err := p.newWriter(ctx, f, log, opt, db)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	log.Debug("database open", "path", path)
 	return w, nil
 }
 
-func (p program) newWriter(ctx context.Context, f *flags, log *slog.Logger, opt indexOptions, db *store.Store) (*writer, error) {
-	epoch, err := db.Begin(ctx)
+func (p program) newWriter(f *flags, log *slog.Logger, opt indexOptions, b *base) (*writer, error) {
+	pool, err := f.poolOf(b.clients, log, b.state)
 	if err != nil {
 		return nil, err
 	}
-	st, err := db.State(ctx)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := f.pool(log, st)
+	nodes, err := b.directory(f, directory.Config{Every: opt.probeEvery, Geo: opt.geo, AcceptBelow: opt.acceptBelow, Log: log})
 	if err != nil {
 		return nil, err
 	}
 	meter := newMeter(p.stderr, log, time.Now)
-	nodes := directory.New(directory.Config{
-		Store: db, Epoch: epoch, Pool: pool, Network: ons.Network(f.network), Every: opt.probeEvery, Geo: opt.geo, Log: log,
-	})
-	return &writer{db: db, nodes: nodes, meter: meter, Indexer: indexer.New(indexer.Config{
-		Pool: pool, Store: db, Epoch: epoch,
+	return &writer{db: b.db, nodes: nodes, meter: meter, Indexer: indexer.New(indexer.Config{
+		Pool: pool, Store: b.db, Epoch: b.epoch,
 		Network: ons.Network(f.network), Year: opt.year, AcceptBelow: opt.acceptBelow,
 		Log: log, Step: p.step, OnRange: meter.advance,
 	})}, nil
@@ -157,30 +142,6 @@ func fatal(err error, worked bool) bool {
 		return true
 	}
 	return !worked && (errors.Is(err, indexer.ErrOtherNetwork) || errors.Is(err, oxend.ErrWrongNetwork))
-}
-
-// writePath is the database to write. Without a name it is the network's default one, and a daemon has to say which
-// network that is unless the user did.
-func (p program) writePath(ctx context.Context, f *flags, log *slog.Logger) (string, error) {
-	if f.path() != "" {
-		return f.path(), nil
-	}
-	network := ons.Network(f.network)
-	if network == "" && len(f.oxend) == 0 {
-		network = ons.Mainnet
-	}
-	if network == "" {
-		pool, err := f.pool(log, indexer.State{})
-		if err != nil {
-			return "", err
-		}
-		pick, err := pool.Pick(ctx, nil)
-		if err != nil {
-			return "", err
-		}
-		network = pick.Identity.Network
-	}
-	return defaultPath(p.env, network)
 }
 
 // printIndexed says where the index stands. If that is not the end of the chain, the error says so too.

@@ -6,7 +6,8 @@ import (
 	"onsight/directory"
 )
 
-// liveStore is the store of a directory that asks a daemon once and is thrown away. It keeps what one Refresh commits.
+// liveStore is the store of a directory that asks a daemon once and is thrown away. It keeps what one Refresh commits: the point
+// that a list stands on, and the list.
 type liveStore struct {
 	directory.Store // nil: nothing else is called
 	round           directory.Round
@@ -20,8 +21,12 @@ func (s *liveStore) NodesSince(context.Context, uint64) (directory.Changes, erro
 	return c, nil
 }
 
-func (s *liveStore) NodePoints(context.Context, uint64, int) ([]directory.Point, error) {
-	return nil, nil
+func (s *liveStore) NodePoints(_ context.Context, height uint64, limit int) ([]directory.Point, error) {
+	at := s.round.Position.Point
+	if at == (directory.Point{}) || at.Height > height || limit < 1 {
+		return nil, nil
+	}
+	return []directory.Point{at}, nil
 }
 
 func (s *liveStore) CommitNodes(_ context.Context, _ uint64, r directory.Round) error {
@@ -44,4 +49,9 @@ func (s *liveStore) NodeEvents(_ context.Context, key *directory.Key, after uint
 // Rings has none: nothing was measured.
 func (s *liveStore) Rings(context.Context, string, int, []directory.Key) (map[directory.Key][]byte, error) {
 	return nil, nil
+}
+
+// listed reports whether a list was committed, and not just the point that one was to stand on.
+func (s *liveStore) listed() bool {
+	return s.round.Base != nil && s.round.Position.Point != *s.round.Base
 }

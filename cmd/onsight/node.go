@@ -10,10 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"onsight/directory"
+	"onsight/ons"
 )
 
 const (
-	eventsMost  = 1000 // of one node that are read
+	eventsMost  = 1000 // of one node that are read at once
+	eventPages  = 100  // of one node
 	eventsShown = 20   // newest ones in a text
 )
 
@@ -78,8 +80,13 @@ func (s *nodeSource) details(ctx context.Context, key string) (*details, error) 
 		return nil, err
 	}
 	d := &details{Entry: e, forecast: directory.NewForecast(&e.Node, s.At, directory.TimingOf(s.Network))}
-	if d.events, err = s.of.Events(ctx, &e.Node.Key, 0, eventsMost); err != nil {
+	if d.events, err = s.events(ctx, e.Node.Key); err != nil {
 		return nil, err
+	}
+	if remote, ok := s.of.(*serverNodes); ok {
+		if err := remote.askVantages(ctx, e.Node.Key); err != nil {
+			return nil, err
+		}
 	}
 	names := []string{directory.Here}
 	for _, p := range s.Probers {
@@ -98,6 +105,27 @@ func (s *nodeSource) details(ctx context.Context, key string) (*details, error) 
 		}
 	}
 	return d, nil
+}
+
+// events reads all that happened to a node, oldest first.
+func (s *nodeSource) events(ctx context.Context, key directory.Key) (all []directory.Stored, err error) {
+	after := uint64(0)
+	for range eventPages {
+		page, err := s.of.Events(ctx, &key, after, eventsMost)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if len(page) < eventsMost {
+			return all, nil
+		}
+		last := page[len(page)-1].Seq
+		if last <= after {
+			break
+		}
+		after = last
+	}
+	return nil, fmt.Errorf("the events of node %s do not end: %w", key, ons.ErrUnavailable)
 }
 
 func (d *details) view(s *nodeSource) nodeDetailView {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -302,4 +303,63 @@ func drawEntry(t *rapid.T) directory.Entry {
 		e.Verdict = directory.Verdict{Health: directory.Down, Ups: 1, Downs: 2, Voters: 3, Offline: []string{"lima"}}
 	}
 	return e
+}
+
+// spoiling is a daemon of which nobody can use the list of nodes: one has an address that is none.
+func spoiling(t *testing.T, n *devnet.Network) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		said := httptest.NewRecorder()
+		n.Daemon(0).Handler().ServeHTTP(said, r)
+		w.WriteHeader(said.Code)
+		w.Write(regexp.MustCompile(`("public_ip": ?)"[^"]*"`).ReplaceAll(said.Body.Bytes(), []byte(`$1"nowhere"`)))
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// TestSpoiledList: what a daemon said whose list is of no use keeps nothing from the next one, and alone it is no list of no nodes.
+func TestSpoiledList(t *testing.T) {
+	t.Parallel()
+	n := startDevnet(t, 5)
+	bad := spoiling(t, n)
+	env := map[string]string{"XDG_DATA_HOME": t.TempDir()}
+	if code, out, stderr := runProgram(t, env, "nodes", "--oxend", bad); code != exitUnavailable || out != "" {
+		t.Errorf("alone: exit code %d, %q, want %d: %s", code, out, exitUnavailable, stderr)
+	}
+	if code, out, stderr := runProgram(t, env, "nodes", "--oxend", bad+","+n.Oxend(), "-o", "csv"); code != exitOK || strings.Count(out, "\n") != 6 {
+		t.Errorf("before another: exit code %d, %q, want five nodes: %s", code, out, stderr)
+	}
+}
+
+// TestLiveStore holds the store of one Refresh to what a Directory needs of it.
+func TestLiveStore(t *testing.T) {
+	t.Parallel()
+	var s liveStore
+	points := func(height uint64, limit int) []directory.Point {
+		t.Helper()
+		got, err := s.NodePoints(t.Context(), height, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	anchor, tip := directory.Point{Height: 7}, directory.Point{Height: 9}
+	if len(points(100, 1)) != 0 || s.listed() {
+		t.Error("an empty store has something")
+	}
+	for _, round := range []directory.Round{{Position: directory.Position{Point: anchor}}, {Base: &anchor, Position: directory.Position{Point: anchor}}} {
+		if err := s.CommitNodes(t.Context(), 0, round); err != nil {
+			t.Fatal(err)
+		}
+		if len(points(6, 1)) != 0 || len(points(7, 0)) != 0 || len(points(7, 64)) != 1 || points(8, 1)[0] != anchor || s.listed() {
+			t.Errorf("after %+v: got %v, listed %v", round, points(8, 1), s.listed())
+		}
+	}
+	if err := s.CommitNodes(t.Context(), 0, directory.Round{Base: &anchor, Position: directory.Position{Point: tip}}); err != nil {
+		t.Fatal(err)
+	}
+	if points(9, 1)[0] != tip || !s.listed() {
+		t.Errorf("got %v, listed %v", points(9, 1), s.listed())
+	}
 }

@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	maxList   = 64 << 20 // bytes of a list of nodes: some 2 KB each
-	pagesMost = 8        // of a list
+	maxList      = 64 << 20 // bytes of a list of nodes: some 2 KB each
+	pagesMost    = 8        // of a list
+	vantagesMost = 100      // whose histories of a node are asked for
 )
 
 // serverNodes is the directory of an onsight server. The list is asked for as a whole and looked at here: the server learns neither
@@ -34,16 +35,14 @@ func (p program) openServer(ctx context.Context, f *flags, base string, gone boo
 		return nil, err
 	}
 	s := &serverNodes{base: u, snap: &directory.Snapshot{}}
-	network, err := serverNetwork(ctx, f, u)
-	if err != nil {
-		return nil, err
-	}
-	s.snap.Network = network
 	if err := s.load(ctx, gone); err != nil {
 		return nil, err
 	}
-	if !s.snap.Observed {
+	switch network := string(s.snap.Network); {
+	case !s.snap.Observed:
 		return nil, fmt.Errorf("%s: %w", u.Host, errNoNodes)
+	case f.network != "" && network != f.network:
+		return nil, fmt.Errorf("%s: holds %s, not %s: %w: %w", u.Host, orUnknown(network), f.network, indexer.ErrOtherNetwork, ons.ErrUnavailable)
 	}
 	return &nodeSource{Snapshot: s.snap, of: s, name: fromServer, close: func() error { return nil }}, nil
 }
@@ -51,6 +50,7 @@ func (p program) openServer(ctx context.Context, f *flags, base string, gone boo
 // nodesReply is one page of a list.
 type nodesReply struct {
 	AsOf      *asOfView  `json:"as_of"`
+	Network   string     `json:"network"` // "" from an older server, which does not say
 	Truncated int        `json:"truncated"`
 	Nodes     []nodeView `json:"nodes"`
 }
@@ -79,7 +79,7 @@ func (s *serverNodes) load(ctx context.Context, gone bool) error {
 			query.Del("offset")
 			continue
 		}
-		if err := s.take(*reply.AsOf, reply.Nodes); err != nil {
+		if err := s.take(&reply); err != nil {
 			return fmt.Errorf("%s: the reply is not what an onsight server says: %w: %w", s.base.Host, ons.ErrUnavailable, err)
 		}
 		if reply.Truncated == 0 || len(reply.Nodes) == 0 {
@@ -90,11 +90,14 @@ func (s *serverNodes) load(ctx context.Context, gone bool) error {
 	return fmt.Errorf("%s: its list does not end: %w", s.base.Host, ons.ErrUnavailable)
 }
 
-func (s *serverNodes) take(at asOfView, nodes []nodeView) error {
+// take adds a page, which has as_of.
+func (s *serverNodes) take(reply *nodesReply) error {
 	var r reader
+	at := reply.AsOf
 	s.snap.Observed, s.snap.Hash, s.snap.At = true, at.Hash, directory.Moment{Height: at.Height, Time: r.time(&at.Time)}
-	for i := range nodes {
-		e := nodes[i].entry(&r)
+	s.snap.Network = r.network(reply.Network)
+	for i := range reply.Nodes {
+		e := reply.Nodes[i].entry(&r)
 		if r.err != nil {
 			return r.err
 		}
@@ -104,6 +107,26 @@ func (s *serverNodes) take(at asOfView, nodes []nodeView) error {
 }
 
 func (s *serverNodes) Snapshot() *directory.Snapshot { return s.snap }
+
+// askVantages asks from where a node's history may be asked for, and puts that into the snapshot.
+func (s *serverNodes) askVantages(ctx context.Context, key directory.Key) error {
+	var reply struct {
+		Vantages []string `json:"vantages"`
+	}
+	if err := getJSON(ctx, s.base.JoinPath("v1", "nodes", key.String()), &reply, maxAnswer); err != nil {
+		return err
+	}
+	if len(reply.Vantages) > vantagesMost {
+		return fmt.Errorf("%s: it has %d vantage points: %w", s.base.Host, len(reply.Vantages), ons.ErrUnavailable)
+	}
+	s.snap.Probers = nil
+	for _, name := range reply.Vantages {
+		if name != directory.Here {
+			s.snap.Probers = append(s.snap.Probers, directory.Prober{Name: name})
+		}
+	}
+	return nil
+}
 
 // Events implements nodes; key is not nil.
 func (s *serverNodes) Events(ctx context.Context, key *directory.Key, after uint64, limit int) ([]directory.Stored, error) {
@@ -245,6 +268,16 @@ func (r *reader) number(s string) uint64 {
 	return n
 }
 
+// network is "" for one that is not told.
+func (r *reader) network(s string) ons.Network {
+	if s == "" {
+		return ""
+	}
+	n, err := ons.ParseNetwork(s)
+	r.keep(err)
+	return n
+}
+
 func (r *reader) hex(s string) uint64 {
 	n, err := strconv.ParseUint(s, 16, 64)
 	r.keep(err)
@@ -287,18 +320,4 @@ func (r *reader) duration(seconds *float64) time.Duration {
 		return 0
 	}
 	return time.Duration(*seconds * float64(time.Second)).Round(time.Microsecond)
-}
-
-// serverNetwork asks an onsight server which network it is of; "" while it does not know.
-func serverNetwork(ctx context.Context, f *flags, u *url.URL) (ons.Network, error) {
-	var status struct {
-		Network string `json:"network"`
-	}
-	if err := getJSON(ctx, u.JoinPath("v1", "status"), &status, maxAnswer); err != nil {
-		return "", err
-	}
-	if f.network != "" && status.Network != "" && f.network != status.Network {
-		return "", fmt.Errorf("%s: holds %s, not %s: %w: %w", u.Host, status.Network, f.network, indexer.ErrOtherNetwork, ons.ErrUnavailable)
-	}
-	return ons.Network(status.Network), nil
 }

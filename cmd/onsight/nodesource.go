@@ -161,9 +161,13 @@ func (p program) openLive(ctx context.Context, f *flags, log *slog.Logger, geo *
 	if err != nil {
 		return nil, err
 	}
-	d := directory.New(directory.Config{Store: &liveStore{}, Pool: pool, Network: ons.Network(f.network), Geo: geo, Log: log})
+	var kept liveStore
+	d := directory.New(directory.Config{Store: &kept, Pool: pool, Network: ons.Network(f.network), Geo: geo, Log: log})
 	if err := d.Refresh(ctx); err != nil {
 		return nil, err
+	}
+	if !kept.listed() { // of one daemon the point only, of the next one less of the chain
+		return nil, errNoNodes
 	}
 	return &nodeSource{of: d, Snapshot: d.Snapshot(), name: fromDaemon, close: func() error { return nil }}, nil
 }

@@ -71,7 +71,7 @@ With -o json the reasons are told; with -o seeds each line is ip:port ed25519 x2
 	fl := cmd.Flags()
 	fl.IntVarP(&opt.rules.N, "number", "n", 3, "how many")
 	fl.DurationVar(&opt.rules.MaxLatency, "max-latency", 500*time.Millisecond, "half of a node's answers must take no longer")
-	fl.Int64Var(&opt.rules.MinCredit, "min-credit", creditLeast, "`BLOCKS` a node must have for being down")
+	fl.Int64Var(&opt.rules.MinCredit, "min-credit", directory.CreditLeast, "`BLOCKS` a node must have for being down")
 	fl.StringVar(&opt.strategy, "strategy", string(directory.Diverse), "`STRATEGY`: diverse, fast or random")
 	fl.Uint64Var(&opt.seed, "seed", 0, "`SEED` of the choice (default random)")
 	fl.StringSliceVar(&opt.keys, "avoid", nil, "`KEYS` not to choose; the first digits are enough")
@@ -139,7 +139,7 @@ func (p program) pick(ctx context.Context, f *flags, opt pickOptions) error {
 
 func (p program) printPick(format string, s *nodeSource, opt pickOptions) error {
 	r := opt.rules
-	r.Mainnet = s.Network == ons.Mainnet
+	r.Mainnet = s.Network == ons.Mainnet || s.Network == "" // where it is not known, the stricter rule holds
 	for _, text := range opt.keys {
 		e, err := s.node(text)
 		if err != nil {
@@ -147,7 +147,7 @@ func (p program) printPick(format string, s *nodeSource, opt pickOptions) error 
 		}
 		r.AvoidKeys = append(r.AvoidKeys, e.Node.Key)
 	}
-	picked, relaxed := directory.Pick(rand.New(rand.NewPCG(opt.seed, opt.seed)), s.Entries, r)
+	picked, relaxed := directory.Pick(directory.Seeded(opt.seed), s.Entries, r)
 	switch {
 	case len(picked) == 0 && s.unmeasured() != "":
 		return errUnmeasured
@@ -199,7 +199,7 @@ func (s *nodeSource) whyNone(limits directory.Limits) string {
 	for i := range s.Entries {
 		if e := &s.Entries[i]; e.Node.State == directory.Active {
 			for _, why := range limits.Bad(e) {
-				if e.Node.Credit < creditLeast && strings.Contains(why, "blocks of credit") {
+				if strings.Contains(why, "blocks of credit") {
 					why = "it has too little credit" // each has its own
 				}
 				counts[why]++

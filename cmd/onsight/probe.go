@@ -18,7 +18,6 @@ import (
 
 	"onsight/directory"
 	"onsight/internal/oxend"
-	"onsight/internal/store"
 	"onsight/ons"
 )
 
@@ -29,6 +28,11 @@ func look(every time.Duration) time.Duration {
 
 // reportAge is how old a check may become before it is not reported any more: a server takes those of the last five minutes.
 const reportAge = 4 * time.Minute
+
+// period reports whether nodes may be checked so often: what is kept of them by the hour is made of whole ones.
+func period(every time.Duration) bool { return every >= time.Minute && time.Hour%every == 0 }
+
+const wantPeriod = "must divide an hour: 1m, 2m, 3m, 4m, 5m, 6m, 10m, 12m, 15m, 20m, 30m or 1h"
 
 type probeOptions struct {
 	once     bool
@@ -56,8 +60,8 @@ onsight serve does the same for its own database.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
-			case opt.every < time.Minute:
-				return usagef("--every: must be at least 1m")
+			case !period(opt.every):
+				return usagef("--every: %s", wantPeriod)
 			case opt.timeout < 100*time.Millisecond || opt.timeout > time.Minute:
 				return usagef("--timeout: must be 100ms to 1m")
 			case opt.parallel < 1 || opt.parallel > 1024:
@@ -101,17 +105,16 @@ func (p program) probe(ctx context.Context, f *flags, opt probeOptions) error {
 			return err
 		}
 	}
-	path, err := p.writePath(ctx, f, log)
+	b, err := p.openBase(ctx, f, log)
 	if err != nil {
 		return err
 	}
-	db, err := store.Open(ctx, store.Config{Path: path, Log: log, Step: p.step})
+	defer b.db.Close()
+	d, err := b.directory(f, directory.Config{Every: opt.every, Log: log})
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	d, err := f.directory(ctx, log, db, opt.every)
-	if err != nil {
+	if err := d.Load(ctx); err != nil {
 		return err
 	}
 	meter := newProbeMeter(p.stderr)
@@ -123,24 +126,6 @@ func (p program) probe(ctx context.Context, f *flags, opt probeOptions) error {
 		return p.probeOnce(ctx, f, pr, meter)
 	}
 	return pr.repeat(ctx)
-}
-
-// directory is one over a database that is open for writing.
-func (f *flags) directory(ctx context.Context, log *slog.Logger, db *store.Store, every time.Duration) (*directory.Directory, error) {
-	epoch, err := db.Begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	st, err := db.State(ctx)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := f.pool(log, st)
-	if err != nil {
-		return nil, err
-	}
-	d := directory.New(directory.Config{Store: db, Pool: pool, Epoch: epoch, Network: ons.Network(f.network), Every: every, Log: log})
-	return d, d.Load(ctx)
 }
 
 // private are the networks whose nodes are on loopback or at home; everywhere else such an address would be a trick.
@@ -216,12 +201,18 @@ func fatalList(err error, worked bool) bool {
 // tooSoon is the part of a period after which a node may be checked again because a user says so.
 const tooSoon = 0.8
 
+// again reports whether a node may be checked again. A last check in the future is a mistake of some clock, and none.
+func again(last, now time.Time, every time.Duration) bool {
+	return last.After(now) || now.Sub(last) >= time.Duration(tooSoon*float64(every))
+}
+
 // probeOnce checks all nodes but those that were checked just before, and shows what is known of all then.
 func (p program) probeOnce(ctx context.Context, f *flags, pr *prober, meter *probeMeter) error {
 	if err := pr.Refresh(ctx); err != nil {
 		return err
 	}
 	nodes, last := pr.nodes()
+	started := time.Now()
 	var now []directory.Node
 	skipped := 0
 	for i := range nodes {
@@ -229,7 +220,7 @@ func (p program) probeOnce(ctx context.Context, f *flags, pr *prober, meter *pro
 		case n.State == directory.Gone:
 		case pr.probe.Refuses(n) != nil:
 			skipped++
-		case time.Since(last(n.Key)) >= time.Duration(tooSoon*float64(pr.config.Every)):
+		case again(last(n.Key), started, pr.config.Every):
 			now = append(now, *n)
 		}
 	}
@@ -408,7 +399,7 @@ func (r *reporter) post(ctx context.Context, body []byte) (refused bool, err err
 	req.Header.Set("Content-Type", "application/octet-stream")
 	res, err := r.client.Do(req)
 	if err != nil {
-		return false, fmt.Errorf("report to %s: %w: %w", r.url.Host, ons.ErrUnavailable, err)
+		return false, fmt.Errorf("report to %s: %w: %w", r.url.Host, ons.ErrUnavailable, withoutURL(err))
 	}
 	defer res.Body.Close()
 	said, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))

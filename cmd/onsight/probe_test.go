@@ -39,7 +39,12 @@ func openDirectory(t *testing.T, n *devnet.Network) (*directory.Directory, *stor
 	}
 	t.Cleanup(func() { db.Close() })
 	f := flags{oxend: []string{n.Oxend()}}
-	d, err := f.directory(t.Context(), slog.New(slog.DiscardHandler), db, 0)
+	log := slog.New(slog.DiscardHandler)
+	b, err := newBase(t.Context(), &f, log, db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := b.directory(&f, directory.Config{Log: log})
 	if err == nil {
 		err = d.Refresh(t.Context())
 	}
@@ -247,5 +252,59 @@ func TestReadKey(t *testing.T) {
 	}
 	if _, err := readKey(path); err == nil || strings.Contains(err.Error(), "PRIVATE") {
 		t.Errorf("readable by others: got error %v", err)
+	}
+}
+
+// TestReportError: the path of a server's URL, which may hold a key, is in no error.
+func TestReportError(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "key")
+	if _, err := makeKey(path); err != nil {
+		t.Fatal(err)
+	}
+	r, err := program{}.newReporter(probeOptions{reportTo: "http://127.0.0.1:1/s3cret", key: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := directory.Check{Key: directory.Key{1}, Sample: directory.Sample{At: time.Now(), OK: true, OMQ: directory.NotTried}}
+	err = r.send(t.Context(), ons.Fakechain, []directory.Check{check})
+	if !errors.Is(err, ons.ErrUnavailable) || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestPeriods: nodes are checked a whole number of times an hour, which is what histories are made of.
+func TestPeriods(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"XDG_DATA_HOME": t.TempDir()}
+	for _, every := range []string{"59s", "7m", "10m1s", "40m", "90m", "2h", "-1m"} {
+		for _, args := range [][]string{{"probe", "--once", "--every", every}, {"serve", "--probe-every", every}} {
+			args = append(args, "--oxend", "http://127.0.0.1:1")
+			if code, _, stderr := runProgram(t, env, args...); code != exitUsage || !strings.Contains(stderr, "10m, 12m, 15m, 20m, 30m or 1h") {
+				t.Errorf("%v: got exit code %d: %s", args, code, stderr)
+			}
+		}
+	}
+	for _, every := range []string{"1m", "2m", "3m", "5m", "6m", "10m", "12m", "15m", "20m", "30m", "1h"} {
+		if d, err := time.ParseDuration(every); err != nil || !period(d) || !strings.Contains(wantPeriod, every) {
+			t.Errorf("%s: refused, error %v", every, err)
+		}
+	}
+}
+
+// TestProbeFuture: a check that a wrong clock dated ahead does not keep a node from being checked.
+func TestProbeFuture(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		last time.Time
+		want bool
+	}{
+		{time.Time{}, true}, {now.Add(-time.Hour), true}, {now.Add(-8 * time.Minute), true}, {now.Add(-7 * time.Minute), false}, {now, false},
+		{now.Add(time.Second), true}, {now.AddDate(10, 0, 0), true},
+	} {
+		if got := again(c.last, now, 10*time.Minute); got != c.want {
+			t.Errorf("last checked %v: got %v, want %v", c.last, got, c.want)
+		}
 	}
 }

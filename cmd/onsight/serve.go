@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -59,11 +60,11 @@ With --read-only it writes nothing and serves what another process indexes into 
 			if v := p.env("ONSIGHT_LISTEN"); v != "" && !cmd.Flags().Changed("listen") {
 				opt.listen = v
 			}
-			if opt.readOnly && (opt.year != 0 || cmd.Flags().Changed("oxend") || cmd.Flags().Changed("interval") || cmd.Flags().Changed("probe-every")) {
-				return usagef("--read-only: asks no daemon and no node: leave --oxend, --interval, --lokinet-year and --probe-every to the writer")
+			if opt.readOnly && slices.ContainsFunc([]string{"oxend", "interval", "lokinet-year", "accept-reorg-below", "probe-every"}, cmd.Flags().Changed) {
+				return usagef("--read-only: asks no daemon and no node: leave --oxend, --interval, --lokinet-year, --accept-reorg-below and --probe-every to the writer")
 			}
-			if opt.probes != 0 && opt.probes < time.Minute {
-				return usagef("--probe-every: must be at least 1m, or 0 to check no nodes")
+			if opt.probes != 0 && !period(opt.probes) {
+				return usagef("--probe-every: %s, or 0 to check no nodes", wantPeriod)
 			}
 			if !opt.readOnly {
 				if err := opt.followOptions.complete(cmd, p.env); err != nil {

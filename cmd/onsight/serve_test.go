@@ -388,3 +388,35 @@ func (f *panickyFeed) Since(context.Context, uint64) (indexer.Delta, error) {
 	}
 	return indexer.Delta{Full: true}, nil
 }
+
+// TestPools: a daemon whose list of nodes is of no use stays the one that names are read from, and keeps its good name.
+func TestPools(t *testing.T) {
+	t.Parallel()
+	n := startDevnet(t, 5)
+	bad := spoiling(t, n)
+	p := program{stdout: io.Discard, stderr: io.Discard, env: func(string) string { return "" }}
+	f := flags{oxend: []string{bad, n.Oxend()}, db: filepath.Join(t.TempDir(), "names.db")}
+	opt := serveOptions{followOptions: followOptions{acceptBelow: 40}}
+	s, err := p.openService(t.Context(), &f, opt, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.db.Close()
+	defer s.write.meter.stop()
+	if s.nodes.AcceptBelow != 40 || s.write.AcceptBelow != 40 {
+		t.Errorf("accepts below %d for nodes, %d for names, want 40", s.nodes.AcceptBelow, s.write.AcceptBelow)
+	}
+	if _, err := s.write.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.nodes.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(s.nodes.Snapshot().Entries); got != 5 {
+		t.Errorf("%d nodes, want 5 of the other daemon", got)
+	}
+	s.look()
+	if up := s.upstreams(); !up[0].Active || up[0].Error != "" {
+		t.Errorf("the daemon of the names is now %+v", up)
+	}
+}

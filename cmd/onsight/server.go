@@ -83,6 +83,15 @@ func (v recordView) sealed() (ons.Sealed, error) {
 	return ons.Sealed{Ciphertext: ciphertext, Nonce: nonce}, err
 }
 
+// withoutURL is what went wrong with a request, without the whole URL that net/http puts before it.
+func withoutURL(err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		return ue.Err
+	}
+	return err
+}
+
 // getJSON reads one reply of an onsight server, of at most so many bytes. Errors name the server, never the path: it holds the hash.
 func getJSON(ctx context.Context, u *url.URL, v any, most int64) error {
 	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
@@ -94,11 +103,7 @@ func getJSON(ctx context.Context, u *url.URL, v any, most int64) error {
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(req)
 	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err // its text has the whole URL
-		}
-		return fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, err)
+		return fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, withoutURL(err))
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, most+1))

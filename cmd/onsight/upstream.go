@@ -46,6 +46,11 @@ func (f *flags) pool(log *slog.Logger, st indexer.State) (*oxend.Pool, error) {
 	if err != nil {
 		return nil, err
 	}
+	return f.poolOf(clients, log, st)
+}
+
+// poolOf is pool of clients that there are already: several pools of the same share their connections and their limits.
+func (f *flags) poolOf(clients []*oxend.Client, log *slog.Logger, st indexer.State) (*oxend.Pool, error) {
 	want := ons.Network(f.network)
 	if want == "" {
 		want = st.Network

@@ -67,7 +67,6 @@ type Timings struct {
 // Info is what a storage server says of itself. Nobody vouches for any of it, nor for who said it: see TLSConfig.
 type Info struct {
 	Version [3]uint16
-	Fork    [2]int        // hard fork and revision
 	Offset  time.Duration // its clock less ours, assuming that it read it half-way through the request
 }
 
@@ -234,7 +233,6 @@ const maxMillis = 253402300799999
 func parseInfo(body []byte, now time.Time) (Info, error) {
 	var v struct {
 		Version   []uint16 `json:"version"`
-		Fork      []int    `json:"hf"`
 		Timestamp *int64   `json:"timestamp"`
 	}
 	if err := json.Unmarshal(body, &v); err != nil || v.Timestamp == nil || *v.Timestamp < 0 || *v.Timestamp > maxMillis ||
@@ -243,7 +241,6 @@ func parseInfo(body []byte, now time.Time) (Info, error) {
 	}
 	var info Info
 	copy(info.Version[:], v.Version)
-	copy(info.Fork[:], v.Fork)
 	info.Offset = time.UnixMilli(*v.Timestamp).Sub(now) // at most some 292 years, more does not fit
 	return info, nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	"onsight/directory"
@@ -97,6 +96,7 @@ type nodeStateRow struct {
 	Seq     uint64
 	Commits uint64
 	Rolled  uint64
+	Every   int64
 }
 
 type proberRow struct {
@@ -133,7 +133,7 @@ func newNodeRow(n *directory.Node, commit uint64) (nodeRow, error) {
 		StorageLastBad: stamp(n.StorageReach.LastUnreachable), StorageLastOk: stamp(n.StorageReach.LastReachable),
 		LokinetKnown: bit(n.LokinetReach.Known), LokinetOk: bit(n.LokinetReach.OK), LokinetFirstBad: stamp(n.LokinetReach.FirstUnreachable),
 		LokinetLastBad: stamp(n.LokinetReach.LastUnreachable), LokinetLastOk: stamp(n.LokinetReach.LastReachable),
-		Reasons: strings.Join(n.Reasons, ","), ReasonsMaybe: strings.Join(n.ReasonsMaybe, ","),
+		Reasons: joined(n.Reasons), ReasonsMaybe: joined(n.ReasonsMaybe),
 		FirstHeight: int64(n.FirstSeen.Height), FirstTime: stamp(n.FirstSeen.Time),
 		LastHeight: int64(n.LastSeen.Height), LastTime: stamp(n.LastSeen.Time), Changed: commit,
 	}
@@ -167,11 +167,10 @@ func (r *nodeRow) node() (directory.Node, error) {
 			LastUnreachable: unstamp(r.StorageLastBad), LastReachable: unstamp(r.StorageLastOk)},
 		LokinetReach: directory.Reach{Known: r.LokinetKnown != 0, OK: r.LokinetOk != 0, FirstUnreachable: unstamp(r.LokinetFirstBad),
 			LastUnreachable: unstamp(r.LokinetLastBad), LastReachable: unstamp(r.LokinetLastOk)},
-		Reasons: words(r.Reasons), ReasonsMaybe: words(r.ReasonsMaybe),
 		FirstSeen: directory.Moment{Height: uint64(r.FirstHeight), Time: unstamp(r.FirstTime)},
 		LastSeen:  directory.Moment{Height: uint64(r.LastHeight), Time: unstamp(r.LastTime)},
 	}
-	var errs [8]error
+	var errs [10]error
 	n.Key, errs[0] = nodeKey(r.Key)
 	n.Ed25519, errs[1] = unshort(r.Ed25519)
 	n.X25519, errs[2] = unshort(r.X25519)
@@ -188,6 +187,8 @@ func (r *nodeRow) node() (directory.Node, error) {
 			n.Contributors = append(n.Contributors, directory.Contributor(c))
 		}
 	}
+	n.Reasons, errs[8] = words(r.Reasons)
+	n.ReasonsMaybe, errs[9] = words(r.ReasonsMaybe)
 	for _, err := range errs {
 		if err != nil {
 			return n, fmt.Errorf("node %x: %w", r.Key, err)
@@ -199,19 +200,19 @@ func (r *nodeRow) node() (directory.Node, error) {
 func newNodeEventRow(e *directory.Event, seq uint64, round int64) nodeEventRow {
 	return nodeEventRow{
 		Seq: seq, Round: round, Height: int64(e.Height), Time: stamp(e.Time), Key: e.Key[:], Kind: string(e.Kind),
-		Was: e.From, Became: e.To, Reasons: strings.Join(e.Reasons, ","),
+		Was: e.From, Became: e.To, Reasons: joined(e.Reasons),
 	}
 }
 
 func (r *nodeEventRow) stored() (directory.Stored, error) {
 	s := directory.Stored{Seq: r.Seq, Event: directory.Event{
-		Height: uint64(r.Height), Time: unstamp(r.Time), Kind: directory.Kind(r.Kind), From: r.Was, To: r.Became, Reasons: words(r.Reasons),
+		Height: uint64(r.Height), Time: unstamp(r.Time), Kind: directory.Kind(r.Kind), From: r.Was, To: r.Became,
 	}}
-	if len(r.Key) == 0 {
-		return s, nil
-	}
 	var err error
-	if s.Key, err = nodeKey(r.Key); err != nil {
+	if s.Reasons, err = words(r.Reasons); err == nil && len(r.Key) > 0 {
+		s.Key, err = nodeKey(r.Key)
+	}
+	if err != nil {
 		err = fmt.Errorf("event %d: %w", r.Seq, err)
 	}
 	return s, err
@@ -220,7 +221,7 @@ func (r *nodeEventRow) stored() (directory.Stored, error) {
 func (r *nodeStateRow) position() (directory.Position, error) {
 	p := directory.Position{
 		Network: ons.Network(r.Network), Point: directory.Point{Height: uint64(r.Height)}, Time: unstamp(r.Time), Testing: r.Testing != 0,
-		Seq: r.Seq, Commit: r.Commits,
+		Seq: r.Seq, Commit: r.Commits, Every: time.Duration(r.Every) * time.Microsecond,
 	}
 	if r.Asked != 0 {
 		p.Asked = time.UnixMicro(r.Asked).UTC()
@@ -278,12 +279,25 @@ func bit(b bool) int8 {
 	return 0
 }
 
-// words reads what was joined with commas; nil for none.
-func words(s string) []string {
-	if s == "" {
-		return nil
+// joined makes one text of a list, whatever is in it; words undoes that.
+func joined(list []string) string {
+	if len(list) == 0 {
+		return ""
 	}
-	return strings.Split(s, ",")
+	b, err := json.Marshal(list)
+	if err != nil {
+		panic("store: internal error: " + err.Error()) // there are only strings in it
+	}
+	return string(b)
+}
+
+func words(s string) (list []string, err error) {
+	if s != "" {
+		if err = json.Unmarshal([]byte(s), &list); err != nil {
+			err = fmt.Errorf("list of reasons: %w", err)
+		}
+	}
+	return list, err
 }
 
 // short is a key that may be unknown: then it has no bytes. long is the same of a hash.

@@ -34,7 +34,7 @@ func full() directory.Node {
 		Swarm: 1<<64 - 2, State: directory.Decommissioned, Funded: true, Active: true, Since: 1<<64 - 1, Registered: 2, UnlockHeight: 1 << 63,
 		Credit: -1 << 63, Decommissions: 1<<32 - 1, LastReward: 1<<64 - 1, LastRewardIndex: 1<<32 - 1, Proof: time.Unix(253402300799, 0).UTC(),
 		StorageReach: directory.Reach{Known: true, OK: true, FirstUnreachable: nodesEpoch, LastUnreachable: nodesEpoch, LastReachable: nodesEpoch},
-		LokinetReach: directory.Reach{Known: true}, Reasons: []string{"uptime", "bit 9"}, ReasonsMaybe: []string{"pulse"},
+		LokinetReach: directory.Reach{Known: true}, Reasons: []string{"uptime, and more", "bit 9"}, ReasonsMaybe: []string{"", "\"pulse,"},
 		FirstSeen: at, LastSeen: at,
 	}
 }

@@ -114,6 +114,7 @@ func applyProbes(tx *gorm.DB, st *nodeStateRow, p *directory.Probed) error {
 			return err
 		}
 	}
+	st.Every = p.Every.Microseconds()
 	for i := range p.Traces { // the vantage point first: gorm takes bytes behind an opening bracket for a list
 		t := &p.Traces[i]
 		blob, err := t.Estimate.MarshalBinary()

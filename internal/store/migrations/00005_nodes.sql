@@ -1,6 +1,6 @@
 -- +goose Up
 -- One row per service node ever seen. Unsigned 64-bit numbers are stored as the signed ones with the same bits, times as
--- Unix seconds with 0 for never, versions as text, reasons with commas between, contributors as JSON.
+-- Unix seconds with 0 for never, versions as text, lists (contributors, reasons) as JSON, '' for an empty one.
 -- ip: '' is unknown. *_known: whether the daemon asked tests others. last_*: when it was last on the list, once it is gone.
 -- changed: the commit (node_state.commits) that wrote the row.
 CREATE TABLE nodes (
@@ -85,7 +85,8 @@ CREATE TABLE node_undo (
 
 -- How far the list is followed: one row. network '' and an empty hash: not at all. time, asked: Unix seconds and
 -- microseconds. seq: of the newest event. commits: rises with each change of nodes, events, probes. rolled: the newest
--- commit that took rows away, so that readers from before it start over.
+-- commit that took rows away, so that readers from before it start over. every: between two checks of a node, microseconds; 0:
+-- none were stored.
 CREATE TABLE node_state (
     id      INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     network TEXT    NOT NULL,
@@ -97,11 +98,12 @@ CREATE TABLE node_state (
     asked   BIGINT  NOT NULL,
     seq     BIGINT  NOT NULL,
     commits BIGINT  NOT NULL,
-    rolled  BIGINT  NOT NULL
+    rolled  BIGINT  NOT NULL,
+    every   BIGINT  NOT NULL
 );
 
-INSERT INTO node_state (id, network, genesis, height, hash, time, testing, asked, seq, commits, rolled)
-VALUES (1, '', x'', 0, x'', 0, 0, 0, 0, 0, 0);
+INSERT INTO node_state (id, network, genesis, height, hash, time, testing, asked, seq, commits, rolled, every)
+VALUES (1, '', x'', 0, x'', 0, 0, 0, 0, 0, 0, 0);
 
 -- +goose Down
 DROP TABLE node_state;

@@ -9,12 +9,13 @@ CREATE TABLE probers (
     reported BIGINT NOT NULL
 );
 
--- What the checks of a node from a vantage point come to; blob: directory.Estimate. changed: as in nodes.
+-- What the checks of a node from a vantage point come to; blob: directory.Estimate. changed: as in nodes, and
+-- before the blob, since all rows are searched for what changed.
 CREATE TABLE estimates (
     key     BLOB   NOT NULL,
     vantage TEXT   NOT NULL,
-    blob    BLOB   NOT NULL,
     changed BIGINT NOT NULL,
+    blob    BLOB   NOT NULL,
     PRIMARY KEY (key, vantage)
 );
 

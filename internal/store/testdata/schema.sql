@@ -13,8 +13,8 @@ CREATE TABLE commits (
 CREATE TABLE estimates (
     key     BLOB   NOT NULL,
     vantage TEXT   NOT NULL,
-    blob    BLOB   NOT NULL,
     changed BIGINT NOT NULL,
+    blob    BLOB   NOT NULL,
     PRIMARY KEY (key, vantage)
 );
 
@@ -55,7 +55,8 @@ CREATE TABLE node_state (
     asked   BIGINT  NOT NULL,
     seq     BIGINT  NOT NULL,
     commits BIGINT  NOT NULL,
-    rolled  BIGINT  NOT NULL
+    rolled  BIGINT  NOT NULL,
+    every   BIGINT  NOT NULL
 );
 
 CREATE TABLE node_undo (
