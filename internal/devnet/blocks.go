@@ -167,14 +167,11 @@ func (c *Chain) byHash(s string) (uint64, *rpcError) {
 
 func getBlockHeadersRange(v *view, b []byte, p params) ([]byte, *rpcError) {
 	c := v.chain
-	start, _, fault := p.uint("start_height", math.MaxUint64)
+	r, fault := p.heights()
 	if fault != nil {
 		return b, fault
 	}
-	end, _, fault := p.uint("end_height", math.MaxUint64)
-	if fault != nil {
-		return b, fault
-	}
+	start, end := r.start, r.end
 	hashes, fault := p.bool("get_tx_hashes")
 	if fault != nil {
 		return b, fault

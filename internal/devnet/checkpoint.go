@@ -47,14 +47,11 @@ func (c *Chain) finalHeight() uint64 {
 // getCheckpoints shows the newest checkpoints, or those of a range.
 func getCheckpoints(v *view, b []byte, p params) ([]byte, *rpcError) {
 	c := v.chain
-	from, haveFrom, fault := p.uint("start_height", math.MaxUint64)
+	r, fault := p.heights()
 	if fault != nil {
 		return b, fault
 	}
-	to, haveTo, fault := p.uint("end_height", math.MaxUint64)
-	if fault != nil {
-		return b, fault
-	}
+	from, haveFrom, to, haveTo := r.start, r.started, r.end, r.ended
 	count, haveCount, fault := p.uint("count", math.MaxUint32)
 	if fault != nil {
 		return b, fault

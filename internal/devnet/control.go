@@ -135,12 +135,18 @@ func (c Command) name() (ons.Name, error) {
 	return ons.ParseName(t, c.Name)
 }
 
-func (n *Network) registerCommand(c Command) error {
+// named reads a command's name and value.
+func (n *Network) named(c Command) (ons.Name, ons.Value, error) {
 	name, err := c.name()
 	if err != nil {
-		return err
+		return name, ons.Value{}, err
 	}
 	value, err := ParseNameValue(name.Type(), c.Value, n.chain.Network())
+	return name, value, err
+}
+
+func (n *Network) registerCommand(c Command) error {
+	name, value, err := n.named(c)
 	if err != nil {
 		return err
 	}
@@ -149,11 +155,7 @@ func (n *Network) registerCommand(c Command) error {
 }
 
 func (n *Network) updateCommand(c Command) error {
-	name, err := c.name()
-	if err != nil {
-		return err
-	}
-	value, err := ParseNameValue(name.Type(), c.Value, n.chain.Network())
+	name, value, err := n.named(c)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package devnet
 import (
 	"encoding/json"
 	"maps"
-	"math"
 	"slices"
 )
 
@@ -11,14 +10,11 @@ import (
 func getStateChanges(v *view, b []byte, p params) ([]byte, *rpcError) {
 	c := v.chain
 	top := uint64(len(c.blocks) - 1)
-	start, _, fault := p.uint("start_height", math.MaxUint64)
+	r, fault := p.heights()
 	if fault != nil {
 		return b, fault
 	}
-	end, given, fault := p.uint("end_height", math.MaxUint64)
-	if fault != nil {
-		return b, fault
-	}
+	start, end, given := r.start, r.end, r.ended
 	if !given {
 		end = top
 	}

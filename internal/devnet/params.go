@@ -3,6 +3,7 @@ package devnet
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"strconv"
 	"unicode/utf8"
 )
@@ -130,6 +131,21 @@ func (p params) strings(key string) (list []string, ok bool, _ *rpcError) {
 		return nil, false, nil
 	}
 	return nil, false, badParams("Invalid values in '%s'", key)
+}
+
+// heights are the ends of a range of blocks as they were asked for, and which of them were.
+type heights struct {
+	start, end     uint64
+	started, ended bool
+}
+
+// heights reads start_height and end_height.
+func (p params) heights() (r heights, fault *rpcError) {
+	if r.start, r.started, fault = p.uint("start_height", math.MaxUint64); fault != nil {
+		return r, fault
+	}
+	r.end, r.ended, fault = p.uint("end_height", math.MaxUint64)
+	return r, fault
 }
 
 // uints reads a list of numbers; negative ones wrap around on 11.x, as there.

@@ -2,7 +2,6 @@ package devnet
 
 import (
 	"encoding/binary"
-	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -101,14 +100,11 @@ func (c *Chain) quorum(kind uint8, height uint64) (q quorum, ok bool) {
 // getQuorumState shows who was drawn for what.
 func getQuorumState(v *view, b []byte, p params) ([]byte, *rpcError) {
 	c := v.chain
-	from, haveFrom, fault := p.uint("start_height", math.MaxUint64)
+	r, fault := p.heights()
 	if fault != nil {
 		return b, fault
 	}
-	to, haveTo, fault := p.uint("end_height", math.MaxUint64)
-	if fault != nil {
-		return b, fault
-	}
+	from, haveFrom, to, haveTo := r.start, r.started, r.end, r.ended
 	kind, haveKind, fault := p.uint("quorum_type", 255)
 	if fault != nil {
 		return b, fault

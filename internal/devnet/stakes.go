@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"onsight/internal/snode"
 	"onsight/ons"
 )
 
@@ -22,7 +23,7 @@ const (
 	votesNeeded      = 7
 	smallUnlockAfter = 21_600 // blocks since registration, for whoever staked less than 24.99 %
 	afterReward      = math.MaxUint32
-	noSwarm          = math.MaxUint64
+	noSwarm          = snode.NoSwarm
 )
 
 // The states a 0x78 field brings.
