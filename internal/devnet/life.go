@@ -137,7 +137,7 @@ func (n *Network) move(i int) error {
 	old := n.nodes[i].IP()
 	for moves := 1; ; moves++ {
 		if to := n.address(i, moves); to != old || n.cfg.OneIP {
-			if err := n.rebuild(i, func(c *nodeConfig) { c.Addr, c.HTTPSPort, c.OMQPort = to, 0, 0 }); err != nil {
+			if err := n.nodes[i].rebind(func(c *site) { c.ip, c.https, c.omq = to, 0, 0 }); err != nil {
 				return err
 			}
 			break
@@ -155,9 +155,8 @@ func (n *Network) someUpgrade() (string, error) {
 	if !ok {
 		return "", nil
 	}
-	return fmt.Sprintf("node %d upgrades", i), n.rebuild(i, func(c *nodeConfig) {
-		c.Version = [3]uint16{2, 11, c.Version[2] + 1}
-		c.HTTPSPort, c.OMQPort = n.nodes[i].HTTPSPort(), n.nodes[i].OMQPort()
+	return fmt.Sprintf("node %d upgrades", i), n.nodes[i].rebind(func(c *site) {
+		c.version = [3]uint16{2, 11, c.version[2] + 1}
 	})
 }
 

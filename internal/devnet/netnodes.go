@@ -88,7 +88,7 @@ func (n *Network) addNode() error {
 	if err != nil {
 		return err
 	}
-	n.nodes, n.hosts = append(n.nodes, node), append(n.hosts, host)
+	n.nodes = append(n.nodes, node)
 	return node.SetFaults(n.usual(i))
 }
 
@@ -110,17 +110,6 @@ func (n *Network) operator(i int) ons.Owner {
 		i %= n.cfg.Operators
 	}
 	return StakeWallet(seedOf(n.cfg.Seed, "operator", i))
-}
-
-// rebuild gives a node another address or version. If that fails the node is as it was.
-func (n *Network) rebuild(i int, change func(*nodeConfig)) error {
-	host := n.hosts[i]
-	change(&host)
-	if err := n.nodes[i].rebind(func(p *site) { *p = host.site() }); err != nil {
-		return err
-	}
-	n.hosts[i] = host
-	return nil
 }
 
 // settle makes nodes and daemons know of each other what is true after the chain or a node has changed.

@@ -487,7 +487,7 @@ func TestRebuild(t *testing.T) {
 	}
 	url, https, omq := n.Node(i).URL(), n.Node(i).HTTPSPort(), n.Node(i).OMQPort()
 	n.mu.Lock()
-	err := n.rebuild(i, func(c *nodeConfig) { c.Version, c.HTTPSPort, c.OMQPort = [3]uint16{2, 11, 9}, https, omq })
+	err := n.nodes[i].rebind(func(c *site) { c.version, c.https, c.omq = [3]uint16{2, 11, 9}, https, omq })
 	n.mu.Unlock()
 	if err != nil {
 		t.Fatal(err)

@@ -106,7 +106,6 @@ type Network struct {
 
 	mu     sync.Mutex // guards what follows, and is held while we move the chain
 	nodes  []*Node
-	hosts  []nodeConfig      // what nodes were made of
 	down   map[int]time.Time // since when a node is down
 	held   map[int]bool      // nodes decommissioned by hand: they stay so until somebody says otherwise
 	people people

@@ -23,10 +23,7 @@ func rebuilt(t *testing.T) (*Network, *Node) {
 	t.Helper()
 	w := newTown(t, 1)
 	chain, _ := Generate(GenerateConfig{Seed: 1})
-	n := &Network{chain: chain, nodes: w.nodes, hosts: []nodeConfig{{
-		Key: ed25519.NewKeyFromSeed(make([]byte, 32)), Legacy: w.nodes[0].Key(), Addr: w.nodes[0].IP(), HTTPSPort: w.nodes[0].HTTPSPort(),
-		OMQPort: w.nodes[0].OMQPort(), Version: w.nodes[0].Version(), World: w,
-	}}}
+	n := &Network{chain: chain, nodes: w.nodes}
 	return n, w.nodes[0]
 }
 
@@ -65,8 +62,8 @@ func TestNodeMoves(t *testing.T) {
 		"move":    {addr: other, version: [3]uint16{2, 11, 0}},
 		"upgrade": {node.IP(), node.HTTPSPort(), omq, [3]uint16{2, 11, 9}},
 	} {
-		if err := n.rebuild(0, func(c *nodeConfig) {
-			c.Addr, c.HTTPSPort, c.OMQPort, c.Version = test.addr, test.https, test.omq, test.version
+		if err := n.nodes[0].rebind(func(c *site) {
+			c.ip, c.https, c.omq, c.version = test.addr, test.https, test.omq, test.version
 		}); err != nil {
 			t.Fatal(name, err)
 		}
@@ -111,19 +108,19 @@ func TestNodeCannotMove(t *testing.T) {
 	}
 	defer taken.Close()
 	where := taken.Addr().(*net.TCPAddr).AddrPort()
-	for name, change := range map[string]func(*nodeConfig){
-		"https": func(c *nodeConfig) {
-			c.Addr, c.HTTPSPort, c.OMQPort, c.Version = where.Addr(), where.Port(), 0, [3]uint16{3}
+	for name, change := range map[string]func(*site){
+		"https": func(c *site) {
+			c.ip, c.https, c.omq, c.version = where.Addr(), where.Port(), 0, [3]uint16{3}
 		},
-		"omq": func(c *nodeConfig) {
-			c.Addr, c.HTTPSPort, c.OMQPort, c.Version = where.Addr(), 0, where.Port(), [3]uint16{3}
+		"omq": func(c *site) {
+			c.ip, c.https, c.omq, c.version = where.Addr(), 0, where.Port(), [3]uint16{3}
 		},
-		"ipv6": func(c *nodeConfig) { c.Addr = netip.IPv6Loopback() },
+		"ipv6": func(c *site) { c.ip = netip.IPv6Loopback() },
 	} {
-		if err := n.rebuild(0, change); err == nil {
+		if err := n.nodes[0].rebind(change); err == nil {
 			t.Errorf("%s: moved to a place that is taken", name)
 		}
-		if node.URL() != at || node.Version() != ([3]uint16{2, 11, 0}) || n.nodes[0] != node || n.hosts[0].Version != node.Version() {
+		if node.URL() != at || node.Version() != ([3]uint16{2, 11, 0}) || n.nodes[0] != node {
 			t.Errorf("%s: at %s, %v", name, node.URL(), node.Version())
 		}
 		if a := mustAsk(t, newClient(t), "POST", node.URL()+rpcPath, []byte(infoCall)); a.status != 200 {
@@ -133,7 +130,7 @@ func TestNodeCannotMove(t *testing.T) {
 	if err := node.close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.rebuild(0, func(c *nodeConfig) { c.Addr = netip.MustParseAddr("127.0.78.2") }); !errors.Is(err, ErrNodeClosed) {
+	if err := n.nodes[0].rebind(func(c *site) { c.ip = netip.MustParseAddr("127.0.78.2") }); !errors.Is(err, ErrNodeClosed) {
 		t.Errorf("a closed one: %v", err)
 	}
 }
@@ -151,10 +148,10 @@ func TestNodeMovesDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := n.rebuild(0, func(c *nodeConfig) { c.Addr, c.HTTPSPort, c.OMQPort = to, node.HTTPSPort(), node.OMQPort() }); err != nil {
+	if err := n.nodes[0].rebind(func(c *site) { c.ip, c.https, c.omq = to, node.HTTPSPort(), node.OMQPort() }); err != nil {
 		t.Errorf("it listens though it is down: %v", err)
 	}
-	if err := errors.Join(n.rebuild(0, func(c *nodeConfig) { c.Addr, c.HTTPSPort, c.OMQPort = to, 0, 0 }), all.Close()); err != nil {
+	if err := errors.Join(n.nodes[0].rebind(func(c *site) { c.ip, c.https, c.omq = to, 0, 0 }), all.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if node.IP() != to || node.HTTPSPort() == 0 || node.OMQPort() == 0 || !node.Faults().Down {
@@ -192,8 +189,8 @@ func TestNodeMovesWhileAsked(t *testing.T) {
 		})
 	}
 	for i := range 20 {
-		if err := n.rebuild(0, func(c *nodeConfig) {
-			c.Addr, c.HTTPSPort, c.OMQPort, c.Version[2] = netip.AddrFrom4([4]byte{127, 0, 80, byte(1 + i%3)}), 0, 0, uint16(i)
+		if err := n.nodes[0].rebind(func(c *site) {
+			c.ip, c.https, c.omq, c.version[2] = netip.AddrFrom4([4]byte{127, 0, 80, byte(1 + i%3)}), 0, 0, uint16(i)
 		}); err != nil {
 			t.Error(err)
 		}
