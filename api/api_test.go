@@ -231,6 +231,9 @@ func TestErrors(t *testing.T) {
 		{up, "GET", "/v1/names/session/alice/history", "", 400, "invalid_hash"},
 		{up, "POST", "/v1/names/resolve", `{"names":[{"type":"session"}]}`, 400, "invalid_hash"},
 		{up, "GET", "/v1/owners/alice/names", "", 400, "invalid_owner"},
+		{up, "GET", "/v1/names/range/alice/0", "", 400, "invalid_range"},
+		{up, "GET", "/v1/names/range/0/alice", "", 400, "invalid_range"},
+		{up, "GET", "/v1/names/bundle?since=alice", "", 400, "invalid_parameter"},
 		{up, "POST", "/v1/names/resolve", "", 400, "invalid_body"},
 		{up, "POST", "/v1/names/resolve", "{}", 400, "invalid_body"},
 		{up, "POST", "/v1/names/resolve", `{"names":null}`, 400, "invalid_body"},
@@ -254,6 +257,7 @@ func TestErrors(t *testing.T) {
 		{none, "GET", path(r) + "/history", "", 503, "behind"},
 		{none, "GET", owned, "", 503, "behind"},
 		{none, "GET", "/v1/owners/alice/names", "", 503, "behind"},
+		{none, "GET", "/v1/names/range/0/0", "", 503, "behind"},
 		{none, "POST", "/v1/names/resolve", batch(r), 503, "behind"},
 		{broken, "GET", "/healthz", "", 500, "internal"},
 		{broken, "GET", "/openapi.json", "", 500, "internal"},
@@ -300,7 +304,7 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(b), `"examples"`) && where != "/openapi.json 200" {
+		if !strings.Contains(string(b), `"examples"`) && where != "/openapi.json 200" && where != "/v1/names/bundle 200" {
 			t.Errorf("%s: no example", where)
 		}
 		examples.Write(b)

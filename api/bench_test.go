@@ -113,6 +113,63 @@ func BenchmarkNames(b *testing.B) {
 	b.ReportMetric(0, "ns/op") // an op is a whole comparison
 }
 
+// BenchmarkRange compares, side by side in one run, ranges with a constant handler of the same server that writes as many
+// bytes. Medians of rounds:
+//
+//	constant-req/s, range-req/s, ratio   requests a second at full load; the ratio's goal is at least 0.7
+//	bits, bytes                          of a range
+//	shelf-ms, block-ms                   what it takes to make all ranges, and those of a block with one new name
+func BenchmarkRange(b *testing.B) {
+	sz := benchSize()
+	x, keys := bigIndex(b, rand.New(rand.NewPCG(7, 0)), min(sz.names, 10_000))
+	s := New(Config{Snapshot: func() Snapshot { return x.Snapshot() }})
+	start := time.Now()
+	shelf := s.shelfOf(x.Snapshot(), x.Snapshot().State())
+	whole := time.Since(start)
+	start = time.Now()
+	newShelf(shelf, changedOne{x.Snapshot(), keys[0]}, x.Snapshot().State())
+	block := time.Since(start)
+	constant := bytes.Repeat([]byte("x"), shelf.sizes[shelf.bits])
+	s.engine.GET("/constant", func(g *gin.Context) { g.Data(http.StatusOK, "application/json", constant) })
+	server := httptest.NewServer(s.Handler())
+	b.Cleanup(server.Close)
+	var paths [][]byte
+	for i := range 1 << shelf.bits {
+		paths = append(paths, get(fmt.Sprintf("/v1/names/range/%d/%x", shelf.bits, i)))
+	}
+	constants := get("/constant")
+	full := func(next func(*rand.Rand) []byte) float64 {
+		return float64(len(load(b, server.Listener.Addr().String(), next, sz.round, 0))) / sz.round.Seconds()
+	}
+	same := func(*rand.Rand) []byte { return constants }
+	one := func(rng *rand.Rand) []byte { return paths[rng.IntN(len(paths))] }
+	full(same)
+	full(one)
+	for b.Loop() {
+		var perConstant, perRange, ratios []float64
+		for range sz.rounds {
+			c, r := full(same), full(one)
+			perConstant, perRange, ratios = append(perConstant, c), append(perRange, r), append(ratios, r/c)
+		}
+		b.ReportMetric(median(perConstant), "constant-req/s")
+		b.ReportMetric(median(perRange), "range-req/s")
+		b.ReportMetric(median(ratios), "ratio")
+	}
+	b.ReportMetric(float64(shelf.bits), "bits")
+	b.ReportMetric(float64(len(constant)), "bytes")
+	b.ReportMetric(whole.Seconds()*1e3, "shelf-ms")
+	b.ReportMetric(block.Seconds()*1e3, "block-ms")
+	b.ReportMetric(0, "ns/op") // an op is a whole comparison
+}
+
+// changedOne is a snapshot in which one name changed.
+type changedOne struct {
+	Snapshot
+	key ons.Key
+}
+
+func (c changedOne) Changed(ons.Txid) ([]ons.Key, bool) { return []ons.Key{c.key}, true }
+
 // BenchmarkNodes compares, side by side in one run, the list of 2,000 nodes with a constant handler of the same server that
 // writes the same bytes and headers: plain, as gzip, and as the 304 of a client that has it. Medians of rounds:
 //

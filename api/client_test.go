@@ -460,6 +460,7 @@ const (
 	ProblemCodeInvalidKey           ProblemCode = "invalid_key"
 	ProblemCodeInvalidOwner         ProblemCode = "invalid_owner"
 	ProblemCodeInvalidParameter     ProblemCode = "invalid_parameter"
+	ProblemCodeInvalidRange         ProblemCode = "invalid_range"
 	ProblemCodeInvalidReport        ProblemCode = "invalid_report"
 	ProblemCodeInvalidSwarm         ProblemCode = "invalid_swarm"
 	ProblemCodeInvalidType          ProblemCode = "invalid_type"
@@ -502,6 +503,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeInvalidParameter:
 		return true
+	case ProblemCodeInvalidRange:
+		return true
 	case ProblemCodeInvalidReport:
 		return true
 	case ProblemCodeInvalidSwarm:
@@ -539,6 +542,27 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeWrongNetwork:
 		return true
 	case ProblemCodeWrongSignature:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RangedType.
+const (
+	RangedTypeLokinet RangedType = "lokinet"
+	RangedTypeSession RangedType = "session"
+	RangedTypeWallet  RangedType = "wallet"
+)
+
+// Valid indicates whether the value is a known member of the RangedType enum.
+func (e RangedType) Valid() bool {
+	switch e {
+	case RangedTypeLokinet:
+		return true
+	case RangedTypeSession:
+		return true
+	case RangedTypeWallet:
 		return true
 	default:
 		return false
@@ -1450,6 +1474,67 @@ type Queued struct {
 	Index int64 `json:"index"`
 }
 
+// Range defines model for Range.
+type Range struct {
+	AsOf  *AsOf  `json:"as_of"`
+	Bits  int64  `json:"bits"`
+	Index string `json:"index"`
+
+	// Ready The index can tell what is not registered: what is not in the range
+	Ready bool `json:"ready"`
+
+	// Records In order of hash and type, expired ones included
+	Records []Ranged `json:"records"`
+}
+
+// Ranged defines model for Ranged.
+type Ranged struct {
+	BackupOwner *string `json:"backup_owner"`
+
+	// EncryptedValue Without the nonce
+	EncryptedValue string `json:"encrypted_value"`
+
+	// ExpirationHeight Last height at which it lives; expired if that is not above the height of as_of; null if it never expires
+	ExpirationHeight *int64 `json:"expiration_height"`
+	NameHash         string `json:"name_hash"`
+
+	// Nonce null: the value has the form of 2020
+	Nonce          *string `json:"nonce"`
+	Owner          string  `json:"owner"`
+	RegisterHeight int64   `json:"register_height"`
+
+	// Txid The last transaction
+	Txid         string     `json:"txid"`
+	Type         RangedType `json:"type"`
+	UpdateHeight int64      `json:"update_height"`
+}
+
+// RangedType defines model for Ranged.Type.
+type RangedType string
+
+// Ranges defines model for Ranges.
+type Ranges struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Bits Most bits of a hash that a range may be asked for by
+	Bits int64 `json:"bits"`
+
+	// Hashes Different hashes among them
+	Hashes int64 `json:"hashes"`
+
+	// K Different hashes that each range of so many bits holds at least; with 0 bits there may be fewer
+	K int64 `json:"k"`
+
+	// Ready The index can tell what is not registered
+	Ready bool `json:"ready"`
+
+	// Records Newest records of all names, expired ones included
+	Records int64 `json:"records"`
+
+	// SizeClass Size in bytes of every reply of so many bits
+	SizeClass int64 `json:"size_class"`
+}
+
 // Reach defines model for Reach.
 type Reach struct {
 	// FirstUnreachable Since when it has been failing; absent if it is not
@@ -1745,6 +1830,12 @@ type MethodNotAllowed = Problem
 
 // NoSuchPath defines model for NoSuchPath.
 type NoSuchPath = Problem
+
+// BundleParams defines parameters for Bundle.
+type BundleParams struct {
+	// Since Hash of the block of a bundle you have
+	Since *string `form:"since,omitempty" json:"since,omitempty"`
+}
 
 // ResolveParams defines parameters for Resolve.
 type ResolveParams struct {
@@ -2060,6 +2151,27 @@ type ClientInterface interface {
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Bundle The whole registry, to look names up without asking
+	//
+	// Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
+	//
+	// Corresponds with GET /v1/names/bundle (the `Bundle` operationId).
+	Bundle(ctx context.Context, params *BundleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Ranges Which ranges of hashes may be asked for
+	//
+	// So many bits that the smallest range holds at least k different hashes; fewer than that in all are one range.
+	//
+	// Corresponds with GET /v1/names/range (the `Ranges` operationId).
+	Ranges(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Range The newest records of all names in a range of hashes
+	//
+	// Who asks does not say which of them is meant, nor whether it is there: all replies of as many bits have one size, padded with blanks. Take fewer bits than are offered if you do not trust the numbers; 0/0 is everything.
+	//
+	// Corresponds with GET /v1/names/range/{bits}/{index} (the `Range` operationId).
+	Range(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ResolveWithBody Up to 1,000 names at once
 	//
 	// In the order of the request. Names without a record are in the reply, with status `not_registered`, or `behind` if the index cannot tell now.
@@ -2220,6 +2332,57 @@ func (c *Client) Openapi(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 // Corresponds with GET /readyz (the `Readyz` operationId).
 func (c *Client) Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReadyzRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Bundle The whole registry, to look names up without asking
+//
+// Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
+//
+// Corresponds with GET /v1/names/bundle (the `Bundle` operationId).
+func (c *Client) Bundle(ctx context.Context, params *BundleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBundleRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Ranges Which ranges of hashes may be asked for
+//
+// So many bits that the smallest range holds at least k different hashes; fewer than that in all are one range.
+//
+// Corresponds with GET /v1/names/range (the `Ranges` operationId).
+func (c *Client) Ranges(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRangesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Range The newest records of all names in a range of hashes
+//
+// Who asks does not say which of them is meant, nor whether it is there: all replies of as many bits have one size, padded with blanks. Take fewer bits than are offered if you do not trust the numbers; 0/0 is everything.
+//
+// Corresponds with GET /v1/names/range/{bits}/{index} (the `Range` operationId).
+func (c *Client) Range(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRangeRequest(c.Server, bits, index)
 	if err != nil {
 		return nil, err
 	}
@@ -2596,6 +2759,128 @@ func NewReadyzRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/readyz")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewBundleRequest constructs an http.Request for the Bundle method
+func NewBundleRequest(server string, params *BundleParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/names/bundle")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRangesRequest constructs an http.Request for the Ranges method
+func NewRangesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/names/range")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRangeRequest constructs an http.Request for the Range method
+func NewRangeRequest(server string, bits int, index string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bits", bits, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "index", index, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/names/range/%s/%s", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -4080,6 +4365,33 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	ReadyzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReadyzResponse, error)
 
+	// BundleWithResponse The whole registry, to look names up without asking
+	//
+	// Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/names/bundle (the `Bundle` operationId).
+	BundleWithResponse(ctx context.Context, params *BundleParams, reqEditors ...RequestEditorFn) (*BundleResponse, error)
+
+	// RangesWithResponse Which ranges of hashes may be asked for
+	//
+	// So many bits that the smallest range holds at least k different hashes; fewer than that in all are one range.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/names/range (the `Ranges` operationId).
+	RangesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RangesResponse, error)
+
+	// RangeWithResponse The newest records of all names in a range of hashes
+	//
+	// Who asks does not say which of them is meant, nor whether it is there: all replies of as many bits have one size, padded with blanks. Take fewer bits than are offered if you do not trust the numbers; 0/0 is everything.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/names/range/{bits}/{index} (the `Range` operationId).
+	RangeWithResponse(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*RangeResponse, error)
+
 	// ResolveWithBodyWithResponse Up to 1,000 names at once
 	//
 	// In the order of the request. Names without a record are in the reply, with status `not_registered`, or `behind` if the index cannot tell now.
@@ -4414,6 +4726,229 @@ func (r ReadyzResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReadyzResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// BundleResponse200Headers the declared response headers of an HTTP 200 response for Bundle
+type BundleResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+}
+
+// BundleResponse503Headers the declared response headers of an HTTP 503 response for Bundle
+type BundleResponse503Headers struct {
+	RetryAfter int
+}
+
+type BundleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *BundleResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *BundleResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r BundleResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r BundleResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r BundleResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r BundleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BundleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BundleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BundleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RangesResponse200Headers the declared response headers of an HTTP 200 response for Ranges
+type RangesResponse200Headers struct {
+	CacheControl *string
+}
+
+// RangesResponse503Headers the declared response headers of an HTTP 503 response for Ranges
+type RangesResponse503Headers struct {
+	RetryAfter int
+}
+
+type RangesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Ranges
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RangesResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RangesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RangesResponse) GetJSON200() *Ranges {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RangesResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RangesResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RangesResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RangesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RangesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RangesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RangesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RangeResponse200Headers the declared response headers of an HTTP 200 response for Range
+type RangeResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+}
+
+// RangeResponse503Headers the declared response headers of an HTTP 503 response for Range
+type RangeResponse503Headers struct {
+	RetryAfter int
+}
+
+type RangeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Range
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RangeResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RangeResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RangeResponse) GetJSON200() *Range {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RangeResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RangeResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RangeResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RangeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RangeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RangeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RangeResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5815,6 +6350,51 @@ func (c *ClientWithResponses) ReadyzWithResponse(ctx context.Context, reqEditors
 	return ParseReadyzResponse(rsp)
 }
 
+// BundleWithResponse The whole registry, to look names up without asking
+//
+// Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/names/bundle (the `Bundle` operationId).
+func (c *ClientWithResponses) BundleWithResponse(ctx context.Context, params *BundleParams, reqEditors ...RequestEditorFn) (*BundleResponse, error) {
+	rsp, err := c.Bundle(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBundleResponse(rsp)
+}
+
+// RangesWithResponse Which ranges of hashes may be asked for
+//
+// So many bits that the smallest range holds at least k different hashes; fewer than that in all are one range.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/names/range (the `Ranges` operationId).
+func (c *ClientWithResponses) RangesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RangesResponse, error) {
+	rsp, err := c.Ranges(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRangesResponse(rsp)
+}
+
+// RangeWithResponse The newest records of all names in a range of hashes
+//
+// Who asks does not say which of them is meant, nor whether it is there: all replies of as many bits have one size, padded with blanks. Take fewer bits than are offered if you do not trust the numbers; 0/0 is everything.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/names/range/{bits}/{index} (the `Range` operationId).
+func (c *ClientWithResponses) RangeWithResponse(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*RangeResponse, error) {
+	rsp, err := c.Range(ctx, bits, index, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRangeResponse(rsp)
+}
+
 // ResolveWithBodyWithResponse Up to 1,000 names at once
 //
 // In the order of the request. Names without a record are in the reply, with status `not_registered`, or `behind` if the index cannot tell now.
@@ -6225,6 +6805,229 @@ func ParseReadyzResponse(rsp *http.Response) (*ReadyzResponse, error) {
 	switch {
 	case rsp.StatusCode == 503:
 		var headers ReadyzResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseBundleResponse parses an HTTP response from a BundleWithResponse call
+func ParseBundleResponse(rsp *http.Response) (*BundleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BundleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers BundleResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers BundleResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRangesResponse parses an HTTP response from a RangesWithResponse call
+func ParseRangesResponse(rsp *http.Response) (*RangesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RangesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Ranges
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RangesResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers RangesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRangeResponse parses an HTTP response from a RangeWithResponse call
+func ParseRangeResponse(rsp *http.Response) (*RangeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RangeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Range
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RangeResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers RangeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {

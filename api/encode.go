@@ -54,6 +54,35 @@ func appendName(b []byte, r *ons.Record, m moment) []byte {
 	return strconv.AppendBool(b, m.isFinal(r.Updated))
 }
 
+// appendRanged writes a rangedView.
+func appendRanged(b []byte, r *ons.Record, n ons.Network) []byte {
+	b = append(b, `{"type":"`...)
+	b = append(b, r.Type.String()...)
+	b = append(b, `","name_hash":"`...)
+	b = hex.AppendEncode(b, r.Hash[:])
+	b = append(b, `","encrypted_value":"`...)
+	b = hex.AppendEncode(b, r.Sealed.Ciphertext)
+	b = append(b, `","nonce":`...)
+	b = appendNonce(b, r.Sealed)
+	b = append(b, `,"owner":"`...)
+	b = append(b, r.Owner.Text(n)...)
+	b = append(b, `","backup_owner":`...)
+	b = appendText(b, r.Backup.Text(n))
+	b = append(b, `,"register_height":`...)
+	b = strconv.AppendUint(b, r.Registered, 10)
+	b = append(b, `,"update_height":`...)
+	b = strconv.AppendUint(b, r.Updated, 10)
+	b = append(b, `,"expiration_height":`...)
+	if r.Expires == 0 {
+		b = append(b, "null"...)
+	} else {
+		b = strconv.AppendUint(b, r.Expires, 10)
+	}
+	b = append(b, `,"txid":"`...)
+	b = hex.AppendEncode(b, r.Txid[:])
+	return append(b, '"', '}')
+}
+
 // appendCompact writes an answerView with value and nonce.
 func appendCompact(b []byte, r *ons.Record, m moment) []byte {
 	b = appendAnswer(b, r.Key(), string(r.Status(m.blocks, m.rules)))

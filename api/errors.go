@@ -15,6 +15,7 @@ var (
 	errUnknownParameter = errors.New("unknown query parameter")
 	errParameter        = errors.New("invalid query parameter")
 	errCursor           = errors.New("invalid cursor: take it from the page before")
+	errRange            = errors.New("invalid range")
 	errBody             = errors.New("invalid body")
 	errTooMany          = errors.New("too many names")
 	errTooLarge         = errors.New("the body is too large")
@@ -42,6 +43,7 @@ type fault struct {
 var faults = []fault{
 	{errUnknownParameter, http.StatusBadRequest, "unknown_parameter"},
 	{errParameter, http.StatusBadRequest, "invalid_parameter"},
+	{errRange, http.StatusBadRequest, "invalid_range"},
 	{errCursor, http.StatusBadRequest, "invalid_cursor"},
 	{ons.ErrType, http.StatusBadRequest, "invalid_type"},
 	{ons.ErrHash, http.StatusBadRequest, "invalid_hash"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -103,6 +104,15 @@ func exampleOwned() ownedView {
 	}
 }
 
+func exampleRanges() rangesView {
+	return rangesView{Bits: 6, K: rangeK, Records: 10_040, Hashes: 10_000, SizeClass: 131072, Ready: true}
+}
+
+func exampleBucket() bucketView {
+	r := exampleRecord(ons.Session)
+	return bucketView{Bits: 6, Index: strconv.FormatInt(int64(r.Hash[0]>>2), 16), Ready: true, Records: []rangedView{newRangedView(r, ons.Mainnet)}}
+}
+
 func exampleResolve() examples {
 	known, unknown := exampleRecord(ons.Session).Key(), exampleRecord(ons.Lokinet).Key()
 	return examples{"two names": must(json.Marshal(resolveView{Names: []nameRefView{
@@ -148,6 +158,8 @@ func exampleError(err error) error {
 		return fmt.Errorf("%w: %s", err, quote("limt"))
 	case errParameter:
 		return fmt.Errorf("%w: limit must be 1 to %d", err, maxLimit)
+	case errRange:
+		return fmt.Errorf("%w: bits must be 0 to 6", err)
 	case errBody:
 		return fmt.Errorf("%w: names is missing", err)
 	case errTooMany:

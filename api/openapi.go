@@ -28,7 +28,7 @@ func newHumaConfig() huma.Config {
 			Title:   "onsight",
 			Version: "1",
 			Description: "The names of the Oxen Name System, by their hashes: no operation takes a plain name. " +
-				"Every reply but this document carries `as_of`, the block of which it is true; it is null while the index is empty. " +
+				"Every reply but this document and the bundle carries `as_of`, the block of which it is true; it is null while the index is empty. " +
 				"Errors are `application/problem+json` with a stable `code`. Query parameters that are not listed are an error. " +
 				"HEAD works wherever GET does. Service nodes are followed apart from names: `as_of` is of what was asked.",
 		},
@@ -185,6 +185,48 @@ func (d describer) resolve() *huma.Operation {
 	d.replies(op, "Answers", answersView{}, nil, exampleAnswers())
 	d.registry.Map()["Answer"].Properties["record"] = orNull(huma.Schema{Ref: schemas + "Name"})
 	d.fails(op, errParameter, ons.ErrType, ons.ErrHash, errBody, errTooMany, errTooLarge, errMediaType, errBehind)
+	return op
+}
+
+func (d describer) ranges() *huma.Operation {
+	op := operation("ranges", http.MethodGet, "/v1/names/range", "names", "Which ranges of hashes may be asked for",
+		"So many bits that the smallest range holds at least k different hashes; fewer than that in all are one range.")
+	d.replies(op, "Ranges", rangesView{}, map[string]*huma.Param{"Cache-Control": cacheHeaders()["Cache-Control"]}, examples{"10,000 names": exampleSealed(exampleRanges())})
+	delete(op.Responses, "304")
+	d.fails(op, errBehind)
+	return op
+}
+
+func (d describer) bucket() *huma.Operation {
+	op := operation("range", http.MethodGet, "/v1/names/range/{bits}/{index}", "names", "The newest records of all names in a range of hashes",
+		"Who asks does not say which of them is meant, nor whether it is there: all replies of as many bits have one size, padded with blanks. "+
+			"Take fewer bits than are offered if you do not trust the numbers; 0/0 is everything.")
+	low, high := 0.0, float64(maxBits)
+	op.Parameters = []*huma.Param{
+		{Name: "bits", In: "path", Required: true, Description: "0 to what /v1/names/range offers",
+			Schema: &huma.Schema{Type: huma.TypeInteger, Minimum: &low, Maximum: &high}},
+		{Name: "index", In: "path", Required: true, Description: "The first bits of the hash, as a number in lower-case hexadecimal digits without leading zeros",
+			Schema: &huma.Schema{Type: huma.TypeString, Pattern: "^(0|[1-9a-f][0-9a-f]?)$"}},
+	}
+	d.replies(op, "Range", bucketView{}, cacheHeaders(), examples{"one name": exampleSealed(exampleBucket())})
+	d.fails(op, errRange, errBehind)
+	return op
+}
+
+func (d describer) bundle() *huma.Operation {
+	op := operation("bundle", http.MethodGet, "/v1/names/bundle", "names", "The whole registry, to look names up without asking",
+		"Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons "+
+			"draws both. Which it is, the first eight bytes tell. As of which block, it says itself.")
+	op.Parameters = []*huma.Param{{
+		Name: "since", In: "query", Description: "Hash of the block of a bundle you have",
+		Schema: &huma.Schema{Type: huma.TypeString, Pattern: "^[0-9a-f]{64}$"},
+	}}
+	op.Responses["200"] = &huma.Response{
+		Description: "A bundle or a delta", Headers: cacheHeaders(),
+		Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
+	}
+	op.Responses["304"] = &huma.Response{Description: "The client has it"}
+	d.fails(op, errParameter, errBehind)
 	return op
 }
 

@@ -17,6 +17,8 @@ var (
 	noSniff     = []string{"nosniff"}
 	noStore     = []string{"no-store"} // of this moment only: errors, and what changes without a block
 	atTip       = []string{"public, max-age=5"}
+	atTipAsIs   = []string{"public, max-age=5, no-transform"} // what is compressed on the way would show its size
+	bytesType   = []string{"application/octet-stream"}
 	seldom      = []string{"public, max-age=300"}
 )
 

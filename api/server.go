@@ -4,8 +4,8 @@
 // Only hashes of names are ever asked for: no operation takes a plain name. A hash is still worth protecting, since
 // whoever has a list of likely names can find the one it is of. So hashes and owners stand in the path or in a body and
 // never in the query: query strings end up in more places (access logs of proxies, analytics, Referer headers), and
-// many of them log a path's prefix only. This package logs no path, query, body or client address at all. Looking a
-// name up without telling the server its hash is issue 6.
+// many of them log a path's prefix only. This package logs no path, query, body or client address at all. A name can be
+// looked up without telling its hash: by a range of hashes, or in a bundle of all.
 //
 // Every reply, errors included, says of which block it is true: as_of. Index and directory are followed apart: it is that
 // of the one that was asked. A name without a record is only called not
@@ -16,6 +16,7 @@ package api
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -47,6 +48,13 @@ type Snapshot interface {
 	Counts() [3]uint64
 	// Len returns how many names ever had a record.
 	Len() int
+	// Records returns the newest records of all names, expired or not, in order of type and hash.
+	Records() iter.Seq[*ons.Record]
+	// Bucket returns those whose hashes begin with as many bits of a number, in order of hash and type.
+	Bucket(bits int, number uint64) []*ons.Record
+	// Changed returns the keys whose newest record may be another one than when a block was the newest; false if that is
+	// not known.
+	Changed(since ons.Txid) ([]ons.Key, bool)
 }
 
 // Upstream is a daemon that the index follows.
@@ -92,6 +100,7 @@ type Server struct {
 	calls    sync.Pool // of *call
 	ids      []string  // of the operations
 	frame    atomic.Pointer[frame]
+	shelf    atomic.Pointer[shelf]
 	board    atomic.Pointer[board]
 }
 
@@ -116,6 +125,9 @@ func (s *Server) routes(d describer) []route {
 		{op: d.history(), serve: s.history},
 		{op: d.resolve(), serve: s.resolve},
 		{op: d.owned(), serve: s.owned},
+		{op: d.ranges(), serve: s.ranges},
+		{op: d.bucket(), serve: s.bucket},
+		{op: d.bundle(), serve: s.bundle},
 	}
 	if s.cfg.Nodes == nil {
 		return all

@@ -89,6 +89,38 @@ type ownedView struct {
 	Next  *string    `json:"next" doc:"Cursor of the next page; null: this is the last one"`
 }
 
+// rangesView is which ranges there are.
+type rangesView struct {
+	Bits      int  `json:"bits" minimum:"0" maximum:"8" doc:"Most bits of a hash that a range may be asked for by"`
+	K         int  `json:"k" doc:"Different hashes that each range of so many bits holds at least; with 0 bits there may be fewer"`
+	Records   int  `json:"records" doc:"Newest records of all names, expired ones included"`
+	Hashes    int  `json:"hashes" doc:"Different hashes among them"`
+	SizeClass int  `json:"size_class" doc:"Size in bytes of every reply of so many bits"`
+	Ready     bool `json:"ready" doc:"The index can tell what is not registered"`
+}
+
+// bucketView is a range. Server.bucket writes it.
+type bucketView struct {
+	Bits    int          `json:"bits" minimum:"0" maximum:"8"`
+	Index   string       `json:"index" pattern:"^[0-9a-f]{1,2}$"`
+	Ready   bool         `json:"ready" doc:"The index can tell what is not registered: what is not in the range"`
+	Records []rangedView `json:"records" nullable:"false" doc:"In order of hash and type, expired ones included"`
+}
+
+// rangedView is the newest record of a name in a range: what does not change with every block. appendRanged writes it.
+type rangedView struct {
+	Type             string  `json:"type" enum:"session,wallet,lokinet"`
+	NameHash         string  `json:"name_hash" pattern:"^[0-9a-f]{64}$"`
+	EncryptedValue   string  `json:"encrypted_value" pattern:"^([0-9a-f]{2})*$" doc:"Without the nonce"`
+	Nonce            *string `json:"nonce" pattern:"^[0-9a-f]{48}$" doc:"null: the value has the form of 2020"`
+	Owner            string  `json:"owner"`
+	BackupOwner      *string `json:"backup_owner"`
+	RegisterHeight   uint64  `json:"register_height"`
+	UpdateHeight     uint64  `json:"update_height"`
+	ExpirationHeight *uint64 `json:"expiration_height" doc:"Last height at which it lives; expired if that is not above the height of as_of; null if it never expires"`
+	Txid             string  `json:"txid" pattern:"^[0-9a-f]{64}$" doc:"The last transaction"`
+}
+
 // nameRefView asks for a name.
 type nameRefView struct {
 	Type string `json:"type" enum:"session,wallet,lokinet"`
@@ -209,6 +241,14 @@ func newNameView(r *ons.Record, m moment) nameView {
 		v.ExpiresAt = clock(time.Unix(at, 0))
 	}
 	return v
+}
+
+func newRangedView(r *ons.Record, n ons.Network) rangedView {
+	return rangedView{
+		Type: r.Type.String(), NameHash: r.Hash.String(), EncryptedValue: hex.EncodeToString(r.Sealed.Ciphertext), Nonce: nonce(r.Sealed),
+		Owner: r.Owner.Text(n), BackupOwner: text(r.Backup.Text(n)),
+		RegisterHeight: r.Registered, UpdateHeight: r.Updated, ExpirationHeight: number(r.Expires), Txid: r.Txid.String(),
+	}
 }
 
 func newEventView(r *ons.Record, m moment) eventView {

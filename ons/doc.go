@@ -43,6 +43,11 @@
 // them, and one that does not parse voids the others. Only transactions of type 4 count, and in them the first ONS field
 // and the first burn.
 //
+// # Bundles
+//
+// A [Bundle] is the whole registry at one block in sorted rows of fixed width: a [Source] that asks nobody. Its bytes are
+// drawn in bundle.go. They are this project's own.
+//
 // # Sources
 //
 // There is no specification. The rules are those of oxen-core 10.6.0: src/cryptonote_core/oxen_name_system.cpp (names,

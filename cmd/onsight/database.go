@@ -82,16 +82,21 @@ func (f *flags) readPath(env func(string) string) (string, error) {
 	if f.path() != "" {
 		return f.path(), nil
 	}
+	return f.onlyFile(env, ".db", "--db")
+}
+
+// onlyFile is the default file of an ending: that of the named network, or else the only one there is, mainnet's before others.
+func (f *flags) onlyFile(env func(string) string, ending, flag string) (string, error) {
 	network := ons.Network(f.network)
 	if network == "" {
 		network = ons.Mainnet
 	}
-	path, err := defaultPath(env, network)
+	path, err := defaultFile(env, network, ending)
 	if err != nil {
 		return "", err
 	}
 	dir, name := filepath.Split(path)
-	found, err := fs.Glob(os.DirFS(dir), "onsight-*.db") // a folder that is not there has none
+	found, err := fs.Glob(os.DirFS(dir), "onsight-*"+ending) // a folder that is not there has none
 	if err != nil {
 		return "", err
 	}
@@ -99,7 +104,7 @@ func (f *flags) readPath(env func(string) string) (string, error) {
 	case f.network != "" || len(found) == 0 || slices.Contains(found, name):
 		return path, nil // if it is not there, opening it will say so
 	case len(found) > 1:
-		return "", usagef("several indexes and none of mainnet: name one with --db or --network: %s has %s", dir, strings.Join(found, ", "))
+		return "", usagef("several and none of mainnet: name one with %s or --network: %s has %s", flag, dir, strings.Join(found, ", "))
 	}
 	return filepath.Join(dir, found[0]), nil
 }

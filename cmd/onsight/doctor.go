@@ -184,7 +184,7 @@ func (p program) examine(ctx context.Context, f *flags, c *patient, server strin
 	if server != "" {
 		c.source = "server"
 		return nil, c.ask(func(n ons.Name) (ons.Sealed, error) {
-			a, err := p.askServer(ctx, f, server, n)
+			a, err := p.askServer(ctx, f, ons.Key{Type: n.Type(), Hash: n.Hash()}, resolveOptions{server: server, exact: true})
 			p.stderr = io.Discard // the same warnings would come again
 			if err == nil {
 				c.network = a.rules.Network

@@ -19,6 +19,7 @@ import (
 type flags struct {
 	oxend   []string
 	db      string
+	bundle  string
 	network string
 	output  string
 	verbose bool
@@ -31,6 +32,7 @@ func (f *flags) register(root *cobra.Command) {
 	pf := root.PersistentFlags()
 	pf.StringSliceVar(&f.oxend, "oxend", nil, "daemon `URL`, repeatable or comma separated (ONSIGHT_OXEND)")
 	pf.StringVar(&f.db, "db", "", "database, `PATH` or sqlite:PATH (ONSIGHT_DB; default onsight-<network>.db in the XDG data folder)")
+	pf.StringVar(&f.bundle, "bundle", "", "bundle, a `FILE` (ONSIGHT_BUNDLE; default onsight-<network>.bundle in the XDG data folder)")
 	pf.StringVar(&f.network, "network", "", "`NETWORK` to insist on: mainnet, testnet, devnet, fakechain, stagenet, localdev (ONSIGHT_NETWORK)")
 	pf.StringVarP(&f.output, "output", "o", "", "`FORMAT` of the answer: text or json, unless the command says otherwise")
 	pf.BoolVarP(&f.verbose, "verbose", "v", false, "log every step to standard error")
@@ -75,6 +77,9 @@ func (f *flags) complete(cmd *cobra.Command, env func(string) string) error {
 	if v := env("ONSIGHT_DB"); v != "" && !changed("db") {
 		f.db = v
 	}
+	if v := env("ONSIGHT_BUNDLE"); v != "" && !changed("bundle") {
+		f.bundle = v
+	}
 	if v := env("ONSIGHT_NETWORK"); v != "" && !changed("network") {
 		f.network = v
 	}
@@ -116,6 +121,11 @@ func (f *flags) path() string { return strings.TrimPrefix(f.db, "sqlite:") }
 
 // defaultPath is where the database of a network lives when none is named.
 func defaultPath(env func(string) string, n ons.Network) (string, error) {
+	return defaultFile(env, n, ".db")
+}
+
+// defaultFile is where a file of an ending and a network lives when none is named.
+func defaultFile(env func(string) string, n ons.Network, ending string) (string, error) {
 	dir := env("XDG_DATA_HOME")
 	if dir == "" {
 		home, err := os.UserHomeDir()
@@ -124,7 +134,7 @@ func defaultPath(env func(string) string, n ons.Network) (string, error) {
 		}
 		dir = filepath.Join(home, ".local", "share")
 	}
-	return filepath.Join(dir, "onsight", "onsight-"+string(n)+".db"), nil
+	return filepath.Join(dir, "onsight", "onsight-"+string(n)+ending), nil
 }
 
 // logger writes to standard error from the given level on, with --verbose every step.

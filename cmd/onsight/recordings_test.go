@@ -36,7 +36,13 @@ func startReplay(fatal interface{ Fatalf(string, ...any) }, file string) *devnet
 func runProgram(t *testing.T, env map[string]string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs strings.Builder
-	p := program{stdout: &out, stderr: &errs, env: func(k string) string { return env[k] }}
+	home := t.TempDir()
+	p := program{stdout: &out, stderr: &errs, env: func(k string) string {
+		if _, ok := env[k]; !ok && k == "XDG_DATA_HOME" {
+			return home
+		}
+		return env[k]
+	}}
 	code = p.run(t.Context(), args)
 	return code, out.String(), errs.String()
 }

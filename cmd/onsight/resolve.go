@@ -19,39 +19,81 @@ import (
 const historyLimit = 1000
 
 func (p program) resolveCommand(f *flags) *cobra.Command {
-	var kind, server string
-	var history bool
+	var kind string
+	var opt resolveOptions
 	cmd := &cobra.Command{
 		Use:   "resolve NAME",
 		Short: "Print the value a name stands for",
 		Long: `Print the value a name stands for: a Session id, a wallet address or a .loki address.
 
-The database is asked if there is one (--db), else a daemon (--oxend); with --server, an onsight server. Whoever is asked learns
-the name's hash only.`,
+The database is asked if there is one (--db), else a daemon (--oxend), which learns the name's hash.
+
+With --server an onsight server is asked for all names in a range of hashes, and does not learn which of them is meant. The range is
+chosen here, by the lower of two counts of names: the server's and one from elsewhere (a bundle, the database, --oxend). Without
+another count the whole registry is asked for. --exact sends the hash instead. With --offline nobody is asked: the name is looked
+up in a bundle (see onsight bundle pull).`,
 		Example: `  onsight resolve jagerman
   onsight resolve blocks.loki
-  onsight resolve alice --type wallet -o json`,
+  onsight resolve alice --type wallet -o json
+  onsight resolve jagerman --server https://names.example.org`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			t, err := nameType(kind, args[0])
+			name, err := parseName(kind, args[0])
 			if err != nil {
-				return usageError{err}
+				return err
 			}
-			name, err := ons.ParseName(t, args[0])
-			if err != nil {
-				return usageError{err}
+			if err := opt.check(); err != nil {
+				return err
 			}
-			if server != "" && history {
-				return usagef("--history: needs a database, not a server")
-			}
-			return p.resolve(cmd.Context(), f, name, server, history)
+			return p.resolve(cmd.Context(), f, name, opt)
 		},
 	}
-	cmd.Flags().StringVar(&kind, "type", "", "`TYPE` of the name: session, wallet or lokinet (default session, for NAME.loki lokinet)")
-	cmd.Flags().StringVar(&server, "server", "", "ask the onsight server at `URL`")
-	cmd.Flags().BoolVar(&history, "history", false, "list every change of the name as well; needs a database")
-	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{"session", "wallet", "lokinet"}, cobra.ShellCompDirectiveNoFileComp))
+	registerType(cmd, &kind)
+	cmd.Flags().StringVar(&opt.server, "server", "", "ask the onsight server at `URL`, by range")
+	cmd.Flags().BoolVar(&opt.exact, "exact", false, "send the server the name's hash")
+	cmd.Flags().BoolVar(&opt.moreBits, "more-bits", false, "let the range be smaller than any asked for before, if there are enough names by now")
+	cmd.Flags().BoolVar(&opt.offline, "offline", false, "ask nobody: look into the bundle")
+	cmd.Flags().BoolVar(&opt.history, "history", false, "list every change of the name as well; needs a database")
 	return cmd
+}
+
+// registerType adds the flag that parseName reads.
+func registerType(cmd *cobra.Command, kind *string) {
+	cmd.Flags().StringVar(kind, "type", "", "`TYPE` of the name: session, wallet or lokinet (default session, for NAME.loki lokinet)")
+	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{"session", "wallet", "lokinet"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// parseName reads a name of the type that was named, or of the one its form suggests.
+func parseName(kind, text string) (ons.Name, error) {
+	t, err := nameType(kind, text)
+	if err != nil {
+		return ons.Name{}, usageError{err}
+	}
+	name, err := ons.ParseName(t, text)
+	if err != nil {
+		return ons.Name{}, usageError{err}
+	}
+	return name, nil
+}
+
+// resolveOptions are whom to ask, and for what.
+type resolveOptions struct {
+	server                            string
+	exact, moreBits, offline, history bool
+}
+
+func (o *resolveOptions) check() error {
+	switch {
+	case o.history && (o.server != "" || o.offline):
+		return usagef("--history: needs a database, neither a server nor a bundle")
+	case o.offline && o.server != "":
+		return usagef("--offline: asks nobody: leave --server out")
+	case (o.exact || o.moreBits) && o.server == "":
+		return usagef("--exact, --more-bits: are about --server")
+	case o.exact && o.moreBits:
+		return usagef("--more-bits: is about ranges: leave --exact out")
+	}
+	return nil
 }
 
 // staleAfter is how old an index may be before that is worth a warning.
@@ -70,24 +112,36 @@ func nameType(kind, name string) (ons.Type, error) {
 
 // answer is what a source said about one name.
 type answer struct {
-	source  string
-	sealed  ons.Sealed
-	record  recordView // only filled for -o json
-	history []ons.Record
-	rules   ons.Rules
-	asOf    asOfView
+	source   string
+	revealed string // what whoever was asked learned
+	warning  string
+	sealed   ons.Sealed
+	record   *recordView // nil: the source has none, or it is not shown
+	history  []ons.Record
+	rules    ons.Rules
+	asOf     asOfView
 }
 
-func (p program) resolve(ctx context.Context, f *flags, name ons.Name, server string, history bool) error {
+func (p program) resolve(ctx context.Context, f *flags, name ons.Name, opt resolveOptions) error {
 	var a answer
 	var err error
-	if server != "" {
-		a, err = p.askServer(ctx, f, server, name)
-	} else {
-		a, err = p.ask(ctx, f, name, history)
+	key := ons.Key{Type: name.Type(), Hash: name.Hash()}
+	switch {
+	case opt.offline:
+		a, err = f.askBundle(ctx, p.env, key)
+	case opt.server != "":
+		a, err = p.askServer(ctx, f, key, opt)
+	default:
+		a, err = p.ask(ctx, f, name, opt.history)
+	}
+	if a.warning != "" {
+		fmt.Fprintln(p.stderr, "onsight: warning:", a.warning)
+	}
+	if (opt.offline || opt.server != "") && a.revealed != "" && (err != nil || !f.json()) {
+		fmt.Fprintf(p.stderr, "onsight: asked: %s; revealed: %s\n", a.source, a.revealed)
 	}
 	if err != nil {
-		if history && !f.json() { // an expired name has one too
+		if opt.history && !f.json() { // an expired name has one too
 			err = errors.Join(p.printHistory(name, a), err)
 		}
 		return err
@@ -103,13 +157,13 @@ func (p program) resolve(ctx context.Context, f *flags, name ons.Name, server st
 	if f.json() {
 		return p.printJSON(resolvedView{
 			Name: name.String(), Type: name.Type().String(), Value: text, Record: a.record,
-			AsOf: a.asOf, Source: a.source, Events: events(name, a.history, a.rules.Network),
+			AsOf: a.asOf, Source: a.source, Revealed: a.revealed, Events: events(name, a.history, a.rules.Network),
 		})
 	}
 	if _, err := fmt.Fprintln(p.stdout, text); err != nil {
 		return err
 	}
-	if !history {
+	if !opt.history {
 		return nil
 	}
 	return p.printHistory(name, a)
@@ -161,9 +215,9 @@ func (p program) askIndex(ctx context.Context, f *flags, name ons.Name, history 
 	defer db.Close()
 	st := db.state
 	a := answer{
-		source: "index",
-		rules:  ons.Rules{Network: st.Network, Year: st.Year},
-		asOf:   asOfView{Height: st.Tip.Height, Hash: st.Tip.Hash.String(), Time: clock(st.TipTime)},
+		source: "index", revealed: nothing,
+		rules: ons.Rules{Network: st.Network, Year: st.Year},
+		asOf:  asOfView{Height: st.Tip.Height, Hash: st.Tip.Hash.String(), Time: clock(st.TipTime)},
 	}
 	key := ons.Key{Type: name.Type(), Hash: name.Hash()}
 	r, err := db.Record(ctx, key)
@@ -190,7 +244,8 @@ func (p program) askIndex(ctx context.Context, f *flags, name ons.Name, history 
 	case st.Phase != indexer.Synced:
 		fmt.Fprintf(p.stderr, "onsight: warning: %s: this may be out of date\n", where)
 	}
-	a.sealed, a.record = r.Sealed, newRecordView(r, st.Tip.Height+1, a.rules)
+	record := newRecordView(r, st.Tip.Height+1, a.rules)
+	a.sealed, a.record = r.Sealed, &record
 	if history {
 		if a.history, err = db.History(ctx, key, historyLimit); err != nil {
 			return answer{}, unavailable(err)
@@ -209,9 +264,9 @@ func (p program) askDaemon(ctx context.Context, f *flags, log *slog.Logger, name
 		return answer{}, err
 	}
 	a := answer{
-		source: "daemon",
-		rules:  ons.Rules{Network: pick.Identity.Network},
-		asOf:   asOfView{Height: pick.Info.Height - 1, Hash: pick.Info.TopHash.String()},
+		source: "daemon", revealed: theHash,
+		rules: ons.Rules{Network: pick.Identity.Network},
+		asOf:  asOfView{Height: pick.Info.Height - 1, Hash: pick.Info.TopHash.String()},
 	}
 	if a.sealed, err = pool.Lookup(ctx, name.Type(), name.Hash()); err != nil {
 		return answer{}, err
@@ -228,7 +283,8 @@ func (p program) askDaemon(ctx context.Context, f *flags, log *slog.Logger, name
 	if !ok {
 		return answer{}, fmt.Errorf("the daemon resolves the name but has no record of it: %w", ons.ErrUnavailable)
 	}
-	a.sealed, a.record = r.Sealed, daemonRecordView(r, pick.Info.Height, a.rules)
+	record := daemonRecordView(r, pick.Info.Height, a.rules)
+	a.sealed, a.record = r.Sealed, &record
 	return a, nil
 }
 

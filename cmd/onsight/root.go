@@ -26,7 +26,7 @@ const (
 
 const longHelp = `onsight follows an Oxen chain into an index of every ONS registration and answers from it.
 
-Names never leave this program: a daemon or a database is asked for a name's hash, and the sealed value is opened here.
+Names never leave this program: who is asked gets a name's hash, or a part of it, and the sealed value is opened here.
 
 Exit codes: 0 done, found · 1 other error, verify found differences, or a client misses a name · 2 wrong usage
             3 could not find out · 4 not registered, no such node · 5 database locked by another writer`
@@ -75,7 +75,7 @@ func (p program) root() (*cobra.Command, *bool) {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	f.register(root)
-	root.AddCommand(p.indexCommand(&f), p.serveCommand(&f), p.resolveCommand(&f), p.doctorCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f),
+	root.AddCommand(p.indexCommand(&f), p.serveCommand(&f), p.resolveCommand(&f), p.bundleCommand(&f), p.doctorCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f),
 		p.nodesCommand(&f), p.nodeCommand(&f), p.pickCommand(&f), p.swarmCommand(&f), p.pathsCommand(&f), p.probeCommand(&f), p.probersCommand(&f),
 		p.demoCommand(&f))
 	return root, started
@@ -115,6 +115,10 @@ func hintFor(err error) string {
 		return "this database was written by a newer onsight: use that one"
 	case errors.Is(err, errNoDatabase):
 		return "make one with `onsight index`, or ask a daemon with --oxend"
+	case errors.Is(err, errNoBundle):
+		return "get one with `onsight bundle pull --server URL`"
+	case errors.Is(err, errRange):
+		return "take the bundle instead: `onsight bundle pull`, then resolve --offline"
 	case errors.Is(err, errNoNodes):
 		return "let `onsight serve` follow them, or ask a daemon with --oxend"
 	case errors.Is(err, errUnmeasured):

@@ -18,51 +18,86 @@ import (
 const (
 	serverTimeout = 15 * time.Second // for one reply
 	maxAnswer     = 1 << 20          // bytes of one reply
+	registryTime  = 5 * time.Minute  // for all of the registry
+	maxRegistry   = 1 << 30          // bytes of all of it
 )
 
-// askServer asks an onsight server for a name's hash; the value is opened here. A 404 with the code not_registered is the
-// only answer that says a name is not there.
-func (p program) askServer(ctx context.Context, f *flags, base string, name ons.Name) (answer, error) {
+// Whom resolve asks, beside a database and daemons. The words stand in its answers.
+const (
+	fromRange  = "range"
+	fromExact  = "exact"
+	fromBundle = "bundle"
+)
+
+// What whoever is asked learns.
+const (
+	nothing  = "nothing: nobody was asked"
+	theHash  = "the name's hash, from which a name that can be guessed can be found"
+	sizeless = "nothing of the name: the whole registry was asked for"
+)
+
+// remote is an onsight server that is asked for names; the values are opened here.
+type remote struct {
+	base    *url.URL
+	network ons.Network
+	ready   bool // it can tell what is not registered
+}
+
+// openRemote asks a server what it has.
+func openRemote(ctx context.Context, f *flags, base string) (*remote, error) {
 	u, err := serverURL(base)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	var status struct {
 		Network string `json:"network"`
 		Ready   bool   `json:"ready"`
 	}
 	if err := getJSON(ctx, u.JoinPath("v1", "status"), &status, maxAnswer); err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	if f.network != "" && f.network != status.Network {
-		return answer{}, fmt.Errorf("%s: holds %s, not %s: %w: %w", u.Host, status.Network, f.network, indexer.ErrOtherNetwork, ons.ErrUnavailable)
+		return nil, fmt.Errorf("%s: holds %s, not %s: %w: %w", u.Host, status.Network, f.network, indexer.ErrOtherNetwork, ons.ErrUnavailable)
 	}
 	network, err := ons.ParseNetwork(status.Network)
 	if err != nil {
-		return answer{}, fmt.Errorf("%s: names no network: %w", u.Host, ons.ErrUnavailable)
+		return nil, fmt.Errorf("%s: names no network: %w", u.Host, ons.ErrUnavailable)
 	}
+	return &remote{base: u, network: network, ready: status.Ready}, nil
+}
+
+// exact asks for one hash. A 404 with the code not_registered is the only answer that says a name is not there.
+func (r *remote) exact(ctx context.Context, key ons.Key) (answer, error) {
+	a := answer{source: fromExact, revealed: theHash, rules: ons.Rules{Network: r.network}}
 	var reply struct {
 		recordView
 		AsOf asOfView `json:"as_of"`
 	}
-	if err := getJSON(ctx, u.JoinPath("v1", "names", name.Type().String(), name.Hash().String()), &reply, maxAnswer); err != nil {
-		return answer{}, err
+	if err := getJSON(ctx, r.base.JoinPath("v1", "names", key.Type.String(), key.Hash.String()), &reply, maxAnswer); err != nil {
+		return a, err
 	}
-	sealed, err := reply.sealed()
+	a.asOf, a.record = reply.AsOf, &reply.recordView
+	if reply.NameHash != key.Hash.String() || reply.Type != key.Type.String() {
+		return a, fmt.Errorf("%s: answered about another name: %w", r.base.Host, ons.ErrUnavailable)
+	}
+	return a, r.judge(&a)
+}
+
+// judge opens what can be opened of a record, and returns why it is no answer.
+func (r *remote) judge(a *answer) (err error) {
+	if a.sealed, err = a.record.sealed(); err != nil {
+		return fmt.Errorf("%s: %w: %w", r.base.Host, ons.ErrUnavailable, err)
+	}
+	expired := a.record.ExpirationHeight != nil && *a.record.ExpirationHeight <= a.asOf.Height
 	switch {
-	case err != nil:
-		return answer{}, fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, err)
-	case reply.NameHash != name.Hash().String() || reply.Type != name.Type().String():
-		return answer{}, fmt.Errorf("%s: answered about another name: %w", u.Host, ons.ErrUnavailable)
-	case reply.Status == string(ons.StatusExpired) && !status.Ready: // it may have been bought again since
-		return answer{}, fmt.Errorf("%s: expired at block %d, and the server does not know the newest ones: %w", u.Host, reply.AsOf.Height, ons.ErrUnavailable)
-	case reply.Status == string(ons.StatusExpired):
-		return answer{}, fmt.Errorf("expired: %w", ons.ErrNotFound)
+	case expired && !r.ready: // it may have been bought again since
+		return fmt.Errorf("%s: expired at block %d, and the server does not know the newest ones: %w", r.base.Host, a.asOf.Height, ons.ErrUnavailable)
+	case expired:
+		return fmt.Errorf("expired: %w", ons.ErrNotFound)
+	case !r.ready:
+		a.warning = fmt.Sprintf("the server stands at block %d and does not know the newest ones: this may be out of date", a.asOf.Height)
 	}
-	if !status.Ready {
-		fmt.Fprintf(p.stderr, "onsight: warning: the server stands at block %d and does not know the newest ones: this may be out of date\n", reply.AsOf.Height)
-	}
-	return answer{source: "server", sealed: sealed, record: reply.recordView, rules: ons.Rules{Network: network}, asOf: reply.AsOf}, nil
+	return nil
 }
 
 func serverURL(text string) (*url.URL, error) {
@@ -94,34 +129,48 @@ func withoutURL(err error) error {
 
 // getJSON reads one reply of an onsight server, of at most so many bytes. Errors name the server, never the path: it holds the hash.
 func getJSON(ctx context.Context, u *url.URL, v any, most int64) error {
-	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
+	return decodeBody(ctx, u, v, most, serverTimeout)
+}
+
+// decodeBody is getJSON for what may take longer.
+func decodeBody(ctx context.Context, u *url.URL, v any, most int64, within time.Duration) error {
+	body, err := getBody(ctx, u, most, within)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return fmt.Errorf("%s: the reply is not what an onsight server says: %w", u.Host, ons.ErrUnavailable)
+	}
+	return nil
+}
+
+// getBody reads one reply as it is.
+func getBody(ctx context.Context, u *url.URL, most int64, within time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, withoutURL(err))
+		return nil, fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, withoutURL(err))
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, most+1))
 	if err != nil || int64(len(body)) > most {
-		return fmt.Errorf("%s: the reply is cut short or too large: %w", u.Host, ons.ErrUnavailable)
+		return nil, fmt.Errorf("%s: the reply is cut short or too large: %w", u.Host, ons.ErrUnavailable)
 	}
 	if res.StatusCode == http.StatusOK {
-		if err := json.Unmarshal(body, v); err != nil {
-			return fmt.Errorf("%s: the reply is not what an onsight server says: %w", u.Host, ons.ErrUnavailable)
-		}
-		return nil
+		return body, nil
 	}
 	var problem struct {
 		Code string   `json:"code"`
 		AsOf asOfView `json:"as_of"`
 	}
 	if err := json.Unmarshal(body, &problem); err == nil && res.StatusCode == http.StatusNotFound && problem.Code == "not_registered" {
-		return fmt.Errorf("at height %d: %w", problem.AsOf.Height, ons.ErrNotFound)
+		return nil, fmt.Errorf("at height %d: %w", problem.AsOf.Height, ons.ErrNotFound)
 	}
-	return fmt.Errorf("%s: answers %d: %w", u.Host, res.StatusCode, ons.ErrUnavailable)
+	return nil, fmt.Errorf("%s: answers %d: %w", u.Host, res.StatusCode, ons.ErrUnavailable)
 }

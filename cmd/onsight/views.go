@@ -34,13 +34,14 @@ type asOfView struct {
 }
 
 type resolvedView struct {
-	Name   string      `json:"name"`
-	Type   string      `json:"type"`
-	Value  string      `json:"value"`
-	Record recordView  `json:"record"`
-	AsOf   asOfView    `json:"as_of"`
-	Source string      `json:"source"` // "index" or "daemon"
-	Events []eventView `json:"history,omitempty"`
+	Name     string      `json:"name"`
+	Type     string      `json:"type"`
+	Value    string      `json:"value"`
+	Record   *recordView `json:"record"` // null: a bundle has none
+	AsOf     asOfView    `json:"as_of"`
+	Source   string      `json:"source"`   // index, daemon, range, exact or bundle
+	Revealed string      `json:"revealed"` // to whoever was asked
+	Events   []eventView `json:"history,omitempty"`
 }
 
 // recordView is the current state of a name. What the source cannot know is null.

@@ -302,3 +302,38 @@ func TestOwnedPages(t *testing.T) {
 		}
 	}
 }
+
+// TestChanged shows what is known of older blocks, and that it is forgotten before it takes much room.
+func TestChanged(t *testing.T) {
+	t.Parallel()
+	g := newGen(5)
+	feed := &canned{}
+	x := New(feed)
+	var tips []ons.Txid
+	for i := range uint64(maxTips + 2) {
+		b := g.block(i + 1)
+		if i%2 == 0 && i < 10 {
+			g.record(&b, g.key())
+		}
+		feed.delta = indexer.Delta{Seq: i + 1, Full: i == 0, Base: i, Records: b.Records, Tip: &b.Point, State: indexer.State{Tip: &b.Point}}
+		mustLoad(t, x)
+		tips = append(tips, b.Hash)
+		if i != 9 {
+			continue
+		}
+		for j, want := range []int{4, 4, 3, 3, 2, 2, 1, 1, 0, 0} {
+			if keys, ok := x.Snapshot().Changed(tips[j]); !ok || len(keys) != want {
+				t.Errorf("since block %d: %d keys, %v, want %d", j+1, len(keys), ok, want)
+			}
+		}
+	}
+	if _, ok := x.Snapshot().Changed(tips[9]); ok {
+		t.Error("nothing was forgotten")
+	}
+	if keys, ok := x.Snapshot().Changed(tips[len(tips)-2]); !ok || len(keys) != 0 {
+		t.Errorf("since the block before: %v, %v", keys, ok)
+	}
+	if _, ok := x.Snapshot().Changed(ons.Txid{}); ok {
+		t.Error("a block that never was")
+	}
+}

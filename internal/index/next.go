@@ -8,6 +8,12 @@ import (
 	"onsight/ons"
 )
 
+// Bounds of what is kept to tell what changed: weeks, in a few megabytes. Beyond, all is forgotten.
+const (
+	maxChanges = 1 << 16
+	maxTips    = 1 << 14
+)
+
 // next returns the snapshot after d, whose records it takes over. s must be the newest one.
 func (s *Snapshot) next(d *indexer.Delta) (*Snapshot, error) {
 	n := &Snapshot{hash: s.hash}
@@ -18,12 +24,18 @@ func (s *Snapshot) next(d *indexer.Delta) (*Snapshot, error) {
 		return nil, err
 	}
 	n.seq, n.state = d.Seq, d.State
+	if n.changed.n > maxChanges || n.tips.n >= maxTips {
+		n.changed, n.tips = log[ons.Key]{}, log[tip]{}
+	}
 	if !d.Full {
 		n.drop(d.Base)
 	}
 	pack(d.Records)
 	n.add(d.Records)
 	n.count()
+	if n.state.Tip != nil {
+		n.tips = n.tips.append([]tip{{n.state.Tip.Hash, n.changed.n}})
+	}
 	return n, nil
 }
 
@@ -89,6 +101,7 @@ func (s *Snapshot) drop(base uint64) {
 			come = append(come, prev-1)
 		}
 	}
+	s.note(gone)
 	s.replace(gone, come)
 	s.records, s.prev = s.records.cut(keep), s.prev.cut(keep)
 }
@@ -121,7 +134,19 @@ func (s *Snapshot) add(recs []ons.Record) {
 		come = append(come, row.at)
 	}
 	s.prev = s.prev.append(prev)
+	if s.tips.n > 0 { // else there was nothing to change
+		s.note(come)
+	}
 	s.replace(gone, come)
+}
+
+// note writes down that the newest records of these records' keys change.
+func (s *Snapshot) note(places []uint32) {
+	keys := make([]ons.Key, len(places))
+	for i, at := range places {
+		keys[i] = s.records.at(at).Key()
+	}
+	s.changed = s.changed.append(keys)
 }
 
 // replace makes the records of come the newest of their keys, those of gone no longer.

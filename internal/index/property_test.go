@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -28,6 +29,8 @@ type answers struct {
 	Records []*ons.Record
 	History [][]*ons.Record
 	Owned   [][]*ons.Record
+	All     []*ons.Record
+	Buckets [][]*ons.Record // the whole, and by 3 bits
 }
 
 // machine drives a store, and indexes that follow it.
@@ -137,7 +140,26 @@ func (c *machine) want(t *rapid.T) (a answers) {
 	for _, o := range append(c.g.owners, ons.Owner{}) {
 		a.Owned = append(a.Owned, owned(newest, o))
 	}
+	a.All, a.Buckets = everything(newest), make([][]*ons.Record, 9)
+	for _, r := range newest {
+		n := 1 + int(r.Hash[0]>>5)
+		a.Buckets[0], a.Buckets[n] = append(a.Buckets[0], r), append(a.Buckets[n], r)
+	}
+	for _, b := range a.Buckets {
+		slices.SortFunc(b, func(a, b *ons.Record) int {
+			return cmp.Or(bytes.Compare(a.Hash[:], b.Hash[:]), cmp.Compare(a.Type, b.Type))
+		})
+	}
 	return a
+}
+
+// everything is the newest records in order of type and hash.
+func everything(newest map[ons.Key]*ons.Record) []*ons.Record {
+	all := slices.Collect(maps.Values(newest))
+	slices.SortFunc(all, func(a, b *ons.Record) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), bytes.Compare(a.Hash[:], b.Hash[:]))
+	})
+	return all
 }
 
 // owned goes through all names for those of o.
@@ -161,6 +183,10 @@ func (c *machine) ask(s *Snapshot, page int) (a answers) {
 	}
 	for _, o := range append(c.g.owners, ons.Owner{}) {
 		a.Owned = append(a.Owned, pages(s, o, page))
+	}
+	a.All, a.Buckets = slices.Collect(s.Records()), [][]*ons.Record{s.Bucket(0, 0)}
+	for i := range uint64(8) {
+		a.Buckets = append(a.Buckets, s.Bucket(3, i))
 	}
 	return a
 }
@@ -191,6 +217,9 @@ func (c *machine) load(t *rapid.T, x *Index) {
 	}
 	want := c.want(t)
 	same(t, "the newest snapshot", want, c.ask(x.Snapshot(), rapid.SampledFrom([]int{1, 2, 7, 1 << 20}).Draw(t, "page")))
+	for i, old := range c.held {
+		c.changes(t, x.Snapshot(), old, c.said[i])
+	}
 	for i, key := range c.keys {
 		c.lookup(t, x, key, want.Records[i], want.State)
 	}
@@ -198,6 +227,31 @@ func (c *machine) load(t *rapid.T, x *Index) {
 		c.held[i], c.said[i] = x.Snapshot(), want
 	} else {
 		c.held, c.said = append(c.held, x.Snapshot()), append(c.said, want)
+	}
+}
+
+// changes shows that what a snapshot says has changed since an older one of any index is enough to make the one of the other.
+func (c *machine) changes(t *rapid.T, s, old *Snapshot, said answers) {
+	if old.State().Tip == nil {
+		return
+	}
+	keys, ok := s.Changed(old.State().Tip.Hash)
+	if !ok {
+		return
+	}
+	records := map[ons.Key]*ons.Record{}
+	for _, r := range said.All {
+		records[r.Key()] = r
+	}
+	for _, k := range keys {
+		if r := s.Record(k); r != nil {
+			records[k] = r
+		} else {
+			delete(records, k)
+		}
+	}
+	if got, want := everything(records), slices.Collect(s.Records()); !slices.EqualFunc(got, want, equal) {
+		t.Fatalf("an older snapshot with %d changes (-want +got):\n%s", len(keys), gocmp.Diff(want, got))
 	}
 }
 
@@ -224,7 +278,7 @@ func same(t *rapid.T, what string, want, got answers) {
 	lists := func(a, b []*ons.Record) bool { return slices.EqualFunc(a, b, equal) }
 	if reflect.DeepEqual(want.State, got.State) && want.Names == got.Names && want.Counts == got.Counts &&
 		lists(want.Records, got.Records) && slices.EqualFunc(want.History, got.History, lists) &&
-		slices.EqualFunc(want.Owned, got.Owned, lists) {
+		slices.EqualFunc(want.Owned, got.Owned, lists) && lists(want.All, got.All) && slices.EqualFunc(want.Buckets, got.Buckets, lists) {
 		return
 	}
 	t.Fatalf("%s (-want +got):\n%s", what, gocmp.Diff(want, got))

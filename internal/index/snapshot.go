@@ -1,7 +1,12 @@
 package index
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
+	"iter"
+	"slices"
+	"sort"
 
 	"onsight/indexer"
 	"onsight/ons"
@@ -23,6 +28,15 @@ type Snapshot struct {
 	owners  list        // newest records by owner and backup owner
 	ends    [types]list // newest records that expire, by the last height they live at
 	counts  [types]uint64
+
+	changed log[ons.Key] // keys whose newest record changed, in the order it did, since the index began or forgot
+	tips    log[tip]     // what was known at which tip, oldest first
+}
+
+// tip is the newest block of a snapshot, and how many changes came before.
+type tip struct {
+	hash    ons.Txid
+	changes int
 }
 
 // State returns what the writer stored, with the tip; the zero State when nothing was ever stored.
@@ -89,6 +103,52 @@ func (s *Snapshot) Owned(o ons.Owner, after *ons.Key, limit int) []*ons.Record {
 		out = append(out, r)
 	}
 	return out
+}
+
+// Records returns the newest record of every key, expired or not, in order of type and hash.
+func (s *Snapshot) Records() iter.Seq[*ons.Record] {
+	return func(yield func(*ons.Record) bool) {
+		for t := range s.names {
+			for _, at := range s.names[t].at {
+				if !yield(s.records.at(at)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Bucket returns, in order of hash and type, the newest records (expired or not) whose hashes begin with the given bits:
+// the lowest bits, 0 to 64 of them, of a number. With 0 bits it is all of them.
+func (s *Snapshot) Bucket(bits int, number uint64) []*ons.Record {
+	var out []*ons.Record
+	for t := range s.names {
+		l := &s.names[t]
+		from := sort.Search(len(l.heads), func(i int) bool { return l.heads[i]>>(64-bits) >= number })
+		for i := from; i < len(l.heads) && l.heads[i]>>(64-bits) == number; i++ {
+			out = append(out, s.records.at(l.at[i]))
+		}
+	}
+	slices.SortFunc(out, func(a, b *ons.Record) int {
+		return cmp.Or(bytes.Compare(a.Hash[:], b.Hash[:]), cmp.Compare(a.Type, b.Type))
+	})
+	return out
+}
+
+// Changed returns the keys whose newest record may be another one, or gone, than when the given block was the index's newest
+// one; some may be there twice. ok is false if that is not known: the block never was it, or too long ago.
+func (s *Snapshot) Changed(since ons.Txid) (keys []ons.Key, ok bool) {
+	for i := s.tips.n - 1; i >= 0; i-- {
+		was := s.tips.at(uint32(i))
+		if was.hash != since {
+			continue
+		}
+		for j := was.changes; j < s.changed.n; j++ {
+			keys = append(keys, *s.changed.at(uint32(j)))
+		}
+		return keys, true
+	}
+	return nil, false
 }
 
 // find returns the place of the newest record of a key.

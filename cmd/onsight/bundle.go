@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"onsight/indexer"
+	"onsight/ons"
+)
+
+// errNoBundle means that there is no bundle to look into.
+var errNoBundle = fmt.Errorf("there is no bundle yet: %w", ons.ErrUnavailable)
+
+func (p program) bundleCommand(f *flags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bundle",
+		Short: "Keep the whole registry here, to look names up without asking",
+		Long: `Keep the whole registry here, to look names up without asking: about 106 bytes a name. Who gives it learns that it was asked
+for, and nothing of the names that are looked up in it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var server, kind string
+	pull := &cobra.Command{
+		Use:   "pull",
+		Short: "Get the bundle of an onsight server, or what changed in it",
+		Long: `Get the bundle of an onsight server, or what changed in it since the one that is here. The file is replaced in one step, and only
+by a bundle that is whole: its digest is checked.`,
+		Example: `  onsight bundle pull --server https://names.example.org`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if server == "" {
+				return usagef("--server: must be given")
+			}
+			return p.pullBundle(cmd.Context(), f, server)
+		},
+	}
+	pull.Flags().StringVar(&server, "server", "", "get it from the onsight server at `URL`")
+	resolve := &cobra.Command{
+		Use:     "resolve NAME",
+		Short:   "Print the value a name stands for, from the bundle",
+		Long:    "Print the value a name stands for, from the bundle, without asking anybody: the same as onsight resolve --offline.",
+		Example: `  onsight bundle resolve jagerman`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := parseName(kind, args[0])
+			if err != nil {
+				return err
+			}
+			return p.resolve(cmd.Context(), f, name, resolveOptions{offline: true})
+		},
+	}
+	registerType(resolve, &kind)
+	cmd.AddCommand(pull, resolve)
+	return cmd
+}
+
+// bundlePath is the bundle to read, found as the database is.
+func (f *flags) bundlePath(env func(string) string) (string, error) {
+	if f.bundle != "" {
+		return f.bundle, nil
+	}
+	return f.onlyFile(env, ".bundle", "--bundle")
+}
+
+// readBundle reads the bundle; where there is none, the error wraps errNoBundle and fs.ErrNotExist.
+func (f *flags) readBundle(env func(string) string) (*ons.Bundle, error) {
+	path, err := f.bundlePath(env)
+	if err != nil {
+		return nil, err
+	}
+	b, err := readBundle(path)
+	if err == nil && f.network != "" && b.At().Network != ons.Network(f.network) {
+		err = fmt.Errorf("%s: holds %s, not %s: %w: %w", path, b.At().Network, f.network, indexer.ErrOtherNetwork, ons.ErrUnavailable)
+	}
+	return b, err
+}
+
+func readBundle(path string) (*ons.Bundle, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w: %w", path, errNoBundle, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	b, err := ons.ParseBundle(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", path, ons.ErrUnavailable, err)
+	}
+	return b, nil
+}
+
+// askBundle looks a name up without asking anybody.
+func (f *flags) askBundle(ctx context.Context, env func(string) string, key ons.Key) (answer, error) {
+	b, err := f.readBundle(env)
+	if err != nil {
+		return answer{}, err
+	}
+	at := b.At()
+	a := answer{
+		source: fromBundle, revealed: nothing, rules: ons.Rules{Network: at.Network},
+		asOf: asOfView{Height: at.Height, Hash: at.Hash.String(), Time: clock(at.Time)},
+	}
+	if age := time.Since(time.Unix(at.Time, 0)); age > staleAfter {
+		a.warning = fmt.Sprintf("the bundle is of block %d, %s ago: this may be out of date", at.Height, age.Round(time.Second))
+	}
+	a.sealed, err = b.Lookup(ctx, key.Type, key.Hash)
+	return a, err
+}
+
+// pulledView is what a pull did.
+type pulledView struct {
+	File     string     `json:"file"`
+	Network  string     `json:"network"`
+	AsOf     asOfView   `json:"as_of"`
+	Names    countsView `json:"names"` // expired ones included
+	Digest   string     `json:"digest"`
+	Bytes    int        `json:"bytes"`    // of the file
+	Received int        `json:"received"` // bytes
+	Delta    bool       `json:"delta"`    // only what changed was received
+}
+
+func (p program) pullBundle(ctx context.Context, f *flags, server string) error {
+	r, err := openRemote(ctx, f, server)
+	if err != nil {
+		return err
+	}
+	path := f.bundle
+	if path == "" {
+		if path, err = defaultFile(p.env, r.network, ".bundle"); err != nil {
+			return err
+		}
+	}
+	old, err := readBundle(path)
+	switch {
+	case err == nil && old.At().Network != r.network:
+		return fmt.Errorf("%s: holds %s, not %s: %w: %w", path, old.At().Network, r.network, indexer.ErrOtherNetwork, ons.ErrUnavailable)
+	case err != nil && !errors.Is(err, errNoBundle):
+		fmt.Fprintf(p.stderr, "onsight: warning: %v: getting it anew\n", err)
+	}
+	next, received, delta, err := r.bundle(ctx, old)
+	if err != nil {
+		return err
+	}
+	if old != nil && next.At().Height < old.At().Height {
+		return fmt.Errorf("%s: its bundle is of block %d, older than the one here of block %d: %w",
+			r.base.Host, next.At().Height, old.At().Height, ons.ErrUnavailable)
+	}
+	if err := writeFile(path, next.Bytes()); err != nil {
+		return fmt.Errorf("keep the bundle: %w", err)
+	}
+	at, n := next.At(), next.Len()
+	if !r.ready {
+		fmt.Fprintf(p.stderr, "onsight: warning: the server stands at block %d and does not know the newest ones\n", at.Height)
+	}
+	v := pulledView{
+		File: path, Network: string(at.Network), AsOf: asOfView{Height: at.Height, Hash: at.Hash.String(), Time: clock(at.Time)},
+		Names:  countsView{Session: uint64(n[0]), Wallet: uint64(n[1]), Lokinet: uint64(n[2])},
+		Digest: fmt.Sprintf("%x", next.Digest()), Bytes: len(next.Bytes()), Received: received, Delta: delta,
+	}
+	if f.json() {
+		return p.printJSON(v)
+	}
+	what := "all of it"
+	if delta {
+		what = "what changed"
+	}
+	_, err = fmt.Fprintf(p.stdout, "%s: %s at height %d: %d session, %d wallet and %d lokinet names, digest %s; %d bytes received, %s\n",
+		v.File, v.Network, at.Height, n[0], n[1], n[2], v.Digest, received, what)
+	return err
+}
+
+// bundle gets what changed since old, or all if there is no old one or that cannot be told.
+func (r *remote) bundle(ctx context.Context, old *ons.Bundle) (next *ons.Bundle, received int, delta bool, err error) {
+	all := r.base.JoinPath("v1", "names", "bundle")
+	u := *all
+	if old != nil {
+		u.RawQuery = url.Values{"since": {old.At().Hash.String()}}.Encode()
+	}
+	body, err := getBody(ctx, &u, maxRegistry, registryTime)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	received = len(body)
+	if old != nil && ons.IsDelta(body) {
+		if next, err := old.Apply(body); err == nil {
+			return next, received, true, nil
+		}
+		// Ours is not what the server takes it for: get it anew.
+		if body, err = getBody(ctx, all, maxRegistry, registryTime); err != nil {
+			return nil, 0, false, err
+		}
+		received += len(body)
+	}
+	next, err = ons.ParseBundle(body)
+	if err == nil && next.At().Network != r.network {
+		err = fmt.Errorf("it is of %s", next.At().Network)
+	}
+	if err != nil {
+		return nil, 0, false, fmt.Errorf("%s: %w: %w", r.base.Host, ons.ErrUnavailable, err)
+	}
+	return next, received, false, nil
+}
+
+// writeFile puts a file in the place of what is there in one step.
+func writeFile(path string, b []byte) (err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(tmp.Name()))
+		}
+	}()
+	_, err = tmp.Write(b)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
