@@ -453,6 +453,7 @@ func (e PicksStrategy) Valid() bool {
 const (
 	ProblemCodeBehind               ProblemCode = "behind"
 	ProblemCodeBodyTooLarge         ProblemCode = "body_too_large"
+	ProblemCodeBusy                 ProblemCode = "busy"
 	ProblemCodeInternal             ProblemCode = "internal"
 	ProblemCodeInvalidBody          ProblemCode = "invalid_body"
 	ProblemCodeInvalidCursor        ProblemCode = "invalid_cursor"
@@ -471,9 +472,11 @@ const (
 	ProblemCodeNotEnrolled          ProblemCode = "not_enrolled"
 	ProblemCodeNotRegistered        ProblemCode = "not_registered"
 	ProblemCodeNotTheWriter         ProblemCode = "not_the_writer"
+	ProblemCodeRateLimited          ProblemCode = "rate_limited"
 	ProblemCodeReportOfUnknownNode  ProblemCode = "report_of_unknown_node"
 	ProblemCodeReportOutOfSequence  ProblemCode = "report_out_of_sequence"
 	ProblemCodeReportOutOfTime      ProblemCode = "report_out_of_time"
+	ProblemCodeTooManyAtOnce        ProblemCode = "too_many_at_once"
 	ProblemCodeTooManyNames         ProblemCode = "too_many_names"
 	ProblemCodeUnknownParameter     ProblemCode = "unknown_parameter"
 	ProblemCodeUnsupportedMediaType ProblemCode = "unsupported_media_type"
@@ -487,6 +490,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeBehind:
 		return true
 	case ProblemCodeBodyTooLarge:
+		return true
+	case ProblemCodeBusy:
 		return true
 	case ProblemCodeInternal:
 		return true
@@ -524,11 +529,15 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeNotTheWriter:
 		return true
+	case ProblemCodeRateLimited:
+		return true
 	case ProblemCodeReportOfUnknownNode:
 		return true
 	case ProblemCodeReportOutOfSequence:
 		return true
 	case ProblemCodeReportOutOfTime:
+		return true
+	case ProblemCodeTooManyAtOnce:
 		return true
 	case ProblemCodeTooManyNames:
 		return true
@@ -539,6 +548,21 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeWrongNetwork:
 		return true
 	case ProblemCodeWrongSignature:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RealtimeStatus.
+const (
+	RealtimeStatusRealtime RealtimeStatus = "realtime"
+)
+
+// Valid indicates whether the value is a known member of the RealtimeStatus enum.
+func (e RealtimeStatus) Valid() bool {
+	switch e {
+	case RealtimeStatusRealtime:
 		return true
 	default:
 		return false
@@ -1443,6 +1467,21 @@ type Reach struct {
 	Ok *bool `json:"ok,omitempty"`
 }
 
+// Realtime defines model for Realtime.
+type Realtime struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Distance Seconds: no block older than that is missing
+	Distance int64          `json:"distance"`
+	Status   RealtimeStatus `json:"status"`
+
+	// TipAge Seconds since the time that the newest block says
+	TipAge int64 `json:"tip_age"`
+}
+
+// RealtimeStatus defines model for Realtime.Status.
+type RealtimeStatus string
+
 // ReportReply defines model for ReportReply.
 type ReportReply struct {
 	AsOf   *AsOf             `json:"as_of"`
@@ -1930,6 +1969,12 @@ type OwnedParams struct {
 	Next *string `form:"next,omitempty" json:"next,omitempty"`
 }
 
+// RealtimeParams defines parameters for Realtime.
+type RealtimeParams struct {
+	// MaxDistance Seconds
+	MaxDistance *int `form:"max_distance,omitempty" json:"max_distance,omitempty"`
+}
+
 // ResolveJSONRequestBody defines body for Resolve for application/json ContentType.
 type ResolveJSONRequestBody = Resolve
 
@@ -2123,6 +2168,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/probe/reports (the `Report` operationId).
 	ReportWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Realtime Is no block missing that is older than this
+	//
+	// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. A server that only reads what another process writes hears of it with up to half a minute of delay.
+	//
+	// Corresponds with GET /v1/realtime (the `Realtime` operationId).
+	Realtime(ctx context.Context, params *RealtimeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StorageNodes Storage servers, in the form of api.oxen.io
 	//
@@ -2424,6 +2476,23 @@ func (c *Client) Paths(ctx context.Context, reqEditors ...RequestEditorFn) (*htt
 // Corresponds with POST /v1/probe/reports (the `Report` operationId).
 func (c *Client) ReportWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReportRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Realtime Is no block missing that is older than this
+//
+// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. A server that only reads what another process writes hears of it with up to half a minute of delay.
+//
+// Corresponds with GET /v1/realtime (the `Realtime` operationId).
+func (c *Client) Realtime(ctx context.Context, params *RealtimeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRealtimeRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3862,6 +3931,60 @@ func NewReportRequestWithBody(server string, contentType string, body io.Reader)
 	return req, nil
 }
 
+// NewRealtimeRequest constructs an http.Request for the Realtime method
+func NewRealtimeRequest(server string, params *RealtimeParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/realtime")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.MaxDistance != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "max_distance", *params.MaxDistance, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewStorageNodesRequest constructs an http.Request for the StorageNodes method
 func NewStorageNodesRequest(server string) (*http.Request, error) {
 	var err error
@@ -4166,6 +4289,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/probe/reports (the `Report` operationId).
 	ReportWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportResponse, error)
 
+	// RealtimeWithResponse Is no block missing that is older than this
+	//
+	// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. A server that only reads what another process writes hears of it with up to half a minute of delay.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/realtime (the `Realtime` operationId).
+	RealtimeWithResponse(ctx context.Context, params *RealtimeParams, reqEditors ...RequestEditorFn) (*RealtimeResponse, error)
+
 	// StorageNodesWithResponse Storage servers, in the form of api.oxen.io
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -4258,6 +4390,16 @@ type OpenapiResponse200Headers struct {
 	ETag         *string
 }
 
+// OpenapiResponse429Headers the declared response headers of an HTTP 429 response for Openapi
+type OpenapiResponse429Headers struct {
+	RetryAfter int
+}
+
+// OpenapiResponse503Headers the declared response headers of an HTTP 503 response for Openapi
+type OpenapiResponse503Headers struct {
+	RetryAfter int
+}
+
 type OpenapiResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4265,10 +4407,18 @@ type OpenapiResponse struct {
 	JSON200 *map[string]interface{}
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *OpenapiResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *OpenapiResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *OpenapiResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4281,9 +4431,19 @@ func (r OpenapiResponse) GetApplicationproblemJSON400() *Problem {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r OpenapiResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
 func (r OpenapiResponse) GetApplicationproblemJSON500() *Problem {
 	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r OpenapiResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
 }
 
 // GetBody returns the raw response body bytes
@@ -4384,6 +4544,11 @@ func (r ReadyzResponse) ContentType() string {
 	return ""
 }
 
+// ResolveResponse429Headers the declared response headers of an HTTP 429 response for Resolve
+type ResolveResponse429Headers struct {
+	RetryAfter int
+}
+
 // ResolveResponse503Headers the declared response headers of an HTTP 503 response for Resolve
 type ResolveResponse503Headers struct {
 	RetryAfter int
@@ -4400,10 +4565,14 @@ type ResolveResponse struct {
 	ApplicationproblemJSON413 *Problem
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ResolveResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ResolveResponse503Headers
 }
@@ -4426,6 +4595,11 @@ func (r ResolveResponse) GetApplicationproblemJSON413() *Problem {
 // GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r ResolveResponse) GetApplicationproblemJSON415() *Problem {
 	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ResolveResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4473,6 +4647,11 @@ type NameResponse200Headers struct {
 	ETag         *string
 }
 
+// NameResponse429Headers the declared response headers of an HTTP 429 response for Name
+type NameResponse429Headers struct {
+	RetryAfter int
+}
+
 // NameResponse503Headers the declared response headers of an HTTP 503 response for Name
 type NameResponse503Headers struct {
 	RetryAfter int
@@ -4487,12 +4666,16 @@ type NameResponse struct {
 	ApplicationproblemJSON400 *Problem
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *NameResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *NameResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *NameResponse503Headers
 }
@@ -4510,6 +4693,11 @@ func (r NameResponse) GetApplicationproblemJSON400() *Problem {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r NameResponse) GetApplicationproblemJSON404() *Problem {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r NameResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4557,6 +4745,11 @@ type HistoryResponse200Headers struct {
 	ETag         *string
 }
 
+// HistoryResponse429Headers the declared response headers of an HTTP 429 response for History
+type HistoryResponse429Headers struct {
+	RetryAfter int
+}
+
 // HistoryResponse503Headers the declared response headers of an HTTP 503 response for History
 type HistoryResponse503Headers struct {
 	RetryAfter int
@@ -4571,12 +4764,16 @@ type HistoryResponse struct {
 	ApplicationproblemJSON400 *Problem
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *HistoryResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *HistoryResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *HistoryResponse503Headers
 }
@@ -4594,6 +4791,11 @@ func (r HistoryResponse) GetApplicationproblemJSON400() *Problem {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r HistoryResponse) GetApplicationproblemJSON404() *Problem {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r HistoryResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4641,6 +4843,11 @@ type NodesResponse200Headers struct {
 	ETag         *string
 }
 
+// NodesResponse429Headers the declared response headers of an HTTP 429 response for Nodes
+type NodesResponse429Headers struct {
+	RetryAfter int
+}
+
 // NodesResponse503Headers the declared response headers of an HTTP 503 response for Nodes
 type NodesResponse503Headers struct {
 	RetryAfter int
@@ -4653,12 +4860,16 @@ type NodesResponse struct {
 	JSON200 *Nodes
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *NodesResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *NodesResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *NodesResponse503Headers
 }
@@ -4671,6 +4882,11 @@ func (r NodesResponse) GetJSON200() *Nodes {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r NodesResponse) GetApplicationproblemJSON400() *Problem {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r NodesResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4718,6 +4934,11 @@ type AggregateResponse200Headers struct {
 	ETag         *string
 }
 
+// AggregateResponse429Headers the declared response headers of an HTTP 429 response for Aggregate
+type AggregateResponse429Headers struct {
+	RetryAfter int
+}
+
 // AggregateResponse503Headers the declared response headers of an HTTP 503 response for Aggregate
 type AggregateResponse503Headers struct {
 	RetryAfter int
@@ -4730,12 +4951,16 @@ type AggregateResponse struct {
 	JSON200 *Table
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *AggregateResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *AggregateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *AggregateResponse503Headers
 }
@@ -4748,6 +4973,11 @@ func (r AggregateResponse) GetJSON200() *Table {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r AggregateResponse) GetApplicationproblemJSON400() *Problem {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r AggregateResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4795,6 +5025,11 @@ type AllNodeEventsResponse200Headers struct {
 	ETag         *string
 }
 
+// AllNodeEventsResponse429Headers the declared response headers of an HTTP 429 response for AllNodeEvents
+type AllNodeEventsResponse429Headers struct {
+	RetryAfter int
+}
+
 // AllNodeEventsResponse503Headers the declared response headers of an HTTP 503 response for AllNodeEvents
 type AllNodeEventsResponse503Headers struct {
 	RetryAfter int
@@ -4807,12 +5042,16 @@ type AllNodeEventsResponse struct {
 	JSON200 *NodeEvents
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *AllNodeEventsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *AllNodeEventsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *AllNodeEventsResponse503Headers
 }
@@ -4825,6 +5064,11 @@ func (r AllNodeEventsResponse) GetJSON200() *NodeEvents {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r AllNodeEventsResponse) GetApplicationproblemJSON400() *Problem {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r AllNodeEventsResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4871,6 +5115,11 @@ type PickResponse200Headers struct {
 	CacheControl *string
 }
 
+// PickResponse429Headers the declared response headers of an HTTP 429 response for Pick
+type PickResponse429Headers struct {
+	RetryAfter int
+}
+
 // PickResponse503Headers the declared response headers of an HTTP 503 response for Pick
 type PickResponse503Headers struct {
 	RetryAfter int
@@ -4883,12 +5132,16 @@ type PickResponse struct {
 	JSON200 *Picks
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *PickResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PickResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PickResponse503Headers
 }
@@ -4901,6 +5154,11 @@ func (r PickResponse) GetJSON200() *Picks {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r PickResponse) GetApplicationproblemJSON400() *Problem {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PickResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4948,6 +5206,11 @@ type NodeResponse200Headers struct {
 	ETag         *string
 }
 
+// NodeResponse429Headers the declared response headers of an HTTP 429 response for Node
+type NodeResponse429Headers struct {
+	RetryAfter int
+}
+
 // NodeResponse503Headers the declared response headers of an HTTP 503 response for Node
 type NodeResponse503Headers struct {
 	RetryAfter int
@@ -4962,12 +5225,16 @@ type NodeResponse struct {
 	ApplicationproblemJSON400 *Problem
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *NodeResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *NodeResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *NodeResponse503Headers
 }
@@ -4985,6 +5252,11 @@ func (r NodeResponse) GetApplicationproblemJSON400() *Problem {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r NodeResponse) GetApplicationproblemJSON404() *Problem {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r NodeResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5032,6 +5304,11 @@ type NodeEventsResponse200Headers struct {
 	ETag         *string
 }
 
+// NodeEventsResponse429Headers the declared response headers of an HTTP 429 response for NodeEvents
+type NodeEventsResponse429Headers struct {
+	RetryAfter int
+}
+
 // NodeEventsResponse503Headers the declared response headers of an HTTP 503 response for NodeEvents
 type NodeEventsResponse503Headers struct {
 	RetryAfter int
@@ -5046,12 +5323,16 @@ type NodeEventsResponse struct {
 	ApplicationproblemJSON400 *Problem
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *NodeEventsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *NodeEventsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *NodeEventsResponse503Headers
 }
@@ -5069,6 +5350,11 @@ func (r NodeEventsResponse) GetApplicationproblemJSON400() *Problem {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r NodeEventsResponse) GetApplicationproblemJSON404() *Problem {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r NodeEventsResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5116,6 +5402,11 @@ type NodeHistoryResponse200Headers struct {
 	ETag         *string
 }
 
+// NodeHistoryResponse429Headers the declared response headers of an HTTP 429 response for NodeHistory
+type NodeHistoryResponse429Headers struct {
+	RetryAfter int
+}
+
 // NodeHistoryResponse503Headers the declared response headers of an HTTP 503 response for NodeHistory
 type NodeHistoryResponse503Headers struct {
 	RetryAfter int
@@ -5130,12 +5421,16 @@ type NodeHistoryResponse struct {
 	ApplicationproblemJSON400 *Problem
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *NodeHistoryResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *NodeHistoryResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *NodeHistoryResponse503Headers
 }
@@ -5153,6 +5448,11 @@ func (r NodeHistoryResponse) GetApplicationproblemJSON400() *Problem {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r NodeHistoryResponse) GetApplicationproblemJSON404() *Problem {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r NodeHistoryResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5200,6 +5500,11 @@ type OwnedResponse200Headers struct {
 	ETag         *string
 }
 
+// OwnedResponse429Headers the declared response headers of an HTTP 429 response for Owned
+type OwnedResponse429Headers struct {
+	RetryAfter int
+}
+
 // OwnedResponse503Headers the declared response headers of an HTTP 503 response for Owned
 type OwnedResponse503Headers struct {
 	RetryAfter int
@@ -5212,12 +5517,16 @@ type OwnedResponse struct {
 	JSON200 *Owned
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *OwnedResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *OwnedResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *OwnedResponse503Headers
 }
@@ -5230,6 +5539,11 @@ func (r OwnedResponse) GetJSON200() *Owned {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r OwnedResponse) GetApplicationproblemJSON400() *Problem {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r OwnedResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5277,6 +5591,11 @@ type PathsResponse200Headers struct {
 	ETag         *string
 }
 
+// PathsResponse429Headers the declared response headers of an HTTP 429 response for Paths
+type PathsResponse429Headers struct {
+	RetryAfter int
+}
+
 // PathsResponse503Headers the declared response headers of an HTTP 503 response for Paths
 type PathsResponse503Headers struct {
 	RetryAfter int
@@ -5289,12 +5608,16 @@ type PathsResponse struct {
 	JSON200 *Paths
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *PathsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PathsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PathsResponse503Headers
 }
@@ -5307,6 +5630,11 @@ func (r PathsResponse) GetJSON200() *Paths {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r PathsResponse) GetApplicationproblemJSON400() *Problem {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PathsResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5348,6 +5676,11 @@ func (r PathsResponse) ContentType() string {
 	return ""
 }
 
+// ReportResponse429Headers the declared response headers of an HTTP 429 response for Report
+type ReportResponse429Headers struct {
+	RetryAfter int
+}
+
 // ReportResponse503Headers the declared response headers of an HTTP 503 response for Report
 type ReportResponse503Headers struct {
 	RetryAfter int
@@ -5368,10 +5701,14 @@ type ReportResponse struct {
 	ApplicationproblemJSON413 *Problem
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReportResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ReportResponse503Headers
 }
@@ -5404,6 +5741,11 @@ func (r ReportResponse) GetApplicationproblemJSON413() *Problem {
 // GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r ReportResponse) GetApplicationproblemJSON415() *Problem {
 	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReportResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5445,10 +5787,84 @@ func (r ReportResponse) ContentType() string {
 	return ""
 }
 
+// RealtimeResponse503Headers the declared response headers of an HTTP 503 response for Realtime
+type RealtimeResponse503Headers struct {
+	RetryAfter int
+}
+
+type RealtimeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Realtime
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RealtimeResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RealtimeResponse) GetJSON200() *Realtime {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RealtimeResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RealtimeResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RealtimeResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RealtimeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RealtimeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RealtimeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RealtimeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // StorageNodesResponse200Headers the declared response headers of an HTTP 200 response for StorageNodes
 type StorageNodesResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+}
+
+// StorageNodesResponse429Headers the declared response headers of an HTTP 429 response for StorageNodes
+type StorageNodesResponse429Headers struct {
+	RetryAfter int
 }
 
 // StorageNodesResponse503Headers the declared response headers of an HTTP 503 response for StorageNodes
@@ -5463,12 +5879,16 @@ type StorageNodesResponse struct {
 	JSON200 *StorageNodes
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *StorageNodesResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StorageNodesResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StorageNodesResponse503Headers
 }
@@ -5481,6 +5901,11 @@ func (r StorageNodesResponse) GetJSON200() *StorageNodes {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r StorageNodesResponse) GetApplicationproblemJSON400() *Problem {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StorageNodesResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5522,6 +5947,16 @@ func (r StorageNodesResponse) ContentType() string {
 	return ""
 }
 
+// StatusResponse429Headers the declared response headers of an HTTP 429 response for Status
+type StatusResponse429Headers struct {
+	RetryAfter int
+}
+
+// StatusResponse503Headers the declared response headers of an HTTP 503 response for Status
+type StatusResponse503Headers struct {
+	RetryAfter int
+}
+
 type StatusResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5529,8 +5964,16 @@ type StatusResponse struct {
 	JSON200 *Status
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StatusResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *StatusResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5543,9 +5986,19 @@ func (r StatusResponse) GetApplicationproblemJSON400() *Problem {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StatusResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
 func (r StatusResponse) GetApplicationproblemJSON500() *Problem {
 	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r StatusResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
 }
 
 // GetBody returns the raw response body bytes
@@ -5583,6 +6036,11 @@ type SwarmsResponse200Headers struct {
 	ETag         *string
 }
 
+// SwarmsResponse429Headers the declared response headers of an HTTP 429 response for Swarms
+type SwarmsResponse429Headers struct {
+	RetryAfter int
+}
+
 // SwarmsResponse503Headers the declared response headers of an HTTP 503 response for Swarms
 type SwarmsResponse503Headers struct {
 	RetryAfter int
@@ -5595,12 +6053,16 @@ type SwarmsResponse struct {
 	JSON200 *Swarms
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *SwarmsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SwarmsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *SwarmsResponse503Headers
 }
@@ -5613,6 +6075,11 @@ func (r SwarmsResponse) GetJSON200() *Swarms {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r SwarmsResponse) GetApplicationproblemJSON400() *Problem {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SwarmsResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5660,6 +6127,11 @@ type SwarmResponse200Headers struct {
 	ETag         *string
 }
 
+// SwarmResponse429Headers the declared response headers of an HTTP 429 response for Swarm
+type SwarmResponse429Headers struct {
+	RetryAfter int
+}
+
 // SwarmResponse503Headers the declared response headers of an HTTP 503 response for Swarm
 type SwarmResponse503Headers struct {
 	RetryAfter int
@@ -5674,12 +6146,16 @@ type SwarmResponse struct {
 	ApplicationproblemJSON400 *Problem
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *SwarmResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SwarmResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *SwarmResponse503Headers
 }
@@ -5697,6 +6173,11 @@ func (r SwarmResponse) GetApplicationproblemJSON400() *Problem {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r SwarmResponse) GetApplicationproblemJSON404() *Problem {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SwarmResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5985,6 +6466,21 @@ func (c *ClientWithResponses) ReportWithBodyWithResponse(ctx context.Context, co
 	return ParseReportResponse(rsp)
 }
 
+// RealtimeWithResponse Is no block missing that is older than this
+//
+// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. A server that only reads what another process writes hears of it with up to half a minute of delay.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/realtime (the `Realtime` operationId).
+func (c *ClientWithResponses) RealtimeWithResponse(ctx context.Context, params *RealtimeParams, reqEditors ...RequestEditorFn) (*RealtimeResponse, error) {
+	rsp, err := c.Realtime(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRealtimeResponse(rsp)
+}
+
 // StorageNodesWithResponse Storage servers, in the form of api.oxen.io
 //
 // Returns a wrapper object for the known response body format(s).
@@ -6110,12 +6606,26 @@ func ParseOpenapiResponse(rsp *http.Response) (*OpenapiResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	}
 
@@ -6137,6 +6647,26 @@ func ParseOpenapiResponse(rsp *http.Response) (*OpenapiResponse, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers OpenapiResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers OpenapiResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -6244,6 +6774,13 @@ func ParseResolveResponse(rsp *http.Response) (*ResolveResponse, error) {
 		}
 		response.ApplicationproblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6261,6 +6798,16 @@ func ParseResolveResponse(rsp *http.Response) (*ResolveResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers ResolveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ResolveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6314,6 +6861,13 @@ func ParseNameResponse(rsp *http.Response) (*NameResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6348,6 +6902,16 @@ func ParseNameResponse(rsp *http.Response) (*NameResponse, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers NameResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers NameResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6401,6 +6965,13 @@ func ParseHistoryResponse(rsp *http.Response) (*HistoryResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6435,6 +7006,16 @@ func ParseHistoryResponse(rsp *http.Response) (*HistoryResponse, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers HistoryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers HistoryResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6481,6 +7062,13 @@ func ParseNodesResponse(rsp *http.Response) (*NodesResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6515,6 +7103,16 @@ func ParseNodesResponse(rsp *http.Response) (*NodesResponse, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers NodesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers NodesResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6561,6 +7159,13 @@ func ParseAggregateResponse(rsp *http.Response) (*AggregateResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6595,6 +7200,16 @@ func ParseAggregateResponse(rsp *http.Response) (*AggregateResponse, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers AggregateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers AggregateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6641,6 +7256,13 @@ func ParseAllNodeEventsResponse(rsp *http.Response) (*AllNodeEventsResponse, err
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6675,6 +7297,16 @@ func ParseAllNodeEventsResponse(rsp *http.Response) (*AllNodeEventsResponse, err
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers AllNodeEventsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers AllNodeEventsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6718,6 +7350,13 @@ func ParsePickResponse(rsp *http.Response) (*PickResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6745,6 +7384,16 @@ func ParsePickResponse(rsp *http.Response) (*PickResponse, error) {
 			headers.CacheControl = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers PickResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PickResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6798,6 +7447,13 @@ func ParseNodeResponse(rsp *http.Response) (*NodeResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6832,6 +7488,16 @@ func ParseNodeResponse(rsp *http.Response) (*NodeResponse, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers NodeResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers NodeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6885,6 +7551,13 @@ func ParseNodeEventsResponse(rsp *http.Response) (*NodeEventsResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6919,6 +7592,16 @@ func ParseNodeEventsResponse(rsp *http.Response) (*NodeEventsResponse, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers NodeEventsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers NodeEventsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6972,6 +7655,13 @@ func ParseNodeHistoryResponse(rsp *http.Response) (*NodeHistoryResponse, error) 
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7006,6 +7696,16 @@ func ParseNodeHistoryResponse(rsp *http.Response) (*NodeHistoryResponse, error) 
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers NodeHistoryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers NodeHistoryResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7052,6 +7752,13 @@ func ParseOwnedResponse(rsp *http.Response) (*OwnedResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7086,6 +7793,16 @@ func ParseOwnedResponse(rsp *http.Response) (*OwnedResponse, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers OwnedResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers OwnedResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7132,6 +7849,13 @@ func ParsePathsResponse(rsp *http.Response) (*PathsResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7166,6 +7890,16 @@ func ParsePathsResponse(rsp *http.Response) (*PathsResponse, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers PathsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PathsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7237,6 +7971,83 @@ func ParseReportResponse(rsp *http.Response) (*ReportResponse, error) {
 		}
 		response.ApplicationproblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ReportResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReportResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRealtimeResponse parses an HTTP response from a RealtimeWithResponse call
+func ParseRealtimeResponse(rsp *http.Response) (*RealtimeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RealtimeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Realtime
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7255,7 +8066,7 @@ func ParseReportResponse(rsp *http.Response) (*ReportResponse, error) {
 
 	switch {
 	case rsp.StatusCode == 503:
-		var headers ReportResponse503Headers
+		var headers RealtimeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -7300,6 +8111,13 @@ func ParseStorageNodesResponse(rsp *http.Response) (*StorageNodesResponse, error
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7334,6 +8152,16 @@ func ParseStorageNodesResponse(rsp *http.Response) (*StorageNodesResponse, error
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers StorageNodesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers StorageNodesResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7377,6 +8205,13 @@ func ParseStatusResponse(rsp *http.Response) (*StatusResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7384,6 +8219,36 @@ func ParseStatusResponse(rsp *http.Response) (*StatusResponse, error) {
 		}
 		response.ApplicationproblemJSON500 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers StatusResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers StatusResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -7420,6 +8285,13 @@ func ParseSwarmsResponse(rsp *http.Response) (*SwarmsResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7454,6 +8326,16 @@ func ParseSwarmsResponse(rsp *http.Response) (*SwarmsResponse, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers SwarmsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers SwarmsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7507,6 +8389,13 @@ func ParseSwarmResponse(rsp *http.Response) (*SwarmResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7541,6 +8430,16 @@ func ParseSwarmResponse(rsp *http.Response) (*SwarmResponse, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers SwarmResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers SwarmResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
