@@ -27,6 +27,11 @@ type call struct {
 	state indexer.State
 	board *board // of an operation about nodes, which has no snap and state
 	frame *frame
+
+	start   time.Time
+	code    string   // of the error that was answered
+	inside  bool     // it was admitted
+	visitor *visitor // whose it is, where that counts
 }
 
 // handle makes a gin handler of a route, which either writes a reply or returns an error. One without an operation is
@@ -41,9 +46,7 @@ func (s *Server) handle(r route) gin.HandlerFunc {
 		c := s.call()
 		c.gin, c.route = g, id
 		defer c.done()
-		if g.Request.Method == http.MethodGet {
-			g.Writer.Header()["Access-Control-Allow-Origin"] = anyOrigin
-		}
+		err := c.begin()
 		if r.nodes {
 			c.board = s.boardOf(s.cfg.Nodes())
 			c.frame = &c.board.frame
@@ -52,8 +55,7 @@ func (s *Server) handle(r route) gin.HandlerFunc {
 			c.state = c.snap.State()
 			c.frame = s.frameOf(c.state)
 		}
-		var err error
-		if r.op != nil && g.Request.URL.RawQuery != "" {
+		if err == nil && r.op != nil && g.Request.URL.RawQuery != "" {
 			err = c.parseQuery(known)
 		}
 		if err == nil && r.nodes && !c.board.snap.Observed {
@@ -81,11 +83,9 @@ func (s *Server) call() *call {
 // done ends a call, and must be deferred: it answers a panic, which is our own bug. What is logged holds nothing of the
 // request: of a panic's value, which might, only the type, unless the runtime made it.
 func (c *call) done() {
+	defer c.finish()
 	switch p := recover(); p {
 	case nil:
-		s := c.Server
-		*c = call{} // which would else keep a snapshot alive
-		s.calls.Put(c)
 	case http.ErrAbortHandler:
 		panic(p)
 	default:
@@ -99,6 +99,14 @@ func (c *call) done() {
 		}
 		c.fail(errPanic)
 	}
+}
+
+// finish gives a call back.
+func (c *call) finish() {
+	c.end()
+	s := c.Server
+	*c = call{} // which would else keep a snapshot alive
+	s.calls.Put(c)
 }
 
 // parseQuery reads the query. Each parameter must be known and given once.
@@ -186,11 +194,7 @@ func (c *call) missing() error {
 
 // behind returns why the snapshot cannot tell what does not exist; "" if it can.
 func (c *call) behind() string {
-	var up []Upstream
-	if c.cfg.Upstreams != nil {
-		up = c.cfg.Upstreams()
-	}
-	return behind(c.state, up, c.cfg.Now())
+	return behind(c.state, c.upstreams(), c.cfg.Now())
 }
 
 // maxLag and maxSilence bound how old an index may be that says that something does not exist.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
 
 	"onsight/directory"
 	"onsight/ons"
@@ -29,6 +28,9 @@ var (
 	errNoSwarm          = errors.New("no such swarm")
 	errNoVantage        = errors.New("no such vantage point")
 	errReportType       = errors.New("the body must be application/octet-stream")
+	errRate             = errors.New("too many requests: Retry-After says when the next one may come")
+	errConcurrent       = errors.New("too many requests at once: wait for the replies to those before")
+	errBusy             = errors.New("too many requests of all clients at once")
 	errPanic            = errors.New("panic")
 )
 
@@ -55,6 +57,9 @@ var faults = []fault{
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "body_too_large"},
 	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type"},
+	{errRate, http.StatusTooManyRequests, "rate_limited"},
+	{errConcurrent, http.StatusTooManyRequests, "too_many_at_once"},
+	{errBusy, http.StatusServiceUnavailable, "busy"},
 	{errBehind, http.StatusServiceUnavailable, "behind"},
 }
 
@@ -110,6 +115,7 @@ func problem(err error) problemView {
 // fail answers with an error.
 func (c *call) fail(err error) {
 	p := problem(err)
+	c.code = p.Code
 	if p.Status == http.StatusInternalServerError && !errors.Is(err, errPanic) {
 		c.cfg.Log.Error("cannot answer", "operation", c.route, "err", err)
 	}
@@ -119,17 +125,17 @@ func (c *call) fail(err error) {
 	}
 	h := c.gin.Writer.Header()
 	h["Cache-Control"] = noStore
-	if p.Status == http.StatusServiceUnavailable {
+	if p.Status == http.StatusServiceUnavailable && h["Retry-After"] == nil {
 		h.Set("Retry-After", retryAfter)
 	}
 	c.write(p.Status, problemType, seal(body, c.frame.asOf))
 }
 
-// noMethod answers a method that a path does not have. gin has set Allow; HEAD is ours.
+// noMethod answers a method that a path does not have, unless it is a browser's question before another one.
 func noMethod(c *call) error {
-	h := c.gin.Writer.Header()
-	if allow := h.Get("Allow"); strings.Contains(allow, http.MethodGet) {
-		h.Set("Allow", allow+", "+http.MethodHead)
+	allowHead(c.gin.Writer.Header())
+	if c.preflight() {
+		return nil
 	}
 	return errMethod
 }

@@ -192,8 +192,13 @@ func (s *site) check(t testing.TB, r *http.Request, resp *http.Response, body []
 			s.checkAsOf(t, what, body)
 		}
 	}
-	if cors := resp.Header.Get("Access-Control-Allow-Origin"); (cors == "*") != (r.Method == http.MethodGet) {
-		t.Errorf("%s: Access-Control-Allow-Origin %q", what, cors)
+	for name, want := range map[string]string{
+		"Access-Control-Allow-Origin": "*", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+		"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+	} {
+		if got := resp.Header.Get(name); got != want {
+			t.Errorf("%s: %s %q, want %q", what, name, got, want)
+		}
 	}
 	if resp.StatusCode >= 400 {
 		s.checkProblem(t, what, resp, body)
@@ -237,7 +242,7 @@ func (s *site) checkProblem(t testing.TB, what string, resp *http.Response, body
 	if p := problemOf(t, body); int(p.Status) != resp.StatusCode {
 		t.Errorf("%s: the body says status %d, the reply %d", what, p.Status, resp.StatusCode)
 	}
-	if retry := resp.Header.Get("Retry-After"); (retry != "") != (resp.StatusCode == http.StatusServiceUnavailable) {
+	if retry := resp.Header.Get("Retry-After"); (retry != "") != (resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusTooManyRequests) {
 		t.Errorf("%s: status %d with Retry-After %q", what, resp.StatusCode, retry)
 	}
 }

@@ -272,7 +272,11 @@ func (d describer) replies(op *huma.Operation, schema string, view any, headers 
 // fails describes the errors of an operation, and those that all have.
 func (d describer) fails(op *huma.Operation, errs ...error) {
 	byStatus := map[int][]error{}
-	for _, err := range append([]error{errUnknownParameter, errPanic}, errs...) {
+	errs = append([]error{errUnknownParameter, errPanic}, errs...)
+	if !unlimited[op.OperationID] {
+		errs = append(errs, errRate, errConcurrent, errBusy)
+	}
+	for _, err := range errs {
 		status := faultOf(err).status
 		byStatus[status] = append(byStatus[status], err)
 	}
@@ -293,7 +297,7 @@ func (d describer) problems(errs ...error) *huma.Response {
 			ex["behind, empty"] = exampleEmpty(problem(exampleEmptyError()))
 		}
 	}
-	if status == http.StatusServiceUnavailable {
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		r.Headers = map[string]*huma.Param{"Retry-After": {
 			Description: "Seconds to wait", Required: true, Schema: &huma.Schema{Type: huma.TypeInteger},
 		}}

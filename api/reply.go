@@ -92,7 +92,6 @@ func (c *call) write(status int, contentType []string, body []byte) {
 	h := c.gin.Writer.Header()
 	h["Content-Type"] = contentType
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	h["X-Content-Type-Options"] = noSniff
 	c.gin.Writer.WriteHeader(status)
 	// An error means that the client has gone; there is nobody to tell.
 	_, _ = c.gin.Writer.Write(body)

@@ -7,11 +7,14 @@
 // many of them log a path's prefix only. This package logs no path, query, body or client address at all. A name can be
 // looked up without telling its hash: by a range of hashes, or in a bundle of all.
 //
+// Limits hold every client to its share, and errors, too many requests among them, cost less than answers.
+//
 // Every reply, errors included, says of which block it is true: as_of. Index and directory are followed apart: it is that
 // of the one that was asked. A name without a record is only called not
 // registered by an index that is up to date; else the answer is that this cannot be told (code "behind").
 //
-// A Server may be used concurrently, and takes no lock to answer: what Config gives it must not either.
+// A Server may be used concurrently, and takes no lock to answer but one for a moment to count a client's requests: what
+// Config gives it must not either.
 package api
 
 import (
@@ -86,8 +89,11 @@ type Config struct {
 	Nodes     func() *directory.Snapshot // as Snapshot; nil: there are no operations about nodes
 	Directory Directory                  // nil: those among them that need it are not there
 
+	Limits Limits       // the zero ones bound nothing
+	Served func(Served) // called after each request, concurrently; nil: nobody is told
+
 	Now func() time.Time // nil: time.Now
-	Log *slog.Logger     // nil: silent. Only panics are logged, and never what was asked
+	Log *slog.Logger     // nil: silent. Only panics and what the operator should mend are logged, and never what was asked
 }
 
 // Server answers requests. Use New.
@@ -102,6 +108,9 @@ type Server struct {
 	frame    atomic.Pointer[frame]
 	shelf    atomic.Pointer[shelf]
 	board    atomic.Pointer[board]
+	crowd    *crowd
+	timed    bool // requests are limited, or told of
+	warned   atomic.Bool
 }
 
 // route is one operation: what the document says of it, and who answers it. Method, path and the query parameters it
@@ -119,6 +128,7 @@ func (s *Server) routes(d describer) []route {
 	all := []route{
 		{op: d.healthz(), serve: s.healthz},
 		{op: d.readyz(), serve: s.readyz},
+		{op: d.realtime(), serve: s.realtime},
 		{op: d.openapi(), serve: s.openapi},
 		{op: d.status(), serve: s.status},
 		{op: d.name(), serve: s.name},
@@ -162,7 +172,9 @@ func New(cfg Config) *Server {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{cfg: cfg, engine: gin.New()}
+	s := &Server{cfg: cfg, engine: gin.New(), crowd: newCrowd(cfg.Limits)}
+	l := cfg.Limits
+	s.timed = cfg.Served != nil || l.Rate > 0 || l.Concurrent > 0 || l.Total > 0
 	s.engine.RedirectTrailingSlash = false
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.ForwardedByClientIP = false

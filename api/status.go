@@ -21,10 +21,7 @@ func (s *Server) readyz(c *call) error {
 
 // status answers GET /v1/status.
 func (s *Server) status(c *call) error {
-	var up []Upstream
-	if s.cfg.Upstreams != nil {
-		up = s.cfg.Upstreams()
-	}
+	up := s.upstreams()
 	state, counts := c.state, c.snap.Counts()
 	v := statusView{
 		Network: text(string(state.Network)), Phase: text(string(state.Phase)),

@@ -343,13 +343,16 @@ func (x *Indexer) commit(ctx context.Context, st *State, r Range) error {
 	return nil
 }
 
+// askedEvery is how soon it is stored that nothing is new: whoever reads the index judges by it how old what he has may be.
+const askedEvery = 20 * time.Second
+
 // settle stores that the daemon's tip was reached, when that says anything new.
 func (x *Indexer) settle(ctx context.Context, pick oxend.Choice, stored State, st *State) error {
 	st.Phase = end(pick)
 	if err := x.finalise(ctx, pick.Info, st); err != nil {
 		return err
 	}
-	if stored.Phase == st.Phase && stored.Final == st.Final && stored.Target == st.Target && st.Asked.Sub(stored.Asked) < time.Minute {
+	if stored.Phase == st.Phase && stored.Final == st.Final && stored.Target == st.Target && st.Asked.Sub(stored.Asked) < askedEvery {
 		return nil
 	}
 	return x.commit(ctx, st, Range{Base: st.Tip})

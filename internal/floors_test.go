@@ -52,6 +52,7 @@ var homes = map[string][]string{
 	"github.com/danielgtaylor/huma":  {"api"},
 	"github.com/robfig/cron":         {"cmd/onsight"},
 	"google.golang.org/protobuf":     {"client/internal/envelope"},
+	"github.com/prometheus":          {"cmd/onsight"},
 
 	"github.com/HdrHistogram/hdrhistogram-go": {"directory"},
 	"github.com/oschwald/maxminddb-golang":    {"directory"},

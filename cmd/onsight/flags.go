@@ -23,6 +23,7 @@ type flags struct {
 	network string
 	output  string
 	verbose bool
+	logAs   string
 
 	rate        float64
 	connections int
@@ -36,6 +37,7 @@ func (f *flags) register(root *cobra.Command) {
 	pf.StringVar(&f.network, "network", "", "`NETWORK` to insist on: mainnet, testnet, devnet, fakechain, stagenet, localdev (ONSIGHT_NETWORK)")
 	pf.StringVarP(&f.output, "output", "o", "", "`FORMAT` of the answer: text or json, unless the command says otherwise")
 	pf.BoolVarP(&f.verbose, "verbose", "v", false, "log every step to standard error")
+	pf.StringVar(&f.logAs, "log-format", "text", "`FORMAT` of the log: text or json")
 	pf.Float64Var(&f.rate, "oxend-rate", 0, "requests a second to each daemon (0: 4, on loopback unlimited)")
 	pf.IntVar(&f.connections, "oxend-connections", 0, "connections to each daemon (0: 2, on loopback 4)")
 	_ = root.RegisterFlagCompletionFunc("output", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -102,6 +104,9 @@ func (f *flags) complete(cmd *cobra.Command, env func(string) string) error {
 	if !slices.Contains(may, f.output) {
 		return usagef("--output: unknown format %q: use %s", f.output, either(may))
 	}
+	if f.logAs != "text" && f.logAs != "json" {
+		return usagef("--log-format: unknown format %q: use text or json", f.logAs)
+	}
 	if f.rate < 0 || f.connections < 0 {
 		return usagef("--oxend-rate and --oxend-connections: must not be negative")
 	}
@@ -142,7 +147,11 @@ func (f *flags) logger(p program, level slog.Level) *slog.Logger {
 	if f.verbose {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+	opt := &slog.HandlerOptions{Level: level}
+	if f.logAs == "json" {
+		return slog.New(slog.NewJSONHandler(p.stderr, opt))
+	}
+	return slog.New(slog.NewTextHandler(p.stderr, opt))
 }
 
 // followOptions are the settings of the commands that follow the chain.

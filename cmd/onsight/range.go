@@ -39,8 +39,8 @@ func (p program) askServer(ctx context.Context, f *flags, key ons.Key, opt resol
 		return answer{}, err
 	}
 	elsewhere, err := f.countElsewhere(ctx, p, r.network)
-	if err != nil {
-		return answer{}, err
+	if err != nil { // without a count all is asked for, which reveals nothing
+		fmt.Fprintln(p.stderr, "onsight: warning: the names could not be counted elsewhere, so the whole registry is asked for:", err)
 	}
 	may := min(offer.Bits, capBits(min(offer.Hashes, elsewhere)))
 	width, err := f.rememberBits(p.env, r.network, may, opt.moreBits)

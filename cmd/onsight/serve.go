@@ -38,6 +38,7 @@ const gcPercent = 25
 type serveOptions struct {
 	followOptions
 	geoOptions
+	guardOptions
 	listen   string
 	readOnly bool
 	probes   time.Duration        // between two checks of a node; 0: they are not checked
@@ -72,6 +73,9 @@ With --read-only it writes nothing and serves what another process indexes into 
 				}
 			}
 			opt.geoOptions.complete(cmd, p.env)
+			if err := opt.guardOptions.complete(cmd, p.env); err != nil {
+				return err
+			}
 			return p.serve(cmd.Context(), f, opt)
 		},
 	}
@@ -81,6 +85,7 @@ With --read-only it writes nothing and serves what another process indexes into 
 	fl.DurationVar(&opt.probes, "probe-every", directory.Checks.Interval, "time between two checks of a service node, as onsight probe does them (0: none)")
 	opt.followOptions.register(cmd)
 	opt.geoOptions.register(cmd)
+	opt.guardOptions.register(cmd)
 	return cmd
 }
 
@@ -114,19 +119,27 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	server := &http.Server{
-		Handler: api.New(api.Config{
-			Snapshot: func() api.Snapshot { return s.index.Snapshot() },
-			Nodes:    s.nodes.Snapshot, Directory: s.nodes,
-			Upstreams: s.upstreams, Version: versionText(), Log: log,
-		}).Handler(),
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeader,
-		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // its lines hold client addresses
+	site := api.New(api.Config{
+		Snapshot: func() api.Snapshot { return s.index.Snapshot() },
+		Nodes:    s.nodes.Snapshot, Directory: s.nodes,
+		Upstreams: s.upstreams, Version: versionText(), Log: log,
+		Limits: opt.limits, Served: opt.served(s.metrics, log),
+	})
+	s.metrics.watch(site, s)
+	server := newServer(site.Handler())
+	served := make(chan error, 2)
+	if opt.metrics != "" {
+		at, err := net.Listen("tcp", opt.metrics)
+		if err != nil {
+			return errors.Join(fmt.Errorf("listen for metrics: %w", err), listener.Close())
+		}
+		log.Info("serving metrics", "address", at.Addr().String())
+		figures := newServer(s.metrics.handler())
+		defer figures.Close()
+		go func() { served <- figures.Serve(at) }()
 	}
 	stopJobs := s.startJobs(ctx, cancel, opt, log)
 	defer stopJobs()
-	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	if opt.ready == nil {
 		opt.ready = func(at net.Addr) error {
@@ -159,6 +172,15 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	return context.Cause(ctx)
 }
 
+// newServer returns a server with the bounds above.
+func newServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // its lines hold client addresses
+	}
+}
+
 // service is what the jobs of serve work on.
 type service struct {
 	db    *store.Store
@@ -166,6 +188,8 @@ type service struct {
 	nodes *directory.Directory
 	write *writer // nil for a reader
 	seen  atomic.Pointer[[]api.Upstream]
+
+	metrics *metrics
 }
 
 func (p program) openService(ctx context.Context, f *flags, opt serveOptions, geo *directory.Geo, log *slog.Logger) (*service, error) {
@@ -175,13 +199,13 @@ func (p program) openService(ctx context.Context, f *flags, opt serveOptions, ge
 			return nil, err
 		}
 		nodes := directory.New(directory.Config{Store: db.Store, Geo: geo, Log: log})
-		return &service{db: db.Store, index: index.New(db.Store), nodes: nodes}, nil
+		return &service{db: db.Store, index: index.New(db.Store), nodes: nodes, metrics: newMetrics()}, nil
 	}
 	w, err := p.openWriter(ctx, f, log, indexOptions{followOptions: opt.followOptions, probeEvery: opt.probes, geo: geo})
 	if err != nil {
 		return nil, err
 	}
-	return &service{db: w.db, index: index.New(w.db), nodes: w.nodes, write: w}, nil
+	return &service{db: w.db, index: index.New(w.db), nodes: w.nodes, write: w, metrics: newMetrics()}, nil
 }
 
 // look notes what is known of the daemons, where requests find it without a lock.
@@ -191,6 +215,7 @@ func (s *service) look() {
 		seen = append(seen, newUpstream(u))
 	}
 	s.seen.Store(&seen)
+	s.metrics.round(seen)
 }
 
 // upstreams tells what was known of the daemons after the last round.

@@ -135,6 +135,20 @@ func (s *Store) Reorgs(ctx context.Context, limit int) ([]Reorg, error) {
 	return out, nil
 }
 
+// ReorgDepth is how many reorganisations undid so many blocks.
+type ReorgDepth struct {
+	Depth uint64 // at most: see Reorg.Base
+	Count uint64
+}
+
+// ReorgDepths counts all reorganisations by depth, the least first.
+func (s *Store) ReorgDepths(ctx context.Context) (out []ReorgDepth, err error) {
+	err = s.view(ctx, "count reorganisations", func(tx *gorm.DB) error {
+		return tx.Raw("SELECT tip_height - base_height AS depth, COUNT(*) AS count FROM reorgs GROUP BY 1 ORDER BY 1").Scan(&out).Error
+	})
+	return out, err
+}
+
 // Undone is an ONS transaction that a reorganisation took back; the new chain may hold it again.
 type Undone struct {
 	Height  uint64

@@ -126,6 +126,10 @@ func testUndone(t *testing.T, fresh func(*testing.T) (*Store, uint64)) {
 	if err != nil || len(reorgs) != 1 || reorgs[0].Records != uint64(len(want)) {
 		t.Fatalf("got %+v, error %v", reorgs, err)
 	}
+	depths, err := s.ReorgDepths(t.Context())
+	if d := cmp.Diff([]ReorgDepth{{Depth: 20, Count: 1}}, depths); err != nil || d != "" {
+		t.Errorf("error %v, -want +got:\n%s", err, d)
+	}
 	got, err := s.Undone(t.Context(), reorgs[0].ID, 1000)
 	if err != nil {
 		t.Fatal(err)

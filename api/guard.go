@@ -1,0 +1,140 @@
+package api
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"onsight/indexer"
+)
+
+// Served is what may be told of a request that was answered: nothing of what it asked, nor of who did.
+type Served struct {
+	Operation string        // its id in the document; "" for a path or method that there is not
+	Status    int           // of the reply
+	Code      string        // of an error; "" for none
+	Took      time.Duration // from the end of the header to the end of our writing
+}
+
+// Values of headers that every reply has. A reply is data: a browser that shows one runs and loads nothing, and names its
+// address, which may hold a hash, to nobody.
+var (
+	noContent  = []string{"default-src 'none'; frame-ancestors 'none'"}
+	noReferrer = []string{"no-referrer"}
+)
+
+// begin sets what every reply has, and takes the request in. An error is the reason why it is not.
+func (c *call) begin() error {
+	h := c.gin.Writer.Header()
+	h["Access-Control-Allow-Origin"] = anyOrigin // there are no cookies and no sessions: all pages may ask
+	h["Content-Security-Policy"] = noContent
+	h["Referrer-Policy"] = noReferrer
+	h["X-Content-Type-Options"] = noSniff
+	if !c.timed {
+		return nil
+	}
+	c.start = c.cfg.Now()
+	if unlimited[c.route] {
+		return nil
+	}
+	client, proxied := origin(c.gin.Request, c.cfg.Limits.Proxies)
+	if client.IsLoopback() && !proxied {
+		return nil // this machine's own
+	}
+	if client.IsLoopback() && !c.warned.Swap(true) {
+		c.cfg.Log.Warn("a proxy on this machine is not trusted, or says for whom it asks in no way that can be read: all that counts as one client")
+	}
+	v, wait, err := c.crowd.admit(client, c.start)
+	if err != nil {
+		h["Retry-After"] = []string{strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))}
+		h["Access-Control-Expose-Headers"] = []string{"Retry-After"}
+		return err
+	}
+	c.inside, c.visitor = true, v
+	return nil
+}
+
+// end ends what begin began.
+func (c *call) end() {
+	if c.inside {
+		c.crowd.leave(c.visitor)
+	}
+	if c.cfg.Served != nil {
+		c.cfg.Served(Served{c.route, c.gin.Writer.Status(), c.code, c.cfg.Now().Sub(c.start)})
+	}
+}
+
+// preflight answers a browser that asks whether a page may send a request. gin has set Allow.
+func (c *call) preflight() bool {
+	h := c.gin.Writer.Header()
+	if c.gin.Request.Method != http.MethodOptions || c.gin.Request.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", h.Get("Allow"))
+	h.Set("Access-Control-Allow-Headers", "Content-Type, If-None-Match")
+	h.Set("Access-Control-Max-Age", "86400")
+	c.gin.Writer.WriteHeader(http.StatusNoContent)
+	c.gin.Writer.WriteHeaderNow()
+	return true
+}
+
+// Health is how the index stands, as the operations judge it.
+type Health struct {
+	Ready    bool          // it can tell what is not registered
+	Lag      uint64        // blocks that it is below the best height that is known of
+	Distance time.Duration // see GET /v1/realtime; negative: nobody can tell
+	TipAge   time.Duration // since the time its newest block says; negative: there is none
+	Running  int64         // requests that count against the limits and are being answered
+}
+
+// Health returns how the index stands now.
+func (s *Server) Health() Health {
+	state := s.cfg.Snapshot().State()
+	now := s.cfg.Now()
+	up := s.upstreams()
+	h := Health{Ready: behind(state, up, now) == "", Lag: lag(state, up), Distance: -1, TipAge: -1, Running: s.crowd.total.Load()}
+	if state.Tip != nil {
+		h.TipAge = tipAge(state, now)
+	}
+	if d, why := distance(state, up, now); why == "" {
+		h.Distance = d
+	}
+	return h
+}
+
+func (s *Server) upstreams() []Upstream {
+	if s.cfg.Upstreams == nil {
+		return nil
+	}
+	return s.cfg.Upstreams()
+}
+
+// tipAge returns how long ago the newest block says that it was made.
+func tipAge(state indexer.State, now time.Time) time.Duration {
+	return max(0, now.Sub(time.Unix(state.TipTime, 0)))
+}
+
+// distance returns how far into the past what the index lacks may reach: if it has the whole chain, to when a daemon last
+// said so, else to its newest block. Or it returns why nobody can tell.
+func distance(state indexer.State, up []Upstream, now time.Time) (time.Duration, string) {
+	switch {
+	case state.Tip == nil:
+		return 0, "the index is empty"
+	case state.Phase == indexer.ForkBelowFinal:
+		return 0, "the daemon's chain contradicts a final block of the index"
+	}
+	asked := max(0, now.Sub(state.Asked))
+	if state.Phase == indexer.Synced && lag(state, up) == 0 {
+		return asked, ""
+	}
+	return max(asked, tipAge(state, now)), ""
+}
+
+// allowHead adds HEAD, which is ours, to what gin has set.
+func allowHead(h http.Header) {
+	if allow := h.Get("Allow"); strings.Contains(allow, http.MethodGet) {
+		h.Set("Allow", allow+", "+http.MethodHead)
+	}
+}

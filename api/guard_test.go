@@ -1,0 +1,332 @@
+package api_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"onsight/api"
+	"onsight/indexer"
+)
+
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+
+// from is the header with which a proxy says whom it asks for.
+func from(clients string) http.Header { return http.Header{"X-Forwarded-For": {clients}} }
+
+// hold sends a batch up to where the server waits for its body, so that it is being answered, and returns what sends the
+// rest and returns the reply's status.
+func (s *site) hold(t testing.TB, client string) (release func() int) {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	const body = `{"names":[]}`
+	fmt.Fprintf(conn, "POST /v1/names/resolve HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", client, len(body))
+	in := bufio.NewReader(conn)
+	if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, " 100 ") {
+		t.Fatalf("got %q, %v, want to be asked for the body", line, err)
+	}
+	if _, err := in.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	return func() int {
+		t.Helper()
+		if _, err := io.WriteString(conn, body); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode
+	}
+}
+
+// refusals provokes each refusal there is, and returns their codes.
+func refusals(t *testing.T) (codes []ProblemCode) {
+	t.Helper()
+	r := record(1)
+	cfg := config(indexOf(t, synced(), r))
+	cfg.Limits = api.Limits{Rate: 0.125, Burst: 2, Concurrent: 1, Total: 2, Proxies: loopback}
+	s := serve(t, cfg)
+	ask := func(client string, status int, code ProblemCode, retry string) {
+		t.Helper()
+		for _, path := range []string{"/healthz", "/readyz", "/v1/realtime"} {
+			if got := s.send(t, "GET", path, "", from(client)); got.status != 200 {
+				t.Errorf("%s of %s: %d %s", path, client, got.status, got.body)
+			}
+		}
+		got := s.send(t, "GET", path(r), "", from(client))
+		if got.status != status {
+			t.Fatalf("%s: got %d %s, want %d", client, got.status, got.body, status)
+		}
+		if status == 200 {
+			return
+		}
+		p := problemOf(t, got.body)
+		codes = append(codes, p.Code)
+		if p.Code != code || got.header.Get("Retry-After") != retry || got.header.Get("Access-Control-Expose-Headers") != "Retry-After" || got.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: got %s %v, want %s after %s", client, got.body, got.header, code, retry)
+		}
+	}
+	first := s.hold(t, "192.0.2.1")
+	ask("192.0.2.1", 429, "too_many_at_once", "1")
+	second := s.hold(t, "192.0.2.2")
+	ask("192.0.2.3", 503, "busy", "1")
+	for _, release := range []func() int{first, second} {
+		if got := release(); got != 200 {
+			t.Errorf("a request that was admitted: %d", got)
+		}
+	}
+	ask("192.0.2.1", 200, "", "")
+	ask("192.0.2.1", 429, "rate_limited", "8")
+	ask("192.0.2.3", 200, "", "")
+	return codes
+}
+
+// TestRates takes steps over time: who shares a limit with whom, and who has none.
+func TestRates(t *testing.T) {
+	t.Parallel()
+	type step struct {
+		after  time.Duration
+		client string // as X-Forwarded-For; "": the connection's
+		want   int
+	}
+	for name, c := range map[string]struct {
+		proxies []netip.Prefix
+		steps   []step
+		log     string
+	}{
+		"refilled": {loopback, []step{
+			{0, "192.0.2.1", 200}, {0, "192.0.2.1", 200}, {0, "192.0.2.1", 429}, {0, "192.0.2.2", 200},
+			{999 * time.Millisecond, "192.0.2.1", 429}, {time.Millisecond, "192.0.2.1", 200}, {0, "192.0.2.1", 429},
+			{time.Hour, "192.0.2.1", 200}, {0, "192.0.2.1", 200}, {0, "192.0.2.1", 429},
+		}, ""},
+		"a /64": {loopback, []step{
+			{0, "2001:db8::1", 200}, {0, "2001:db8::ffff:1", 200}, {0, "2001:db8::2", 429}, {0, "2001:db8:0:1::1", 200},
+		}, ""},
+		"forged": {loopback, []step{
+			{0, "192.0.2.9, 192.0.2.1", 200}, {0, "192.0.2.8, 192.0.2.1", 200}, {0, "127.0.0.1, 192.0.2.1", 429}, {0, "192.0.2.9", 200},
+		}, ""},
+		"a proxy that is not trusted": {nil, []step{{0, "192.0.2.1", 200}, {0, "192.0.2.2", 200}, {0, "192.0.2.3", 429}, {0, "", 200}}, "a proxy on this machine"},
+		"the machine's own":           {nil, []step{{0, "", 200}, {0, "", 200}, {0, "", 200}}, ""},
+		"unreadable":                  {loopback, []step{{0, "unknown", 200}, {0, "hidden", 200}, {0, "?", 429}, {0, "192.0.2.1", 200}}, "a proxy on this machine"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := record(1)
+			cfg := config(indexOf(t, synced(), r))
+			cfg.Limits = api.Limits{Rate: 1, Burst: 2, Proxies: c.proxies}
+			var at time.Duration // requests come one after the other
+			cfg.Now = func() time.Time { return now.Add(at) }
+			s := serve(t, cfg)
+			for i, step := range c.steps {
+				at += step.after
+				header := http.Header{}
+				if step.client != "" {
+					header = from(step.client)
+				}
+				if got := s.send(t, "GET", path(r), "", header); got.status != step.want {
+					t.Errorf("step %d: got %d, want %d", i, got.status, step.want)
+				}
+			}
+			log := s.log.String()
+			if (c.log == "") != (log == "") || !strings.Contains(log, c.log) || strings.Count(log, "\n") > 1 || strings.Contains(log, "192.0.2") {
+				t.Errorf("log: %q, want %q once", log, c.log)
+			}
+		})
+	}
+}
+
+// TestPreflight asks as a browser does before a page's own request.
+func TestPreflight(t *testing.T) {
+	t.Parallel()
+	s := serve(t, config(indexOf(t, synced(), record(1))))
+	for _, c := range []struct {
+		path, asks string
+		status     int
+		allow      string
+	}{
+		{"/v1/names/resolve", "POST", 204, "POST"},
+		{path(record(1)), "GET", 204, "GET, HEAD"},
+		{"/v1/status", "DELETE", 204, "GET, HEAD"},
+		{"/v1/names/resolve", "", 405, ""},
+		{"/nowhere", "GET", 404, ""},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, s.url+c.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", "https://page.example")
+		if c.asks != "" {
+			r.Header.Set("Access-Control-Request-Method", c.asks)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		h := resp.Header
+		if resp.StatusCode != c.status || h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Access-Control-Allow-Methods") != c.allow || h.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s, %s: got %d %v, want %d %s", c.path, c.asks, resp.StatusCode, h, c.status, c.allow)
+		}
+		if c.allow != "" && (h.Get("Access-Control-Allow-Headers") != "Content-Type, If-None-Match" || h.Get("Access-Control-Max-Age") == "") {
+			t.Errorf("%s: got %v", c.path, h)
+		}
+	}
+}
+
+// TestServed is told of requests of all kinds: what became of them, and nothing that was asked.
+func TestServed(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex // guards told
+	var told []api.Served
+	r := record(1)
+	cfg := config(indexOf(t, synced(), r))
+	cfg.Limits = api.Limits{Rate: 0.01, Burst: 3, Proxies: loopback}
+	cfg.Served = func(s api.Served) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, s)
+	}
+	tag := ""
+	s := serve(t, cfg)
+	for _, c := range []struct {
+		method, path, body, client string
+	}{
+		{"GET", path(r), "", ""}, {"GET", path(r), "", "304"}, {"GET", path(record(2)), "", ""}, {"HEAD", path(r), "", ""},
+		{"GET", path(r) + "?canary=1", "", ""}, {"POST", "/v1/names/resolve", batch(r, record(2)), ""},
+		{"GET", "/canary", "", ""}, {"PUT", "/v1/status", "", ""},
+		{"GET", "/v1/status", "", "192.0.2.77"}, {"GET", "/v1/status", "", "192.0.2.77"}, {"GET", "/v1/status", "", "192.0.2.77"}, {"GET", "/v1/status", "", "192.0.2.77"},
+	} {
+		header := http.Header{}
+		switch c.client {
+		case "":
+		case "304":
+			header.Set("If-None-Match", tag)
+		default:
+			header = from(c.client)
+		}
+		got := s.send(t, c.method, c.path, c.body, header)
+		tag = got.header.Get("ETag")
+	}
+	want := []api.Served{
+		{"name", 200, "", 0}, {"name", 304, "", 0}, {"name", 404, "not_registered", 0}, {"name", 200, "", 0},
+		{"name", 400, "unknown_parameter", 0}, {"resolve", 200, "", 0}, {"", 404, "no_such_path", 0}, {"", 405, "method_not_allowed", 0},
+		{"status", 200, "", 0}, {"status", 200, "", 0}, {"status", 200, "", 0}, {"status", 429, "rate_limited", 0},
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestServedPanic is told of what ended in a panic, and the limits are given back.
+func TestServedPanic(t *testing.T) {
+	t.Parallel()
+	told := make(chan api.Served, 10)
+	cfg := api.Config{
+		Snapshot: func() api.Snapshot { panic("as it happens") }, Limits: api.Limits{Concurrent: 1, Total: 1, Proxies: loopback},
+		Served: func(s api.Served) { told <- s },
+	}
+	s := serve(t, cfg)
+	s.snap = nil
+	for range 3 {
+		if got := s.send(t, "GET", path(record(1)), "", from("192.0.2.1")); got.status != 500 {
+			t.Errorf("got %d %s", got.status, got.body)
+		}
+		if got := <-told; got.Operation != "name" || got.Status != 500 || got.Code != "internal" {
+			t.Errorf("told %+v", got)
+		}
+	}
+}
+
+// TestRealtime says how old what is missing may be.
+func TestRealtime(t *testing.T) {
+	t.Parallel()
+	// The index was asked a minute ago, and its newest block is 190 seconds old (see synced).
+	for _, c := range []struct {
+		name, query string
+		edit        func(*indexer.State)
+		up          []api.Upstream
+		status      int
+		distance    int64
+	}{
+		{name: "at the bound", status: 200, distance: 60},
+		{name: "asked", query: "?max_distance=60", status: 200, distance: 60},
+		{name: "too old", query: "?max_distance=59", status: 503},
+		{name: "a moment too old", edit: func(s *indexer.State) { s.Asked = s.Asked.Add(-time.Millisecond) }, status: 503},
+		{name: "the longest", query: "?max_distance=86400", status: 200, distance: 60},
+		{name: "a block behind", edit: func(s *indexer.State) { s.Target++ }, query: "?max_distance=189", status: 503},
+		{name: "a block behind, allowed", edit: func(s *indexer.State) { s.Target++ }, query: "?max_distance=190", status: 200, distance: 190},
+		{name: "behind another daemon", up: []api.Upstream{{Height: 5011}}, status: 503},
+		{name: "syncing", edit: func(s *indexer.State) { s.Phase = indexer.Syncing }, query: "?max_distance=189", status: 503},
+		{name: "a clock ahead of ours", edit: func(s *indexer.State) { s.Asked = now.Add(time.Minute); s.TipTime = now.Unix() + 60 }, status: 200},
+		{name: "a fork below final", edit: func(s *indexer.State) { s.Phase = indexer.ForkBelowFinal }, query: "?max_distance=86400", status: 503},
+		{name: "empty", edit: func(s *indexer.State) { *s = indexer.State{} }, query: "?max_distance=86400", status: 503},
+		{name: "zero", query: "?max_distance=0", status: 400},
+		{name: "too long", query: "?max_distance=86401", status: 400},
+		{name: "not a number", query: "?max_distance=1m", status: 400},
+		{name: "nothing", query: "?max_distance=", status: 400},
+		{name: "negative", query: "?max_distance=-1", status: 400},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			state := synced()
+			state.TipTime = now.Unix() - 190
+			if c.edit != nil {
+				c.edit(&state)
+			}
+			cfg := config(indexOf(t, state, record(1)))
+			cfg.Upstreams = func() []api.Upstream { return c.up }
+			s := serve(t, cfg)
+			code, body := s.do(t, "GET", "/v1/realtime"+c.query, "")
+			var got Realtime
+			if code == 200 {
+				if err := json.Unmarshal(body, &got); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if code != c.status || got.Distance != c.distance {
+				t.Errorf("got %d %s, want %d and %d", code, body, c.status, c.distance)
+			}
+		})
+	}
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	state := synced()
+	for _, c := range []struct {
+		edit func(*indexer.State)
+		want api.Health
+	}{
+		{func(*indexer.State) {}, api.Health{Ready: true, Distance: time.Minute, TipAge: 90 * time.Second}},
+		{func(s *indexer.State) { s.Target += 5 }, api.Health{Lag: 5, Distance: 90 * time.Second, TipAge: 90 * time.Second}},
+		{func(s *indexer.State) { *s = indexer.State{} }, api.Health{Distance: -1, TipAge: -1}},
+	} {
+		edited := state
+		c.edit(&edited)
+		if diff := cmp.Diff(c.want, api.New(config(indexOf(t, edited))).Health()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"onsight/api"
+)
+
+// guardOptions are what serve allows its clients, and what it tells its operator of them.
+type guardOptions struct {
+	limits  api.Limits
+	proxies []string
+	metrics string // where to serve metrics; "": nowhere
+	log     bool   // a line for each request
+}
+
+func (o *guardOptions) register(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.Float64Var(&o.limits.Rate, "client-rate", 20, "requests a second of one client (an IPv4 address or IPv6 /64) in the long run (0: any number)")
+	fl.IntVar(&o.limits.Burst, "client-burst", 100, "requests that one client may send at once")
+	fl.IntVar(&o.limits.Concurrent, "client-concurrent", 16, "requests of one client that are answered at a time (0: any number)")
+	fl.IntVar(&o.limits.Total, "concurrent", 1024, "requests of all clients that are answered at a time (0: any number)")
+	fl.StringSliceVar(&o.proxies, "trust-proxy", nil, "`CIDR` or address of a proxy that says in X-Forwarded-For whom it asks for, repeatable or comma separated (ONSIGHT_TRUST_PROXY)")
+	fl.StringVar(&o.metrics, "metrics", "", "`ADDRESS` to serve /metrics on, for Prometheus (ONSIGHT_METRICS; default nowhere)")
+	fl.BoolVar(&o.log, "log-requests", false, "log a line for each request: operation, status and time, nothing of what was asked or by whom")
+}
+
+// complete fills what was not given as a flag from the environment and checks the values.
+func (o *guardOptions) complete(cmd *cobra.Command, env func(string) string) error {
+	if v := env("ONSIGHT_TRUST_PROXY"); v != "" && !cmd.Flags().Changed("trust-proxy") {
+		o.proxies = strings.Split(v, ",")
+	}
+	if v := env("ONSIGHT_METRICS"); v != "" && !cmd.Flags().Changed("metrics") {
+		o.metrics = v
+	}
+	l := &o.limits
+	if !(l.Rate >= 0) || math.IsInf(l.Rate, 0) || l.Concurrent < 0 || l.Total < 0 {
+		return usagef("--client-rate, --client-concurrent and --concurrent: must not be negative")
+	}
+	if l.Burst < 1 {
+		return usagef("--client-burst: must be at least 1")
+	}
+	for _, s := range o.proxies {
+		p, err := parsePrefix(strings.TrimSpace(s))
+		if err != nil {
+			return usagef("--trust-proxy: %v", err)
+		}
+		l.Proxies = append(l.Proxies, p)
+	}
+	return nil
+}
+
+// parsePrefix reads a range of addresses, or one address.
+func parsePrefix(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		a, err := netip.ParseAddr(s)
+		if err != nil || a.Zone() != "" {
+			return netip.Prefix{}, fmt.Errorf("%q is neither an address nor a range such as 10.0.0.0/8", s)
+		}
+		p = netip.PrefixFrom(a, a.BitLen())
+	}
+	if p.Addr().Is4In6() { // no address is looked at in that form
+		if p.Bits() < 96 {
+			return netip.Prefix{}, fmt.Errorf("%q: write IPv4 ranges as such", s)
+		}
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p.Masked(), nil
+}
+
+// served is told of each request: nil if nobody wants to know.
+func (o *guardOptions) served(m *metrics, log *slog.Logger) func(api.Served) {
+	if !o.log && o.metrics == "" {
+		return nil
+	}
+	return func(r api.Served) {
+		m.served(r)
+		if o.log {
+			log.LogAttrs(context.Background(), slog.LevelInfo, "request", slog.String("operation", r.Operation),
+				slog.Int("status", r.Status), slog.String("code", r.Code), slog.Duration("took", r.Took))
+		}
+	}
+}
