@@ -47,11 +47,15 @@ by a bundle that is whole: its digest is checked.`,
 	resolve := &cobra.Command{
 		Use:     "resolve NAME",
 		Short:   "Print the value a name stands for, from the bundle",
-		Long:    "Print the value a name stands for, from the bundle, without asking anybody: the same as onsight resolve --offline.",
+		Long:    "Print the value a name stands for, from the bundle, without asking anybody: the same as onsight resolve --offline.\n\n" + typedHelp,
 		Example: `  onsight bundle resolve jagerman`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name, err := parseName(kind, args[0])
+			text, err := p.typed(args[0])
+			if err != nil {
+				return err
+			}
+			name, err := parseName(kind, text)
 			if err != nil {
 				return err
 			}

@@ -42,15 +42,21 @@ not ASCII and values of 2020, so give NAME as your friends type it.
 Asked is who resolve asks: the database if there is one (--db), else a daemon (--oxend); with --server, an onsight server. Everything but
 that is worked out here. Look-alikes are looked for in a database only: who is asked for all of them knows the name.
 
+` + typedHelp + `
+
 Exit codes: 0 every client finds it · 1 some do not · 3 could not find out · 4 none does, or NAME.loki is not registered`,
 		Example: `  onsight doctor mag69
   onsight doctor 'Ünal' --server https://names.example.org`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkTyped(args[0]); err != nil {
+			text, err := p.typed(args[0])
+			if err != nil {
 				return err
 			}
-			return p.doctor(cmd.Context(), f, args[0], server)
+			if err := checkTyped(text); err != nil {
+				return err
+			}
+			return p.doctor(cmd.Context(), f, text, server)
 		},
 	}
 	cmd.Flags().StringVar(&server, "server", "", "ask the onsight server at `URL`")

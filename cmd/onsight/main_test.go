@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite the goldens")
 // named point (see kill_test.go).
 func TestMain(m *testing.M) {
 	if plan := os.Getenv("ONSIGHT_TEST_KILL"); plan != "" {
-		p := program{stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv, step: killAt(plan)}
+		p := program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv, step: killAt(plan)}
 		os.Exit(p.main())
 	}
 	testscript.Main(m, map[string]func(){"onsight": main})

@@ -24,21 +24,27 @@ func (p program) resolveCommand(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resolve NAME",
 		Short: "Print the value a name stands for",
-		Long: `Print the value a name stands for: a Session id, a wallet address or a .loki address.
+		Long: `Print the value that NAME stands for: a Session id, a wallet address or a .loki address.
 
 The database is asked if there is one (--db), else a daemon (--oxend), which learns the name's hash.
 
 With --server an onsight server is asked for all names in a range of hashes, and does not learn which of them is meant. The range is
 chosen here, by the lower of two counts of names: the server's and one from elsewhere (a bundle, the database, --oxend). Without
 another count the whole registry is asked for. --exact sends the hash instead. With --offline nobody is asked: the name is looked
-up in a bundle (see onsight bundle pull).`,
+up in a bundle (see onsight bundle pull).
+
+` + typedHelp,
 		Example: `  onsight resolve jagerman
   onsight resolve blocks.loki
   onsight resolve alice --type wallet -o json
   onsight resolve jagerman --server https://names.example.org`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name, err := parseName(kind, args[0])
+			text, err := p.typed(args[0])
+			if err != nil {
+				return err
+			}
+			name, err := parseName(kind, text)
 			if err != nil {
 				return err
 			}
