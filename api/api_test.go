@@ -655,6 +655,31 @@ func TestNothingLogged(t *testing.T) {
 	}
 }
 
+// fragile is a snapshot that panics when it is asked for a record.
+type fragile struct{ api.Snapshot }
+
+//go:noinline
+func (fragile) Record(k ons.Key) *ons.Record { panic(fmt.Errorf("about %s", k.Hash)) }
+
+// TestStackOfPanic shows that the log says where a panic came from, and nothing of the arguments on the way: the runtime's own
+// stack has the first bytes of a hash that is passed by value.
+func TestStackOfPanic(t *testing.T) {
+	t.Parallel()
+	r := record(0xa7)
+	snap := fragile{config(indexOf(t, synced(), r)).Snapshot()}
+	s := serve(t, api.Config{Snapshot: func() api.Snapshot { return snap }})
+	if got := s.send(t, "GET", path(r), "", nil); got.status != 500 {
+		t.Fatalf("status %d, want 500", got.status)
+	}
+	log := s.log.String()
+	if !strings.Contains(log, "api_test.fragile.Record") || !strings.Contains(log, "api_test.go:") {
+		t.Errorf("the log does not say where: %s", log)
+	}
+	if strings.Contains(log, "0xa7") || strings.Contains(log, "{0x") {
+		t.Errorf("the log has arguments: %s", log)
+	}
+}
+
 // TestServedDocument shows that what is served is what is in the tree.
 func TestServedDocument(t *testing.T) {
 	t.Parallel()

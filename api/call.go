@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"onsight/indexer"
+	"onsight/internal/stack"
 	"onsight/ons"
 )
 
@@ -93,7 +93,7 @@ func (c *call) done() {
 		if err, ok := p.(runtime.Error); ok {
 			what = err.Error()
 		}
-		c.cfg.Log.Error("panic while answering", "operation", c.route, "panic", what, "stack", string(debug.Stack()))
+		c.cfg.Log.Error("panic while answering", "operation", c.route, "panic", what, "stack", stack.Calls())
 		if c.gin.Writer.Written() {
 			panic(http.ErrAbortHandler) // the reply is broken: let the client see that
 		}

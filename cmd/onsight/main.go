@@ -16,7 +16,9 @@ func main() {
 }
 
 // main runs the command line of this process until it ends or is told to.
-func (p program) main() int {
+func (p program) main() (code int) {
+	defer p.onQuit()()
+	defer p.recovered(&code)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return p.run(ctx, os.Args[1:])
