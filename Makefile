@@ -14,6 +14,7 @@ help: ## List the targets
 tools:
 	@command -v $(GO) >/dev/null || { echo "onsight needs Go 1.26 or newer: https://go.dev/dl/"; exit 1; }
 	@command -v $${CC:-cc} >/dev/null || { if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq gcc libc6-dev; else echo "onsight needs a C compiler for SQLite: install gcc"; exit 1; fi; }
+	@command -v curl >/dev/null || { if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq curl; else echo "without curl, the examples of docs/api.md are not tested"; fi; }
 
 .PHONY: build
 build: tools ## Build the programs into bin/

@@ -184,6 +184,7 @@ func New(cfg Config) *Server {
 	described := humagin.New(s.engine, newHumaConfig())
 	d := newDescriber(described.OpenAPI().Components, cfg.Nodes != nil)
 	for _, r := range s.routes(d) {
+		addSample(r.op)
 		described.OpenAPI().AddOperation(r.op)
 		s.ids = append(s.ids, r.op.OperationID)
 		s.engine.Handle(r.op.Method, ginPath(r.op.Path), s.handle(r))
