@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -172,6 +173,7 @@ func TestNoTrace(t *testing.T) {
 	t.Run("control", a.control)
 	t.Run("commands", a.commands)
 	t.Run("operations", a.operations)
+	t.Run("proxy", a.proxy)
 	t.Run("quit", a.quit)
 	t.Run("metrics", func(t *testing.T) {
 		res, err := http.Get("http://" + a.metrics + "/metrics")
@@ -282,6 +284,7 @@ func (a *aviary) run(t *testing.T, command string, r canaryRun) {
 	}
 	told := false
 	for _, x := range a.server.take() {
+		sameForAll(t, what, x)
 		told = a.sent(t, what, x, r.told) || told
 		a.search(t, what+": a body that the server received", x.body, false)
 	}
@@ -290,6 +293,17 @@ func (a *aviary) run(t *testing.T, command string, r canaryRun) {
 	}
 	for _, x := range a.oxend.take() {
 		a.sent(t, what, x, false)
+	}
+}
+
+// sameForAll fails the test if a request carries a header by which one of us could be told from another.
+func sameForAll(t *testing.T, what string, x exchange) {
+	t.Helper()
+	for name, values := range x.header {
+		allowed, known := map[string]string{"User-Agent": "Go-http-client/1.1", "Accept-Encoding": "gzip"}[name]
+		if !known || len(values) != 1 || values[0] != allowed {
+			t.Errorf("%s: the server was sent the header %s: %q", what, name, values)
+		}
 	}
 }
 
@@ -401,6 +415,49 @@ func (a *aviary) ask(t *testing.T, method, target, media, body string) {
 	}
 	if res.StatusCode == http.StatusInternalServerError || res.StatusCode == http.StatusTooManyRequests {
 		t.Errorf("%s %s: status %d", method, target, res.StatusCode)
+	}
+}
+
+// proxy asks through a proxy that the environment names, for a server whose name only the proxy can look up, and a server that
+// passes the question on to another one.
+func (a *aviary) proxy(t *testing.T) {
+	a.server.take()
+	var passed atomic.Int64
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		passed.Add(1)
+		if r.URL.Host != "names.invalid" {
+			t.Errorf("the proxy is asked for %s", r.URL.Host)
+		}
+		if strings.HasPrefix(r.URL.Path, "/v1/names/session/") {
+			http.Redirect(w, r, a.server.URL+r.URL.Path, http.StatusTemporaryRedirect)
+			return
+		}
+		at := *r.URL
+		at.Host = strings.TrimPrefix(a.direct, "http://")
+		res, err := http.Get(at.String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer res.Body.Close()
+		w.WriteHeader(res.StatusCode)
+		io.Copy(w, res.Body)
+	}))
+	defer proxy.Close()
+	for args, want := range map[string]int{
+		"resolve - --server http://names.invalid":         exitOK,
+		"resolve - --exact --server http://names.invalid": exitUnavailable, // to be asked elsewhere is no answer
+	} {
+		cmd := a.command(t.Context(), a.ours, strings.Fields(args)...)
+		cmd.Env = append(cmd.Env, "HTTP_PROXY="+proxy.URL)
+		cmd.Stdin = strings.NewReader("canary-bird-here\n")
+		out, err := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != want {
+			t.Errorf("%s: exit code %d, want %d: %v, %s", args, got, want, err, out)
+		}
+	}
+	if n := passed.Load(); n < 4 || len(a.server.take()) != 0 {
+		t.Errorf("%d requests went through the proxy, want 4, and none past it", n)
 	}
 }
 
