@@ -2279,6 +2279,8 @@ type ClientInterface interface {
 
 	// Node All that is known of a node, gone or not
 	//
+	// With its score by terms, what speaks against it, a forecast with its assumptions, and the `vantages` that its history may be asked of.
+	//
 	// Corresponds with GET /v1/nodes/{key} (the `Node` operationId).
 	Node(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -2325,6 +2327,8 @@ type ClientInterface interface {
 	Realtime(ctx context.Context, params *RealtimeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StorageNodes Storage servers, in the form of api.oxen.io
+	//
+	// Active ones that are not known to be down, in an order that changes with every block.
 	//
 	// Corresponds with GET /v1/service-nodes/storage-nodes (the `StorageNodes` operationId).
 	StorageNodes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2587,6 +2591,8 @@ func (c *Client) Pick(ctx context.Context, params *PickParams, reqEditors ...Req
 
 // Node All that is known of a node, gone or not
 //
+// With its score by terms, what speaks against it, a forecast with its assumptions, and the `vantages` that its history may be asked of.
+//
 // Corresponds with GET /v1/nodes/{key} (the `Node` operationId).
 func (c *Client) Node(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewNodeRequest(c.Server, key)
@@ -2703,6 +2709,8 @@ func (c *Client) Realtime(ctx context.Context, params *RealtimeParams, reqEditor
 }
 
 // StorageNodes Storage servers, in the form of api.oxen.io
+//
+// Active ones that are not known to be down, in an order that changes with every block.
 //
 // Corresponds with GET /v1/service-nodes/storage-nodes (the `StorageNodes` operationId).
 func (c *Client) StorageNodes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4589,6 +4597,8 @@ type ClientWithResponsesInterface interface {
 
 	// NodeWithResponse All that is known of a node, gone or not
 	//
+	// With its score by terms, what speaks against it, a forecast with its assumptions, and the `vantages` that its history may be asked of.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/nodes/{key} (the `Node` operationId).
@@ -4647,6 +4657,8 @@ type ClientWithResponsesInterface interface {
 	RealtimeWithResponse(ctx context.Context, params *RealtimeParams, reqEditors ...RequestEditorFn) (*RealtimeResponse, error)
 
 	// StorageNodesWithResponse Storage servers, in the form of api.oxen.io
+	//
+	// Active ones that are not known to be down, in an order that changes with every block.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7040,6 +7052,8 @@ func (c *ClientWithResponses) PickWithResponse(ctx context.Context, params *Pick
 
 // NodeWithResponse All that is known of a node, gone or not
 //
+// With its score by terms, what speaks against it, a forecast with its assumptions, and the `vantages` that its history may be asked of.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/nodes/{key} (the `Node` operationId).
@@ -7140,6 +7154,8 @@ func (c *ClientWithResponses) RealtimeWithResponse(ctx context.Context, params *
 }
 
 // StorageNodesWithResponse Storage servers, in the form of api.oxen.io
+//
+// Active ones that are not known to be down, in an order that changes with every block.
 //
 // Returns a wrapper object for the known response body format(s).
 //

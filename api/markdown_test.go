@@ -148,6 +148,14 @@ func slug(title string) string {
 	}, title)
 }
 
+// words say what a parameter is. Where they do, that a free text is a text needs no saying.
+func (q pageParam) words() string {
+	if s := q.Schema; q.Description != "" && s.Type == "string" && s.Pattern == "" && len(s.Enum) == 0 && s.Default == nil {
+		return q.Description
+	}
+	return sentence(q.Description, kind(&q.Schema))
+}
+
 func (op pageOperation) title() string { return op.method + " " + op.path }
 
 func (p *page) operation(op pageOperation) error {
@@ -166,7 +174,7 @@ func (p *page) operation(op pageOperation) error {
 			if q.Required && q.In == "query" {
 				in += ", required"
 			}
-			p.print("| `%s` | %s | %s |\n", q.Name, in, cell(sentence(q.Description, kind(&q.Schema))))
+			p.print("| `%s` | %s | %s |\n", q.Name, in, cell(q.words()))
 		}
 	}
 	if op.RequestBody != nil {

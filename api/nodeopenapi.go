@@ -27,7 +27,8 @@ func (d describer) nodes() *huma.Operation {
 }
 
 func (d describer) node() *huma.Operation {
-	op := operation("node", http.MethodGet, "/v1/nodes/{key}", "nodes", "All that is known of a node, gone or not", "")
+	op := operation("node", http.MethodGet, "/v1/nodes/{key}", "nodes", "All that is known of a node, gone or not",
+		"With its score by terms, what speaks against it, a forecast with its assumptions, and the `vantages` that its history may be asked of.")
 	op.Parameters = []*huma.Param{nodeKeyParam()}
 	d.reply("NodeDetail", nodeDetailView{})
 	detail := d.registry.Map()["NodeDetail"]
@@ -97,7 +98,8 @@ func (d describer) paths() *huma.Operation {
 }
 
 func (d describer) storageNodes() *huma.Operation {
-	op := operation("storageNodes", http.MethodGet, "/v1/service-nodes/storage-nodes", "nodes", "Storage servers, in the form of api.oxen.io", "")
+	op := operation("storageNodes", http.MethodGet, "/v1/service-nodes/storage-nodes", "nodes", "Storage servers, in the form of api.oxen.io",
+		"Active ones that are not known to be down, in an order that changes with every block.")
 	d.replies(op, "StorageNodes", storageNodesView{}, cacheHeaders(), examples{"one node": exampleNodeSealed(newStorageNodesView(exampleDirectory()))})
 	d.fails(op, errBehind)
 	return op
