@@ -94,7 +94,7 @@ func startAviary(t *testing.T) *aviary {
 		return err == nil && bytes.Count(b, []byte(`"key":`)) >= 6
 	})
 	a.server, a.oxend = record(t, a.direct), record(t, n.Oxend())
-	a.words = strings.NewReplacer("SERVER", a.server.URL, "OXEND", a.oxend.URL, "OWN", filepath.Join(a.ours, "own.db"),
+	a.words = strings.NewReplacer("SERVER", a.server.URL, "OXEND", a.oxend.URL, "DEAD", "http://127.0.0.1:1", "OWN", filepath.Join(a.ours, "own.db"),
 		"NODE", canaryNode, "STAKED", directory.Key(n.Nodes()[0].Key()).String(), "ACCOUNT", canaryAccount, "SWARM", canarySwarm)
 	return a
 }

@@ -164,6 +164,8 @@ var canaryCommands = []struct {
 		{args: "canary-bird-gone --db OWN", fails: true},
 		{args: "canary-bird-here --oxend OXEND -o json"},
 		{args: "canary-bird-gone --oxend OXEND", fails: true},
+		{args: "canary-bird-here --exact --server DEAD", fails: true}, // errors that say what could not be reached
+		{args: "canary-bird-here --oxend DEAD", fails: true},
 	}},
 	{"onsight doctor", []canaryRun{
 		{args: "canary-bird-here --db OWN"},
@@ -171,6 +173,7 @@ var canaryCommands = []struct {
 		{args: "canary-bird-here --oxend OXEND -o json"},
 		{args: "canary-bird-here --server SERVER", told: true},
 		{args: "- --server SERVER", stdin: "Canary-Bird-gone\n", told: true, fails: true},
+		{args: "canary-bird-gone --server DEAD", fails: true},
 	}},
 	{"onsight probe", []canaryRun{{args: "--once --db OWN --oxend OXEND"}}},
 	{"onsight probe keygen", []canaryRun{{}}},
