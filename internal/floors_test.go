@@ -22,6 +22,7 @@ var floors = map[string]int{
 	"internal/bt":    0,
 	"ons":            1,
 	// wires
+	"ons/remote":     2,
 	"internal/oxend": 2,
 	"internal/snode": 2,
 	"internal/onion": 2,

@@ -21,6 +21,7 @@ const historyLimit = 1000
 func (p program) resolveCommand(f *flags) *cobra.Command {
 	var kind string
 	var opt resolveOptions
+	var height uint64
 	cmd := &cobra.Command{
 		Use:   "resolve NAME",
 		Short: "Print the value a name stands for",
@@ -30,17 +31,22 @@ The database is asked if there is one (--db), else a daemon (--oxend), which lea
 
 With --server an onsight server is asked for all names in a range of hashes, and does not learn which of them is meant. The range is
 chosen here, by the lower of two counts of names: the server's and one from elsewhere (a bundle, the database, --oxend). Without
-another count the whole registry is asked for. --exact sends the hash instead. With --offline nobody is asked: the name is looked
+another count the whole registry is asked for. --exact sends the hash instead. --history and --at-height ask for what happened to all
+names of the range, in the same way, and work the rest out here. With --offline nobody is asked: the name is looked
 up in a bundle (see onsight bundle pull).`,
 		Example: `  onsight resolve jagerman
   onsight resolve blocks.loki
   onsight resolve alice --type wallet -o json
-  onsight resolve jagerman --server https://names.example.org`,
+  onsight resolve jagerman --server https://names.example.org
+  onsight resolve jagerman --server https://names.example.org --at-height 1000000`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := parseName(kind, args[0])
 			if err != nil {
 				return err
+			}
+			if cmd.Flags().Changed("at-height") {
+				opt.atHeight = &height
 			}
 			if err := opt.check(); err != nil {
 				return err
@@ -53,7 +59,8 @@ up in a bundle (see onsight bundle pull).`,
 	cmd.Flags().BoolVar(&opt.exact, "exact", false, "send the server the name's hash")
 	cmd.Flags().BoolVar(&opt.moreBits, "more-bits", false, "let the range be smaller than any asked for before, if there are enough names by now")
 	cmd.Flags().BoolVar(&opt.offline, "offline", false, "ask nobody: look into the bundle")
-	cmd.Flags().BoolVar(&opt.history, "history", false, "list every change of the name as well; needs a database")
+	cmd.Flags().BoolVar(&opt.history, "history", false, "list every change of the name as well; needs a database or a server")
+	cmd.Flags().Uint64Var(&height, "at-height", 0, "print what it stood for after the block of a `HEIGHT`; with --server")
 	return cmd
 }
 
@@ -80,12 +87,15 @@ func parseName(kind, text string) (ons.Name, error) {
 type resolveOptions struct {
 	server                            string
 	exact, moreBits, offline, history bool
+	atHeight                          *uint64 // nil: now
 }
 
 func (o *resolveOptions) check() error {
 	switch {
-	case o.history && (o.server != "" || o.offline):
-		return usagef("--history: needs a database, neither a server nor a bundle")
+	case o.history && o.offline:
+		return usagef("--history: needs a database or a server: a bundle has none")
+	case o.atHeight != nil && o.server == "":
+		return usagef("--at-height: is about --server")
 	case o.offline && o.server != "":
 		return usagef("--offline: asks nobody: leave --server out")
 	case (o.exact || o.moreBits) && o.server == "":
@@ -157,7 +167,7 @@ func (p program) resolve(ctx context.Context, f *flags, name ons.Name, opt resol
 	if f.json() {
 		return p.printJSON(resolvedView{
 			Name: name.String(), Type: name.Type().String(), Value: text, Record: a.record,
-			AsOf: a.asOf, Source: a.source, Revealed: a.revealed, Events: events(name, a.history, a.rules.Network),
+			AsOf: a.asOf, AtHeight: opt.atHeight, Source: a.source, Revealed: a.revealed, Events: events(name, a.history, a.rules.Network),
 		})
 	}
 	if _, err := fmt.Fprintln(p.stdout, text); err != nil {

@@ -12,6 +12,7 @@ import (
 	"onsight/internal/oxend"
 	"onsight/internal/store"
 	"onsight/ons"
+	"onsight/ons/remote"
 )
 
 // Exit codes, as `onsight help` lists them.
@@ -117,7 +118,7 @@ func hintFor(err error) string {
 		return "make one with `onsight index`, or ask a daemon with --oxend"
 	case errors.Is(err, errNoBundle):
 		return "get one with `onsight bundle pull --server URL`"
-	case errors.Is(err, errRange):
+	case errors.Is(err, remote.ErrRefused):
 		return "take the bundle instead: `onsight bundle pull`, then resolve --offline"
 	case errors.Is(err, errNoNodes):
 		return "let `onsight serve` follow them, or ask a daemon with --oxend"
