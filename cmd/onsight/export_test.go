@@ -111,6 +111,12 @@ func TestExport(t *testing.T) {
 		paths()
 	}
 	lookups(first)
+	out, _ := run(exitNotRegistered, "doctor", "nobody-has-this", "--server", host.URL, "-o", "json")
+	var v doctorView
+	if err := json.Unmarshal([]byte(out), &v); err != nil || v.Revealed != 0 || v.Lookalikes == nil {
+		t.Errorf("%v %s", err, out)
+	}
+
 	// Everything in a range is of one size, and all names are in each width once.
 	sizes := map[string]int64{}
 	count := 0

@@ -225,7 +225,7 @@ func (p program) askIndex(ctx context.Context, f *flags, name ons.Name, history 
 	defer db.Close()
 	st := db.state
 	a := answer{
-		source: "index", revealed: nothing,
+		source: fromIndex, revealed: nothing,
 		rules: ons.Rules{Network: st.Network, Year: st.Year},
 		asOf:  asOfView{Height: st.Tip.Height, Hash: st.Tip.Hash.String(), Time: clock(st.TipTime)},
 	}
@@ -274,7 +274,7 @@ func (p program) askDaemon(ctx context.Context, f *flags, log *slog.Logger, name
 		return answer{}, err
 	}
 	a := answer{
-		source: "daemon", revealed: theHash,
+		source: fromDaemon, revealed: theHash,
 		rules: ons.Rules{Network: pick.Identity.Network},
 		asOf:  asOfView{Height: pick.Info.Height - 1, Hash: pick.Info.TopHash.String()},
 	}

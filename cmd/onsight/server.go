@@ -20,8 +20,9 @@ const (
 	maxAnswer     = 1 << 20          // bytes of one reply
 )
 
-// Whom resolve asks, beside a database and daemons. The words stand in its answers.
+// Whom resolve and doctor ask, beside fromDaemon. The words stand in their answers.
 const (
+	fromIndex  = "index"
 	fromRange  = "range"
 	fromExact  = "exact"
 	fromBundle = "bundle"
