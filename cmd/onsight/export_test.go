@@ -47,6 +47,9 @@ func TestExport(t *testing.T) {
 		return v
 	}
 	first := export()
+	if out, _ := run(0, "export", "--static", filepath.Join(home, "other"), "--db", db); !strings.Contains(out, fmt.Sprintf("fakechain at height %d: %d files written", first.AsOf.Height, first.Files)) {
+		t.Errorf("said %s", out)
+	}
 	if again := export(); again.Files != 0 || again.Folder != first.Folder {
 		t.Errorf("a second time %+v", again)
 	}
