@@ -24,10 +24,11 @@ var samples = map[string]string{
 	"history": sampleAt + "/v1/names/session/" + sampleHash + "/history",
 	"resolve": "curl -H 'Content-Type: application/json' -d '" + `{"names":[{"type":"session","hash":"` + sampleHash + `"}]}` +
 		"' http://127.0.0.1:8080/v1/names/resolve",
-	"owned":  sampleAt + "/v1/owners/" + sampleOwner + "/names",
-	"ranges": sampleAt + "/v1/names/range",
-	"range":  sampleAt + "/v1/names/range/0/0",
-	"bundle": "curl -o names.bundle http://127.0.0.1:8080/v1/names/bundle",
+	"owned":        sampleAt + "/v1/owners/" + sampleOwner + "/names",
+	"ranges":       sampleAt + "/v1/names/range",
+	"range":        sampleAt + "/v1/names/range/0/0",
+	"rangeHistory": sampleAt + "/v1/names/range/0/0/history",
+	"bundle":       "curl -o names.bundle http://127.0.0.1:8080/v1/names/bundle",
 
 	"nodes":         "curl 'http://127.0.0.1:8080/v1/nodes?fields=key,state,swarm,latency&order=-latency&limit=3'",
 	"node":          sampleAt + "/v1/nodes/" + sampleNode,

@@ -23,6 +23,7 @@ var floors = map[string]int{
 	"internal/stack": 0,
 	"ons":            1,
 	// wires
+	"ons/remote":     2,
 	"internal/oxend": 2,
 	"internal/snode": 2,
 	"internal/onion": 2,

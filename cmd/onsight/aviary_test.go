@@ -94,7 +94,7 @@ func startAviary(t *testing.T) *aviary {
 		return err == nil && bytes.Count(b, []byte(`"key":`)) >= 6
 	})
 	a.server, a.oxend = record(t, a.direct), record(t, n.Oxend())
-	a.words = strings.NewReplacer("SERVER", a.server.URL, "OXEND", a.oxend.URL, "DEAD", "http://127.0.0.1:1", "OWN", filepath.Join(a.ours, "own.db"),
+	a.words = strings.NewReplacer("SERVER", a.server.URL, "OXEND", a.oxend.URL, "DEAD", "http://127.0.0.1:1", "OWN", filepath.Join(a.ours, "own.db"), "OUT", filepath.Join(a.ours, "export"),
 		"NODE", canaryNode, "STAKED", directory.Key(n.Nodes()[0].Key()).String(), "ACCOUNT", canaryAccount, "SWARM", canarySwarm)
 	return a
 }
@@ -150,7 +150,7 @@ func (a *aviary) searchFiles(t *testing.T, dir string) (public int) {
 		if err != nil {
 			return err
 		}
-		ofChain := strings.Contains(d.Name(), ".db") || strings.HasSuffix(d.Name(), ".bundle")
+		ofChain := strings.Contains(d.Name(), ".db") || strings.HasSuffix(d.Name(), ".bundle") || strings.Contains(path, "/export/v1/names/")
 		a.search(t, "the file "+d.Name(), b, ofChain)
 		if slices.ContainsFunc(a.secrets, func(c canary) bool { return c.public && c.in(b, nil) != "" }) {
 			public++

@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"math/rand/v2"
+	"onsight/ons/remote"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -43,7 +44,7 @@ func TestPrivacyDocument(t *testing.T) {
 // TestRangesOverTime holds what docs/privacy.md says of ten names that are looked up by range again and again, of 10,000.
 func TestRangesOverTime(t *testing.T) {
 	t.Parallel()
-	bits := capBits(10_000)
+	bits := remote.CapBits(10_000)
 	if bits != 6 {
 		t.Fatalf("%d bits, want 6", bits)
 	}

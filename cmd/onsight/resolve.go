@@ -21,6 +21,7 @@ const historyLimit = 1000
 func (p program) resolveCommand(f *flags) *cobra.Command {
 	var kind string
 	var opt resolveOptions
+	var height uint64
 	cmd := &cobra.Command{
 		Use:   "resolve NAME",
 		Short: "Print the value a name stands for",
@@ -30,14 +31,16 @@ The database is asked if there is one (--db), else a daemon (--oxend), which lea
 
 With --server an onsight server is asked for all names in a range of hashes, and does not learn which of them is meant. The range is
 chosen here, by the lower of two counts of names: the server's and one from elsewhere (a bundle, the database, --oxend). Without
-another count the whole registry is asked for. --exact sends the hash instead. With --offline nobody is asked: the name is looked
+another count the whole registry is asked for. --exact sends the hash instead. --history and --at-height ask for what happened to all
+names of the range, in the same way, and work the rest out here. With --offline nobody is asked: the name is looked
 up in a bundle (see onsight bundle pull).
 
 ` + typedHelp,
 		Example: `  onsight resolve jagerman
   onsight resolve blocks.loki
   onsight resolve alice --type wallet -o json
-  onsight resolve jagerman --server https://names.example.org`,
+  onsight resolve jagerman --server https://names.example.org
+  onsight resolve jagerman --server https://names.example.org --at-height 1000000`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text, err := p.typed(args[0])
@@ -47,6 +50,9 @@ up in a bundle (see onsight bundle pull).
 			name, err := parseName(kind, text)
 			if err != nil {
 				return err
+			}
+			if cmd.Flags().Changed("at-height") {
+				opt.atHeight = &height
 			}
 			if err := opt.check(); err != nil {
 				return err
@@ -59,7 +65,8 @@ up in a bundle (see onsight bundle pull).
 	cmd.Flags().BoolVar(&opt.exact, "exact", false, "send the server the name's hash")
 	cmd.Flags().BoolVar(&opt.moreBits, "more-bits", false, "let the range be smaller than any asked for before, if there are enough names by now")
 	cmd.Flags().BoolVar(&opt.offline, "offline", false, "ask nobody: look into the bundle")
-	cmd.Flags().BoolVar(&opt.history, "history", false, "list every change of the name as well; needs a database")
+	cmd.Flags().BoolVar(&opt.history, "history", false, "list every change of the name as well; needs a database or a server")
+	cmd.Flags().Uint64Var(&height, "at-height", 0, "print what it stood for after the block of a `HEIGHT`; with --server")
 	return cmd
 }
 
@@ -86,12 +93,15 @@ func parseName(kind, text string) (ons.Name, error) {
 type resolveOptions struct {
 	server                            string
 	exact, moreBits, offline, history bool
+	atHeight                          *uint64 // nil: now
 }
 
 func (o *resolveOptions) check() error {
 	switch {
-	case o.history && (o.server != "" || o.offline):
-		return usagef("--history: needs a database, neither a server nor a bundle")
+	case o.history && o.offline:
+		return usagef("--history: needs a database or a server: a bundle has none")
+	case o.atHeight != nil && o.server == "":
+		return usagef("--at-height: is about --server")
 	case o.offline && o.server != "":
 		return usagef("--offline: asks nobody: leave --server out")
 	case (o.exact || o.moreBits) && o.server == "":
@@ -163,7 +173,7 @@ func (p program) resolve(ctx context.Context, f *flags, name ons.Name, opt resol
 	if f.json() {
 		return p.printJSON(resolvedView{
 			Name: name.String(), Type: name.Type().String(), Value: text, Record: a.record,
-			AsOf: a.asOf, Source: a.source, Revealed: a.revealed, Events: events(name, a.history, a.rules.Network),
+			AsOf: a.asOf, AtHeight: opt.atHeight, Source: a.source, Revealed: a.revealed, Events: events(name, a.history, a.rules.Network),
 		})
 	}
 	if _, err := fmt.Fprintln(p.stdout, text); err != nil {
@@ -221,7 +231,7 @@ func (p program) askIndex(ctx context.Context, f *flags, name ons.Name, history 
 	defer db.Close()
 	st := db.state
 	a := answer{
-		source: "index", revealed: nothing,
+		source: fromIndex, revealed: nothing,
 		rules: ons.Rules{Network: st.Network, Year: st.Year},
 		asOf:  asOfView{Height: st.Tip.Height, Hash: st.Tip.Hash.String(), Time: clock(st.TipTime)},
 	}
@@ -270,7 +280,7 @@ func (p program) askDaemon(ctx context.Context, f *flags, log *slog.Logger, name
 		return answer{}, err
 	}
 	a := answer{
-		source: "daemon", revealed: theHash,
+		source: fromDaemon, revealed: theHash,
 		rules: ons.Rules{Network: pick.Identity.Network},
 		asOf:  asOfView{Height: pick.Info.Height - 1, Hash: pick.Info.TopHash.String()},
 	}

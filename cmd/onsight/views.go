@@ -39,8 +39,9 @@ type resolvedView struct {
 	Value    string      `json:"value"`
 	Record   *recordView `json:"record"` // null: a bundle has none
 	AsOf     asOfView    `json:"as_of"`
-	Source   string      `json:"source"`   // index, daemon, range, exact or bundle
-	Revealed string      `json:"revealed"` // to whoever was asked
+	AtHeight *uint64     `json:"at_height,omitempty"` // the block after which this was so; left out: as_of
+	Source   string      `json:"source"`              // index, daemon, range, exact or bundle
+	Revealed string      `json:"revealed"`            // to whoever was asked
 	Events   []eventView `json:"history,omitempty"`
 }
 
