@@ -4736,6 +4736,7 @@ func (r HealthzResponse) ContentType() string {
 type OpenapiResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // OpenapiResponse429Headers the declared response headers of an HTTP 429 response for Openapi
@@ -4896,6 +4897,7 @@ func (r ReadyzResponse) ContentType() string {
 type BundleResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // BundleResponse429Headers the declared response headers of an HTTP 429 response for Bundle
@@ -4979,6 +4981,8 @@ func (r BundleResponse) ContentType() string {
 // RangesResponse200Headers the declared response headers of an HTTP 200 response for Ranges
 type RangesResponse200Headers struct {
 	CacheControl *string
+	ETag         *string
+	LastModified *string
 }
 
 // RangesResponse429Headers the declared response headers of an HTTP 429 response for Ranges
@@ -5070,6 +5074,7 @@ func (r RangesResponse) ContentType() string {
 type RangeResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // RangeResponse429Headers the declared response headers of an HTTP 429 response for Range
@@ -5258,6 +5263,7 @@ func (r ResolveResponse) ContentType() string {
 type NameResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NameResponse429Headers the declared response headers of an HTTP 429 response for Name
@@ -5356,6 +5362,7 @@ func (r NameResponse) ContentType() string {
 type HistoryResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // HistoryResponse429Headers the declared response headers of an HTTP 429 response for History
@@ -5454,6 +5461,7 @@ func (r HistoryResponse) ContentType() string {
 type NodesResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodesResponse429Headers the declared response headers of an HTTP 429 response for Nodes
@@ -5545,6 +5553,7 @@ func (r NodesResponse) ContentType() string {
 type AggregateResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // AggregateResponse429Headers the declared response headers of an HTTP 429 response for Aggregate
@@ -5636,6 +5645,7 @@ func (r AggregateResponse) ContentType() string {
 type AllNodeEventsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // AllNodeEventsResponse429Headers the declared response headers of an HTTP 429 response for AllNodeEvents
@@ -5817,6 +5827,7 @@ func (r PickResponse) ContentType() string {
 type NodeResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodeResponse429Headers the declared response headers of an HTTP 429 response for Node
@@ -5915,6 +5926,7 @@ func (r NodeResponse) ContentType() string {
 type NodeEventsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodeEventsResponse429Headers the declared response headers of an HTTP 429 response for NodeEvents
@@ -6013,6 +6025,7 @@ func (r NodeEventsResponse) ContentType() string {
 type NodeHistoryResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodeHistoryResponse429Headers the declared response headers of an HTTP 429 response for NodeHistory
@@ -6111,6 +6124,7 @@ func (r NodeHistoryResponse) ContentType() string {
 type OwnedResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // OwnedResponse429Headers the declared response headers of an HTTP 429 response for Owned
@@ -6202,6 +6216,7 @@ func (r OwnedResponse) ContentType() string {
 type PathsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // PathsResponse429Headers the declared response headers of an HTTP 429 response for Paths
@@ -6473,6 +6488,7 @@ func (r RealtimeResponse) ContentType() string {
 type StorageNodesResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // StorageNodesResponse429Headers the declared response headers of an HTTP 429 response for StorageNodes
@@ -6647,6 +6663,7 @@ func (r StatusResponse) ContentType() string {
 type SwarmsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // SwarmsResponse429Headers the declared response headers of an HTTP 429 response for Swarms
@@ -6738,6 +6755,7 @@ func (r SwarmsResponse) ContentType() string {
 type SwarmResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // SwarmResponse429Headers the declared response headers of an HTTP 429 response for Swarm
@@ -7304,6 +7322,13 @@ func ParseOpenapiResponse(rsp *http.Response) (*OpenapiResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers OpenapiResponse429Headers
@@ -7454,6 +7479,13 @@ func ParseBundleResponse(rsp *http.Response) (*BundleResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers BundleResponse429Headers
@@ -7501,6 +7533,9 @@ func ParseRangesResponse(rsp *http.Response) (*RangesResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7540,6 +7575,20 @@ func ParseRangesResponse(rsp *http.Response) (*RangesResponse, error) {
 				return nil, err
 			}
 			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -7637,6 +7686,13 @@ func ParseRangeResponse(rsp *http.Response) (*RangeResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -7833,6 +7889,13 @@ func ParseNameResponse(rsp *http.Response) (*NameResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers NameResponse429Headers
@@ -7937,6 +8000,13 @@ func ParseHistoryResponse(rsp *http.Response) (*HistoryResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers HistoryResponse429Headers
@@ -8033,6 +8103,13 @@ func ParseNodesResponse(rsp *http.Response) (*NodesResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -8131,6 +8208,13 @@ func ParseAggregateResponse(rsp *http.Response) (*AggregateResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers AggregateResponse429Headers
@@ -8227,6 +8311,13 @@ func ParseAllNodeEventsResponse(rsp *http.Response) (*AllNodeEventsResponse, err
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -8419,6 +8510,13 @@ func ParseNodeResponse(rsp *http.Response) (*NodeResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers NodeResponse429Headers
@@ -8522,6 +8620,13 @@ func ParseNodeEventsResponse(rsp *http.Response) (*NodeEventsResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -8627,6 +8732,13 @@ func ParseNodeHistoryResponse(rsp *http.Response) (*NodeHistoryResponse, error) 
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers NodeHistoryResponse429Headers
@@ -8724,6 +8836,13 @@ func ParseOwnedResponse(rsp *http.Response) (*OwnedResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers OwnedResponse429Headers
@@ -8820,6 +8939,13 @@ func ParsePathsResponse(rsp *http.Response) (*PathsResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -9083,6 +9209,13 @@ func ParseStorageNodesResponse(rsp *http.Response) (*StorageNodesResponse, error
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers StorageNodesResponse429Headers
@@ -9257,6 +9390,13 @@ func ParseSwarmsResponse(rsp *http.Response) (*SwarmsResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers SwarmsResponse429Headers
@@ -9360,6 +9500,13 @@ func ParseSwarmResponse(rsp *http.Response) (*SwarmResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:

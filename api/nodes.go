@@ -1,6 +1,7 @@
 package api
 
 import (
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"onsight/directory"
 )
@@ -113,16 +115,28 @@ func (s *Server) nodes(c *call) error {
 	if err != nil {
 		return err
 	}
-	found := q.Run(c.view())
-	b := s.buffer()
-	defer s.release(b)
-	*b = c.board.appendNodes(*b, found, q.Fields)
-	return c.sendTagged(*b)
+	key, view := c.listing(&q)
+	b := c.board
+	d, err := b.asked.get(key, func() (*document, error) {
+		return newDocument(b.appendNodes(nil, q.Run(view), q.Fields), gzip.BestSpeed), nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.sendDocument(d)
 }
 
-// view is what a query looks at.
-func (c *call) view() directory.View {
-	return directory.View{Entries: c.board.snap.Entries, Now: c.cfg.Now()}
+// keptFor is how long an answer is kept that depends on the time: as long as a client keeps it.
+const keptFor = 5 * time.Second
+
+// listing returns what a query looks at, and what its answer is kept under.
+func (c *call) listing(q *directory.Query) (string, directory.View) {
+	key, now := c.route+"?"+c.query.Encode(), c.cfg.Now()
+	if q.Timed {
+		now = now.Truncate(keptFor)
+		key += "#" + strconv.FormatInt(now.Unix(), 10) // which no query has in it
+	}
+	return key, directory.View{Entries: c.board.snap.Entries, Now: now}
 }
 
 // appendNodes writes a nodesView as a reply.

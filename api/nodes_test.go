@@ -380,6 +380,31 @@ func TestNodeQueries(t *testing.T) {
 	}
 }
 
+// TestNodeTime: what depends on the time is kept for no longer than a client keeps it, though the list is the same.
+func TestNodeTime(t *testing.T) {
+	t.Parallel()
+	snap := api.GenerateNodes(3, 200, now)
+	for i := range snap.Entries {
+		snap.Entries[i].Node.Proof = now.Add(-time.Hour + 7*time.Second)
+	}
+	at := now
+	cfg := nodeConfig(t, snap, &api.Shelf{})
+	cfg.Now = func() time.Time { return at }
+	s := serve(t, cfg)
+	for _, path := range []string{"/v1/nodes?proof_age=..1h", "/v1/nodes?search=proof_age:..1h", "/v1/nodes/aggregate?by=state&proof_age=..1h"} {
+		for _, c := range []struct {
+			after time.Duration
+			want  bool
+		}{{0, true}, {9 * time.Second, true}, {10 * time.Second, false}} {
+			at = now.Add(c.after)
+			code, body := s.do(t, "GET", path, "")
+			if some := code == 200 && !bytes.Contains(body, []byte(`"nodes":[]`)) && !bytes.Contains(body, []byte(`"nodes":0`)); some != c.want {
+				t.Errorf("%s after %v: %d, some %v, want %v", path, c.after, code, some, c.want)
+			}
+		}
+	}
+}
+
 // TestNodeFields shows that every field there is can be asked for alone, and that there are no others.
 func TestNodeFields(t *testing.T) {
 	t.Parallel()
@@ -830,16 +855,19 @@ func TestNodeCache(t *testing.T) {
 	shelf.Rows = []directory.Stored{{Seq: 1, Event: directory.Event{Kind: directory.KindActive, Key: snap.Entries[0].Node.Key}}}
 	later := *snap
 	later.At.Height++
+	later.At.Time = later.At.Time.Add(time.Second)
 	later.Commit++
 	next := serve(t, nodeConfig(t, &later, shelf))
 	for path, packed := range map[string]bool{
-		"/v1/nodes": true, "/v1/nodes?country=de": false, "/v1/nodes/" + key: false, "/v1/nodes/" + key + "/events": false, "/v1/nodes/" + key + "/history": false,
-		"/v1/nodes/events": false, "/v1/nodes/aggregate?by=state": false, "/v1/swarms": true, "/v1/swarms/" + fmt.Sprintf("%x", someSwarm(snap)): false,
-		"/v1/paths/statistics": false, "/v1/service-nodes/storage-nodes": true,
+		"/v1/nodes": true, "/v1/nodes?country=de": true, "/v1/nodes?proof_age=..1h&limit=5": true, "/v1/nodes/" + key: false, "/v1/nodes/" + key + "/events": false, "/v1/nodes/" + key + "/history": false,
+		"/v1/nodes/events": false, "/v1/nodes/aggregate?by=state": false, "/v1/nodes/aggregate?by=version,operator": true, "/v1/swarms": true,
+		"/v1/swarms/" + fmt.Sprintf("%x", someSwarm(snap)): true,
+		"/v1/paths/statistics":                             false, "/v1/service-nodes/storage-nodes": true,
 	} {
 		plain := s.send(t, "GET", path, "", http.Header{"Accept-Encoding": {"identity"}})
 		tag := plain.header.Get("ETag")
-		if plain.status != 200 || tag == "" || plain.header.Get("Cache-Control") != "public, max-age=5" || plain.header.Get("Content-Encoding") != "" {
+		if plain.status != 200 || tag == "" || plain.header.Get("Cache-Control") != tipCache ||
+			plain.header.Get("Last-Modified") != snap.At.Time.UTC().Format(http.TimeFormat) || plain.header.Get("Content-Encoding") != "" {
 			t.Fatalf("%s: %d %v", path, plain.status, plain.header)
 		}
 		zipped := raw(t, s.url+path, "gzip, deflate")
@@ -862,14 +890,18 @@ func TestNodeCache(t *testing.T) {
 				t.Errorf("%s, If-None-Match %s: %d, want %d", path, given, got.status, want)
 			}
 		}
+		s.sinceDate(t, path, plain.header)
 		head := s.send(t, "HEAD", path, "", http.Header{"Accept-Encoding": {"identity"}})
 		plain.header.Del("Date")
 		head.header.Del("Date")
 		if diff := cmp.Diff(plain.header, head.header); diff != "" || head.status != 200 {
 			t.Errorf("HEAD %s: %d (-GET +HEAD):\n%s", path, head.status, diff)
 		}
-		if got := next.send(t, "GET", path, "", http.Header{"If-None-Match": {tag}, "Accept-Encoding": {"identity"}}); got.status != 200 {
-			t.Errorf("%s: %d for the tag of another block", path, got.status)
+		for _, given := range []http.Header{{"If-None-Match": {tag}}, {"If-Modified-Since": {plain.header.Get("Last-Modified")}}} {
+			given.Set("Accept-Encoding", "identity")
+			if got := next.send(t, "GET", path, "", given); got.status != 200 {
+				t.Errorf("%s: %d for %v of another block", path, got.status, given)
+			}
 		}
 	}
 }

@@ -191,8 +191,7 @@ func (d describer) resolve() *huma.Operation {
 func (d describer) ranges() *huma.Operation {
 	op := operation("ranges", http.MethodGet, "/v1/names/range", "names", "Which ranges of hashes may be asked for",
 		"So many bits that the smallest range holds at least k different hashes; fewer than that in all are one range.")
-	d.replies(op, "Ranges", rangesView{}, map[string]*huma.Param{"Cache-Control": cacheHeaders()["Cache-Control"]}, examples{"10,000 names": exampleSealed(exampleRanges())})
-	delete(op.Responses, "304")
+	d.replies(op, "Ranges", rangesView{}, cacheHeaders(), examples{"10,000 names": exampleSealed(exampleRanges())})
 	d.fails(op, errBehind)
 	return op
 }
@@ -308,7 +307,11 @@ func (d describer) problems(errs ...error) *huma.Response {
 
 func cacheHeaders() map[string]*huma.Param {
 	return map[string]*huma.Param{
-		"ETag":          {Description: "For If-None-Match", Schema: &huma.Schema{Type: huma.TypeString}},
+		"ETag": {Description: "For If-None-Match", Schema: &huma.Schema{Type: huma.TypeString}},
+		"Last-Modified": {
+			Description: "For If-Modified-Since, which must repeat it: the time of the block, or later if something was changed since",
+			Schema:      &huma.Schema{Type: huma.TypeString},
+		},
 		"Cache-Control": {Schema: &huma.Schema{Type: huma.TypeString}},
 	}
 }

@@ -189,9 +189,13 @@ func (s *Server) ranges(c *call) error {
 		return c.missing()
 	}
 	shelf := s.shelfOf(c.snap, c.state)
-	return c.send(rangesView{
+	v := rangesView{
 		Bits: shelf.bits, K: rangeK, Records: shelf.records, Hashes: shelf.hashes, SizeClass: shelf.sizes[shelf.bits], Ready: c.behind() == "",
-	}, atTip)
+	}
+	if !v.Ready {
+		return c.reply(v) // this may change without a block
+	}
+	return c.sendView(v) // tagged by content: what is offered depends on what was offered before
 }
 
 // bucket answers GET /v1/names/range/{bits}/{index}: the newest records of all names of a range, padded to its size class
@@ -208,10 +212,7 @@ func (s *Server) bucket(c *call) error {
 	ready := c.behind() == ""
 	h := c.gin.Writer.Header()
 	if ready {
-		tag := c.frame.tags[c.route]
-		h["Etag"] = tag
-		h["Cache-Control"] = atTipAsIs
-		if c.notModified(tag[0]) {
+		if c.kept(c.frame.tags[c.route], atTipAsIs) {
 			return nil
 		}
 	} else {
@@ -309,10 +310,7 @@ func (s *Server) bundle(c *call) error {
 			}
 		}
 	}
-	h := c.gin.Writer.Header()
-	h["Etag"] = []string{`"` + text + `"`}
-	h["Cache-Control"] = atTipAsIs
-	if c.notModified(h["Etag"][0]) {
+	if c.kept([]string{`"` + text + `"`}, atTipAsIs) {
 		return nil
 	}
 	c.write(http.StatusOK, bytesType, body)
