@@ -242,6 +242,61 @@ func BenchmarkNodes(b *testing.B) {
 	b.ReportMetric(0, "ns/op") // an op is a whole comparison
 }
 
+// BenchmarkNodesPatch is a block in which 67 of 2,000 nodes sent a proof, as it goes to those who have the block before:
+//
+//	plain-share-%, gzip-share-%   of the whole map, both plain and both as gzip; the goal is at most 1
+//	patch-bytes, patch-gzip-bytes, map-bytes, map-gzip-bytes
+//	map-ms, patch-ms              what it takes to make the map, once a block, and the patch, once for each older map asked from
+func BenchmarkNodesPatch(b *testing.B) {
+	now := time.Now()
+	before := GenerateNodes(7, 2000, now)
+	after := *before
+	after.At.Height, after.At.Time, after.Hash, after.Commit = before.At.Height+1, now, strings.Repeat("0c", 32), before.Commit+1
+	after.Entries = slices.Clone(before.Entries)
+	rng, left := rand.New(rand.NewPCG(7, 0)), 67
+	for _, i := range rng.Perm(len(after.Entries)) {
+		n := &after.Entries[i].Node
+		if n.State != directory.Gone {
+			n.LastSeen = after.At
+		}
+		if n.State == directory.Active && left > 0 {
+			n.Proof = now.Add(-time.Duration(rng.IntN(120)) * time.Second)
+			left--
+		}
+	}
+	var mapping, patching []float64
+	var whole, patch *document
+	for b.Loop() {
+		var t trail
+		old := t.mapped(newBoard(before))
+		next := newBoard(&after)
+		start := time.Now()
+		next.mapped = t.mapped(next)
+		next.mapped.packed()
+		mapping = append(mapping, time.Since(start).Seconds()*1e3)
+		start = time.Now()
+		var err error
+		if patch, err = next.patch(&t, old.tag()); err != nil {
+			b.Fatal(err)
+		}
+		patch.packed()
+		patching = append(patching, time.Since(start).Seconds()*1e3)
+		whole = next.mapped.document
+	}
+	sizes := map[string]int{
+		"patch-bytes": len(patch.plain.body), "patch-gzip-bytes": len(patch.packed().body),
+		"map-bytes": len(whole.plain.body), "map-gzip-bytes": len(whole.packed().body),
+	}
+	for name, n := range sizes {
+		b.ReportMetric(float64(n), name)
+	}
+	b.ReportMetric(100*float64(sizes["patch-bytes"])/float64(sizes["map-bytes"]), "plain-share-%")
+	b.ReportMetric(100*float64(sizes["patch-gzip-bytes"])/float64(sizes["map-gzip-bytes"]), "gzip-share-%")
+	b.ReportMetric(median(mapping), "map-ms")
+	b.ReportMetric(median(patching), "patch-ms")
+	b.ReportMetric(0, "ns/op")
+}
+
 // BenchmarkHandler is BenchmarkNames without a network: what one request costs in the handler.
 func BenchmarkHandler(b *testing.B) {
 	rng := rand.New(rand.NewPCG(7, 0))

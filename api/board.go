@@ -23,7 +23,10 @@ type board struct {
 
 	list, storage, swarms, paths func() *document
 	asked                        lists
-	grouped                      func() []directory.Swarm
+
+	mapping sync.Once
+	mapped  *nodeMap // after mapping
+	grouped func() []directory.Swarm
 }
 
 // boardOf returns the board of a snapshot. Requests that come together share one.
@@ -77,8 +80,9 @@ func (b *board) document(view func() any) func() *document {
 
 // document is a whole reply. Its gzip is made when it is first asked for.
 type document struct {
-	plain  encoding
-	packed func() encoding // nil: compression does not pay
+	mediaType []string
+	plain     encoding
+	packed    func() encoding // nil: compression does not pay
 }
 
 // encoding is one of a document's, with what its headers say.
@@ -93,9 +97,18 @@ const packLeast = 1024
 // newDocument makes a document, tagged by its content: nodes are measured between two blocks. level is gzip's.
 func newDocument(body []byte, level int) *document {
 	tag := tagOf(body)
-	d := &document{plain: newEncoding(body, tag)}
+	return taggedDocument(body, tag, tag[:len(tag)-1]+`-gzip"`, level)
+}
+
+// weakDocument makes one whose encodings have one tag, a weak one.
+func weakDocument(body []byte, tag string, level int) *document {
+	return taggedDocument(body, tag, tag, level)
+}
+
+func taggedDocument(body []byte, tag, packedTag string, level int) *document {
+	d := &document{mediaType: jsonType, plain: newEncoding(body, tag)}
 	if len(body) >= packLeast {
-		d.packed = sync.OnceValue(func() encoding { return newEncoding(pack(body, level), tag[:len(tag)-1]+`-gzip"`) })
+		d.packed = sync.OnceValue(func() encoding { return newEncoding(pack(body, level), packedTag) })
 	}
 	return d
 }
@@ -146,7 +159,7 @@ func (c *call) sendDocument(d *document) error {
 	if &e.body[0] != &d.plain.body[0] {
 		h["Content-Encoding"] = inGzip
 	}
-	h["Content-Type"] = jsonType
+	h["Content-Type"] = d.mediaType
 	h["Content-Length"] = e.length
 	c.gin.Writer.WriteHeader(http.StatusOK)
 	_, _ = c.gin.Writer.Write(e.body) // an error means that the client has gone

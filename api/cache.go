@@ -71,6 +71,7 @@ func (c *call) notModified(tag string) bool {
 
 // matches reports whether one of the tags of an If-None-Match is tag; weak ones count as strong (RFC 9110, 13.1.2).
 func matches(headers []string, tag string) bool {
+	tag = strings.TrimPrefix(tag, "W/")
 	for _, h := range headers {
 		for _, given := range strings.Split(h, ",") {
 			given = strings.TrimPrefix(strings.TrimSpace(given), "W/")

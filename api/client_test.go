@@ -719,6 +719,21 @@ func (e HistoryParamsType) Valid() bool {
 	}
 }
 
+// Defines values for NodesParamsForm.
+const (
+	Map NodesParamsForm = "map"
+)
+
+// Valid indicates whether the value is a known member of the NodesParamsForm enum.
+func (e NodesParamsForm) Valid() bool {
+	switch e {
+	case Map:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NodeHistoryParamsSeries.
 const (
 	NodeHistoryParamsSeriesLatency NodeHistoryParamsSeries = "latency"
@@ -1339,6 +1354,32 @@ type NodeHistory struct {
 
 // NodeHistorySeries latency: mean of a slot in seconds; uptime: share of the checks that were answered
 type NodeHistorySeries string
+
+// NodeMap defines model for NodeMap.
+type NodeMap struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Network That the nodes are of
+	Network string `json:"network"`
+
+	// Nodes By key, all but those that are gone. Each has the fields of Node but key and last_seen; what is null there, or in an object there, is absent here
+	Nodes map[string]map[string]interface{} `json:"nodes"`
+
+	// Truncated Nodes that are not here
+	Truncated int64 `json:"truncated"`
+}
+
+// NodePatch defines model for NodePatch.
+type NodePatch struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Network That the nodes are of
+	Network string `json:"network"`
+
+	// Nodes What changed of each node; null: it is on the list no more
+	Nodes     map[string]*map[string]interface{} `json:"nodes"`
+	Truncated int64                              `json:"truncated"`
+}
 
 // Nodes defines model for Nodes.
 type Nodes struct {
@@ -1964,6 +2005,20 @@ type NodesParams struct {
 
 	// Offset 0 to 999999
 	Offset *int `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// Form map: the nodes by their keys, to which patches apply
+	Form *NodesParamsForm `form:"form,omitempty" json:"form,omitempty"`
+
+	// Since The ETag of the map you have
+	Since *string `form:"since,omitempty" json:"since,omitempty"`
+}
+
+// NodesParamsForm defines parameters for Nodes.
+type NodesParamsForm string
+
+// Nodes200JSONResponseBody defines parameters for Nodes.
+type Nodes200JSONResponseBody struct {
+	union json.RawMessage
 }
 
 // AggregateParams defines parameters for Aggregate.
@@ -2104,6 +2159,68 @@ type RealtimeParams struct {
 
 // ResolveJSONRequestBody defines body for Resolve for application/json ContentType.
 type ResolveJSONRequestBody = Resolve
+
+// AsNodes returns the union data inside the Nodes200JSONResponseBody as a Nodes
+func (t Nodes200JSONResponseBody) AsNodes() (Nodes, error) {
+	var body Nodes
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNodes overwrites any union data inside the Nodes200JSONResponseBody as the provided Nodes
+func (t *Nodes200JSONResponseBody) FromNodes(v Nodes) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNodes performs a merge with any union data inside the Nodes200JSONResponseBody, using the provided Nodes
+func (t *Nodes200JSONResponseBody) MergeNodes(v Nodes) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsNodeMap returns the union data inside the Nodes200JSONResponseBody as a NodeMap
+func (t Nodes200JSONResponseBody) AsNodeMap() (NodeMap, error) {
+	var body NodeMap
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNodeMap overwrites any union data inside the Nodes200JSONResponseBody as the provided NodeMap
+func (t *Nodes200JSONResponseBody) FromNodeMap(v NodeMap) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNodeMap performs a merge with any union data inside the Nodes200JSONResponseBody, using the provided NodeMap
+func (t *Nodes200JSONResponseBody) MergeNodeMap(v NodeMap) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t Nodes200JSONResponseBody) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *Nodes200JSONResponseBody) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -2250,6 +2367,8 @@ type ClientInterface interface {
 	// Nodes The service nodes that are asked for
 	//
 	// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+	//
+	// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
 	//
 	// Corresponds with GET /v1/nodes (the `Nodes` operationId).
 	Nodes(ctx context.Context, params *NodesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2518,6 +2637,8 @@ func (c *Client) History(ctx context.Context, pType HistoryParamsType, hash stri
 // Nodes The service nodes that are asked for
 //
 // All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+//
+// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
 //
 // Corresponds with GET /v1/nodes (the `Nodes` operationId).
 func (c *Client) Nodes(ctx context.Context, params *NodesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3426,6 +3547,30 @@ func NewNodesRequest(server string, params *NodesParams) (*http.Request, error) 
 		if params.Offset != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Form != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "form", *params.Form, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4553,6 +4698,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
 	//
+	// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/nodes (the `Nodes` operationId).
@@ -5478,7 +5625,9 @@ type NodesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Nodes
+	JSON200 *Nodes200JSONResponseBody
+	// ApplicationmergePatchJSON200 the response for an HTTP 200 `application/merge-patch+json` response
+	ApplicationmergePatchJSON200 *NodePatch
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Problem
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
@@ -5496,8 +5645,13 @@ type NodesResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r NodesResponse) GetJSON200() *Nodes {
+func (r NodesResponse) GetJSON200() *Nodes200JSONResponseBody {
 	return r.JSON200
+}
+
+// GetApplicationmergePatchJSON200 returns the response for an HTTP 200 `application/merge-patch+json` response
+func (r NodesResponse) GetApplicationmergePatchJSON200() *NodePatch {
+	return r.ApplicationmergePatchJSON200
 }
 
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
@@ -6998,6 +7152,8 @@ func (c *ClientWithResponses) HistoryWithResponse(ctx context.Context, pType His
 //
 // All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
 //
+// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/nodes (the `Nodes` operationId).
@@ -8047,12 +8203,19 @@ func ParseNodesResponse(rsp *http.Response) (*NodesResponse, error) {
 	}
 
 	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Nodes
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 200:
+		var dest Nodes200JSONResponseBody
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/merge-patch+json" && rsp.StatusCode == 200:
+		var dest NodePatch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationmergePatchJSON200 = &dest
 
 	case rsp.StatusCode == 304:
 		break // No content-type

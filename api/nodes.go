@@ -111,6 +111,9 @@ func (s *Server) nodes(c *call) error {
 	if len(c.query) == 0 {
 		return c.sendDocument(c.board.list())
 	}
+	if c.query.Has("form") || c.query.Has("since") {
+		return s.nodeMap(c)
+	}
 	q, err := parseNodeQuery(c.query)
 	if err != nil {
 		return err

@@ -73,6 +73,8 @@ func nodeErrors(t *testing.T) []errorCase {
 		{up, "GET", "/v1/nodes/" + absent + "/events", "", 404, "no_such_node"},
 		{up, "GET", "/v1/nodes/" + key + "/history?series=alice", "", 400, "invalid_parameter"},
 		{up, "GET", "/v1/nodes/" + key + "/history?vantage=", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes?form=alice", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes?since=&form=map", "", 400, "invalid_parameter"},
 		{up, "GET", "/v1/nodes/" + key + "/history?vantage=alice", "", 404, "no_such_vantage_point"},
 		{up, "GET", "/v1/nodes/" + key + "/events?after=alice", "", 400, "invalid_parameter"},
 		{up, "GET", "/v1/nodes/events?after=-1", "", 400, "invalid_parameter"},
@@ -154,7 +156,10 @@ func TestNodes(t *testing.T) {
 	if err != nil || r.JSON200 == nil {
 		t.Fatalf("%v %.300s", err, r.Body)
 	}
-	got := r.JSON200
+	got, err := r.JSON200.AsNodes()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(got.Nodes) != onList(snap) || got.Skipped != 0 || got.Truncated != 0 {
 		t.Fatalf("%d nodes, %d skipped, %d truncated, want all %d", len(got.Nodes), got.Skipped, got.Truncated, onList(snap))
 	}

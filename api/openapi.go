@@ -247,6 +247,16 @@ func (d describer) reply(name string, view any) *huma.Schema {
 	return &huma.Schema{Ref: schemas + name}
 }
 
+// nodeReply is reply for what is said of nodes, which has network besides.
+func (d describer) nodeReply(name string, view any) *huma.Schema {
+	of := d.reply(name, view)
+	if s := d.registry.Map()[name]; s.Properties["network"] == nil {
+		s.Properties["network"] = &huma.Schema{Type: huma.TypeString, Description: "That the nodes are of"}
+		s.Required = append(s.Required, "network")
+	}
+	return of
+}
+
 // orNull is what huma cannot say of a struct: a reference or null.
 func orNull(s huma.Schema) *huma.Schema {
 	return &huma.Schema{AnyOf: []*huma.Schema{&s, {Type: "null"}}}
@@ -255,9 +265,8 @@ func orNull(s huma.Schema) *huma.Schema {
 // replies describes the replies that are no errors. One with headers for caches can be 304.
 func (d describer) replies(op *huma.Operation, schema string, view any, headers map[string]*huma.Param, ex examples) {
 	of := d.reply(schema, view)
-	if s := d.registry.Map()[schema]; slices.Contains(op.Tags, "nodes") && s.Properties["network"] == nil {
-		s.Properties["network"] = &huma.Schema{Type: huma.TypeString, Description: "That the nodes are of"}
-		s.Required = append(s.Required, "network")
+	if slices.Contains(op.Tags, "nodes") {
+		of = d.nodeReply(schema, view)
 	}
 	op.Responses["200"] = &huma.Response{
 		Description: "OK", Headers: headers,

@@ -111,6 +111,7 @@ type Server struct {
 	frame    atomic.Pointer[frame]
 	shelf    atomic.Pointer[shelf]
 	board    atomic.Pointer[board]
+	trail    trail
 	crowd    *crowd
 	timed    bool // requests are limited, or told of
 	warned   atomic.Bool
