@@ -1388,6 +1388,9 @@ type Nodes struct {
 	// Network That the nodes are of
 	Network string `json:"network"`
 
+	// Next What to give as offset for the page after this; null: this is the last one
+	Next *int64 `json:"next"`
+
 	// Nodes By key unless order says otherwise
 	Nodes []Node `json:"nodes"`
 
@@ -2137,6 +2140,12 @@ type NodeHistoryParams struct {
 	// Vantage From where: here, which it is without it, or the name of an enrolled vantage point
 	Vantage *string                  `form:"vantage,omitempty" json:"vantage,omitempty"`
 	Series  *NodeHistoryParamsSeries `form:"series,omitempty" json:"series,omitempty"`
+
+	// From Beginning of the first slot that counts, or in it; without it as far as there is. RFC 3339, or seconds since 1970
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To End; without it now. RFC 3339, or seconds since 1970
+	To *string `form:"to,omitempty" json:"to,omitempty"`
 }
 
 // NodeHistoryParamsSeries defines parameters for NodeHistory.
@@ -4245,6 +4254,30 @@ func NewNodeHistoryRequest(server string, key string, params *NodeHistoryParams)
 		if params.Series != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "series", *params.Series, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

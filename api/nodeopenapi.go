@@ -132,6 +132,8 @@ func (d describer) nodeHistory() *huma.Operation {
 	op.Parameters = []*huma.Param{
 		nodeKeyParam(), textParam("vantage", "From where: here, which it is without it, or the name of an enrolled vantage point"),
 		{Name: "series", In: "query", Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"latency", "uptime"}, Default: "latency"}},
+		timeParam("from", "Beginning of the first slot that counts, or in it; without it as far as there is"),
+		timeParam("to", "End; without it now"),
 	}
 	d.replies(op, "NodeHistory", nodeHistoryView{}, cacheHeaders(), examples{"an hour": exampleNodeSealed(exampleNodeHistory())})
 	values := d.registry.Map()["Object"].Properties["values"]
@@ -201,6 +203,12 @@ func textParams(from []struct{ name, words string }) (all []*huma.Param) {
 
 func intParam(name, words string, low, high float64) *huma.Param {
 	return &huma.Param{Name: name, In: "query", Description: words, Schema: &huma.Schema{Type: huma.TypeInteger, Minimum: &low, Maximum: &high}}
+}
+
+func timeParam(name, words string) *huma.Param {
+	p := textParam(name, words+". RFC 3339, or seconds since 1970")
+	p.Schema.MaxLength = ptr(timeMost)
+	return p
 }
 
 func afterParam() *huma.Param {

@@ -149,6 +149,12 @@ func (b *board) appendNodes(out []byte, r directory.Result, fields []string) []b
 	out = strconv.AppendInt(out, int64(r.Skipped), 10)
 	out = append(out, `,"truncated":`...)
 	out = strconv.AppendInt(out, int64(r.Truncated), 10)
+	out = append(out, `,"next":`...)
+	if r.Truncated > 0 {
+		out = strconv.AppendInt(out, int64(r.Skipped+len(r.Entries)), 10)
+	} else {
+		out = append(out, "null"...)
+	}
 	out = append(out, `,"nodes":[`...)
 	for i, e := range r.Entries {
 		if i > 0 {

@@ -73,6 +73,12 @@ func nodeErrors(t *testing.T) []errorCase {
 		{up, "GET", "/v1/nodes/" + absent + "/events", "", 404, "no_such_node"},
 		{up, "GET", "/v1/nodes/" + key + "/history?series=alice", "", 400, "invalid_parameter"},
 		{up, "GET", "/v1/nodes/" + key + "/history?vantage=", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes/" + key + "/history?from=alice", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes/" + key + "/history?from=", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes/" + key + "/history?to=-1", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes/" + key + "/history?to=0001-01-01T00:00:00Z", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes/" + key + "/history?to=253402300800", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes/" + key + "/history?from=2&to=1", "", 400, "invalid_parameter"},
 		{up, "GET", "/v1/nodes?form=alice", "", 400, "invalid_parameter"},
 		{up, "GET", "/v1/nodes?since=&form=map", "", 400, "invalid_parameter"},
 		{up, "GET", "/v1/nodes/" + key + "/history?vantage=alice", "", 404, "no_such_vantage_point"},
@@ -287,7 +293,7 @@ func TestNodeText(t *testing.T) {
 	e.Place = directory.Place{CountryUnknown: "why", ASUnknown: "so"}
 	s := serve(t, nodeConfig(t, snap, &api.Shelf{}))
 	_, body := s.do(t, "GET", "/v1/nodes?state=awaiting", "")
-	want := `{"skipped":0,"truncated":0,"nodes":[{"key":"ab` + strings.Repeat("0", 62) + `","state":"awaiting","operator":"Lop","operator_fee":"18446744073709551612",` +
+	want := `{"skipped":0,"truncated":0,"next":null,"nodes":[{"key":"ab` + strings.Repeat("0", 62) + `","state":"awaiting","operator":"Lop","operator_fee":"18446744073709551612",` +
 		`"stake":"0","required":"18446744073709551615","reserved":"0","contributors":[],"registered":0,"since":0,"credit":0,"decommissions":0,` +
 		`"last_reward":{"height":0,"index":0},"first_seen":{"height":7,"time":"2025-01-01T00:01:40Z"},"last_seen":{"height":8,"time":"2025-01-01T00:01:40Z"},` +
 		`"ip":null,"ports":{"storage":null,"omq":null,"quorumnet":null},"country":null,"as":null,"place":{"country_unknown_reason":"why","as_unknown_reason":"so"},` +
@@ -375,6 +381,9 @@ func TestNodeQueries(t *testing.T) {
 		if !same {
 			t.Errorf("%v: %d, %d nodes, %d skipped, %d truncated, want %d, %d, %d", asked, code, len(got.Nodes), got.Skipped, got.Truncated,
 				len(want.Entries), want.Skipped, want.Truncated)
+		}
+		if (got.Next != nil) != (want.Truncated > 0) || got.Next != nil && *got.Next != int64(want.Skipped+len(want.Entries)) {
+			t.Errorf("%v: next is %v", asked, got.Next)
 		}
 		if len(got.Nodes) > 0 {
 			nonempty++
@@ -554,6 +563,7 @@ func TestNodeHistory(t *testing.T) {
 	other.Append(now, true, time.Second)
 	shelf.Rings = map[string][]*directory.Ring{directory.Here: {fine, empty}, "stockholm": {other}}
 	client, key := s.client(t), snap.Entries[3].Node.Key.String()
+	from, to := now.Add(-10*time.Hour).UTC().Format(time.RFC3339), strconv.FormatInt(now.Add(-5*time.Hour).Unix(), 10)
 	for _, c := range []struct {
 		params  NodeHistoryParams
 		vantage string
@@ -564,7 +574,21 @@ func TestNodeHistory(t *testing.T) {
 		{NodeHistoryParams{Vantage: ref("here"), Series: ref(NodeHistoryParamsSeries("latency"))}, "here", directory.LatencySeries, shelf.Rings[directory.Here]},
 		{NodeHistoryParams{Series: ref(NodeHistoryParamsSeries("uptime"))}, "here", directory.UptimeSeries, shelf.Rings[directory.Here]},
 		{NodeHistoryParams{Vantage: ref("stockholm")}, "stockholm", directory.LatencySeries, shelf.Rings["stockholm"]},
+		{NodeHistoryParams{From: &from}, "here", directory.LatencySeries, shelf.Rings[directory.Here]},
+		{NodeHistoryParams{To: &to}, "here", directory.LatencySeries, shelf.Rings[directory.Here]},
+		{NodeHistoryParams{From: &from, To: &to}, "here", directory.LatencySeries, shelf.Rings[directory.Here]},
+		{NodeHistoryParams{From: ref("0"), To: ref("1")}, "here", directory.LatencySeries, shelf.Rings[directory.Here]},
 	} {
+		var low, high time.Time
+		if c.params.From != nil && *c.params.From == from {
+			low = now.Add(-10 * time.Hour)
+		}
+		if c.params.To != nil {
+			high = time.Unix(1, 0)
+			if *c.params.To == to {
+				high = now.Add(-5 * time.Hour)
+			}
+		}
 		r, err := client.NodeHistoryWithResponse(t.Context(), key, &c.params)
 		if err != nil || r.JSON200 == nil {
 			t.Fatalf("%v %s", err, r.Body)
@@ -574,7 +598,7 @@ func TestNodeHistory(t *testing.T) {
 			t.Fatalf("%s of %s: %d objects, want %d: %s", got.Series, got.Vantage, len(got.Objects), len(c.rings), r.Body)
 		}
 		for i, ring := range c.rings {
-			want, o := ring.Object(c.series, time.Time{}, time.Time{}), got.Objects[i]
+			want, o := ring.Object(c.series, low, high), got.Objects[i]
 			if o.Count != int64(want.Count) || o.Interval != int64(want.Interval.Seconds()) || len(o.Values) != want.Count || (o.First == nil) != (want.Count == 0) ||
 				o.First != nil && (!o.First.Equal(want.First) || !o.Last.Equal(want.Last)) || o.Factor < want.Factor*0.9999 || o.Factor > want.Factor*1.0001 {
 				t.Errorf("%s of %s: got %+v, want %+v", c.series, c.vantage, o, want)
