@@ -121,6 +121,7 @@ func (s *Server) nodes(c *call) error {
 	key, view := c.listing(&q)
 	b := c.board
 	d, err := b.asked.get(key, func() (*document, error) {
+		// Packed fast: this may be asked for once, and by who wants to cost us time.
 		return newDocument(b.appendNodes(nil, q.Run(view), q.Fields), gzip.BestSpeed), nil
 	})
 	if err != nil {

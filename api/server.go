@@ -17,7 +17,7 @@
 // one. Lists are encoded and compressed once a snapshot, whoever and however many ask.
 //
 // A Server may be used concurrently, and takes no lock to answer about names but one for a moment to count a client's requests:
-// what Config gives it must not either. Who asks for a list of nodes that is being made waits for it.
+// what Config gives it must not either. Who asks for ranges or a list of nodes that are being made waits for them.
 package api
 
 import (
@@ -109,6 +109,7 @@ type Server struct {
 	calls    sync.Pool // of *call
 	ids      []string  // of the operations
 	frame    atomic.Pointer[frame]
+	shelving sync.Mutex // held while a shelf is made
 	shelf    atomic.Pointer[shelf]
 	board    atomic.Pointer[board]
 	trail    trail
