@@ -88,11 +88,17 @@ func (f *frame) seal(object []byte) []byte {
 	return append(object, '}')
 }
 
+// shortReply is the size below which net/http, which holds back so much (bufferBeforeChunkingSize), says the length itself. A
+// name's reply has eight headers without that one, as many as a map holds before it grows.
+const shortReply = 2048
+
 // write sends a whole reply.
 func (c *call) write(status int, contentType []string, body []byte) {
 	h := c.gin.Writer.Header()
 	h["Content-Type"] = contentType
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if len(body) >= shortReply {
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
 	c.gin.Writer.WriteHeader(status)
 	// An error means that the client has gone; there is nobody to tell.
 	_, _ = c.gin.Writer.Write(body)
