@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"reflect"
@@ -416,27 +417,38 @@ func TestEmpty(t *testing.T) {
 	}
 }
 
-// TestCache holds ETags and Cache-Control, and HEAD to GET.
+// Cache-Control of what is true of the newest block, and of what does not exist.
+const tipCache, absentCache = "public, max-age=5, stale-while-revalidate=10", "public, max-age=2"
+
+// TestCache holds ETags, dates and Cache-Control, and HEAD to GET.
 func TestCache(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config(indexOf(t, synced(), record(1))))
+	many := names(rand.New(rand.NewPCG(1, 0)), 200)
+	s := serve(t, config(indexOf(t, synced(), append(many, record(1))...)))
 	next := synced()
 	next.Tip = &indexer.Point{Height: 5011, Hash: ons.Txid{7}}
-	later := serve(t, config(indexOf(t, next, record(1))))
+	next.TipTime++
+	later := serve(t, config(indexOf(t, next, append(many, record(1), record(3))...)))
 	final := synced()
 	final.Final++
 	settled := serve(t, config(indexOf(t, final, record(1))))
 	tags := map[string]string{}
 	for path, cache := range map[string]string{
-		path(record(1)):                                     "public, max-age=5",
-		path(record(1)) + "/history":                        "public, max-age=5",
-		"/v1/owners/" + strings.Repeat("01", 32) + "/names": "public, max-age=5",
-		"/openapi.json":                                     "public, max-age=300",
+		path(record(1)):                                     tipCache,
+		path(record(1)) + "/history":                        tipCache,
+		"/v1/owners/" + strings.Repeat("01", 32) + "/names": tipCache,
+		"/v1/names/range":                                   tipCache,
+		"/v1/names/range/0/0":                               tipCache + ", no-transform",
+		"/v1/names/bundle":                                  tipCache + ", no-transform",
+		"/openapi.json":                                     "public, max-age=300, stale-while-revalidate=3600",
 		"/v1/status":                                        "no-store",
+		"/v1/realtime?max_distance=100":                     "no-store",
 		"/healthz":                                          "no-store",
 		"/readyz":                                           "no-store",
-		path(record(2)):                                     "no-store",
-		"/v1/names/session/" + "alice?limit=false": "no-store",
+		path(record(2)):                                     absentCache,
+		path(record(2)) + "/history":                        absentCache,
+		"/v1/names/session":                                 "no-store",
+		"/v1/names/session/" + "alice?limit=false":          "no-store",
 	} {
 		got := s.send(t, "GET", path, "", nil)
 		if c := got.header.Get("Cache-Control"); c != cache {
@@ -450,8 +462,15 @@ func TestCache(t *testing.T) {
 			t.Errorf("HEAD %s: %d and %d (-GET +HEAD):\n%s", path, head.status, got.status, diff)
 		}
 		tag := got.header.Get("ETag")
-		if (tag != "") != strings.HasPrefix(cache, "public") {
+		if (tag != "") != strings.Contains(cache, "stale") {
 			t.Errorf("%s: ETag %q", path, tag)
+		}
+		date := ""
+		if strings.HasPrefix(cache, tipCache) {
+			date = time.Unix(synced().TipTime, 0).UTC().Format(http.TimeFormat)
+		}
+		if got := got.header.Get("Last-Modified"); got != date {
+			t.Errorf("%s: Last-Modified %q, want %q", path, got, date)
 		}
 		if tag == "" {
 			continue
@@ -468,10 +487,18 @@ func TestCache(t *testing.T) {
 				t.Errorf("%s, If-None-Match %s: got %d, want %d", path, given, cond.status, want)
 			}
 		}
-		if path == "/openapi.json" {
+		if date == "" {
 			continue
 		}
-		for _, other := range []*site{later, settled} {
+		s.sinceDate(t, path, got.header)
+		if cond := later.send(t, "GET", path, "", http.Header{"If-Modified-Since": {date}}); cond.status != 200 {
+			t.Errorf("%s: %d for the date of another block", path, cond.status)
+		}
+		others := []*site{later, settled}
+		if path == "/v1/names/bundle" || path == "/v1/names/range" { // which do not say what is final
+			others = others[:1]
+		}
+		for _, other := range others {
 			if cond := other.send(t, "GET", path, "", http.Header{"If-None-Match": {tag}}); cond.status != 200 {
 				t.Errorf("%s: %d for the tag of another block", path, cond.status)
 			}
@@ -480,6 +507,34 @@ func TestCache(t *testing.T) {
 	// What does not exist has no tag to match.
 	if got := s.send(t, "GET", path(record(2)), "", http.Header{"If-None-Match": {"*"}}); got.status != 404 {
 		t.Errorf("missing, If-None-Match *: %d", got.status)
+	}
+	if got := later.send(t, "GET", path(record(2)), "", http.Header{"If-Modified-Since": {time.Unix(next.TipTime, 0).UTC().Format(http.TimeFormat)}}); got.status != 404 {
+		t.Errorf("missing, If-Modified-Since: %d", got.status)
+	}
+}
+
+// sinceDate asks again with dates: only the very one that was given is of what was given, and a tag counts before it.
+func (s *site) sinceDate(t *testing.T, path string, given http.Header) {
+	t.Helper()
+	date, tag := given.Get("Last-Modified"), given.Get("ETag")
+	at, err := http.ParseTime(date)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	for _, c := range []struct {
+		date, tag string
+		want      int
+	}{
+		{date, "", 304}, {date, tag, 304}, {date, `"x"`, 200}, {"yesterday", tag, 304}, {"yesterday", "", 200},
+		{at.Add(-time.Second).Format(http.TimeFormat), "", 200}, {at.Add(time.Second).Format(http.TimeFormat), "", 200},
+	} {
+		header := http.Header{"If-Modified-Since": {c.date}, "Accept-Encoding": {"identity"}}
+		if c.tag != "" {
+			header.Set("If-None-Match", c.tag)
+		}
+		if got := s.send(t, "GET", path, "", header); got.status != c.want || got.header.Get("Last-Modified") != date {
+			t.Errorf("%s, If-Modified-Since %s and If-None-Match %s: %d, want %d", path, c.date, c.tag, got.status, c.want)
+		}
 	}
 }
 

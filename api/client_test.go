@@ -761,6 +761,21 @@ func (e HistoryParamsType) Valid() bool {
 	}
 }
 
+// Defines values for NodesParamsForm.
+const (
+	Map NodesParamsForm = "map"
+)
+
+// Valid indicates whether the value is a known member of the NodesParamsForm enum.
+func (e NodesParamsForm) Valid() bool {
+	switch e {
+	case Map:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NodeHistoryParamsSeries.
 const (
 	NodeHistoryParamsSeriesLatency NodeHistoryParamsSeries = "latency"
@@ -1382,12 +1397,41 @@ type NodeHistory struct {
 // NodeHistorySeries latency: mean of a slot in seconds; uptime: share of the checks that were answered
 type NodeHistorySeries string
 
+// NodeMap defines model for NodeMap.
+type NodeMap struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Network That the nodes are of
+	Network string `json:"network"`
+
+	// Nodes By key, all but those that are gone. Each has the fields of Node but key and last_seen; what is null there, or in an object there, is absent here
+	Nodes map[string]map[string]interface{} `json:"nodes"`
+
+	// Truncated Nodes that are not here
+	Truncated int64 `json:"truncated"`
+}
+
+// NodePatch defines model for NodePatch.
+type NodePatch struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Network That the nodes are of
+	Network string `json:"network"`
+
+	// Nodes What changed of each node; null: it is on the list no more
+	Nodes     map[string]*map[string]interface{} `json:"nodes"`
+	Truncated int64                              `json:"truncated"`
+}
+
 // Nodes defines model for Nodes.
 type Nodes struct {
 	AsOf *AsOf `json:"as_of"`
 
 	// Network That the nodes are of
 	Network string `json:"network"`
+
+	// Next What to give as offset for the page after this; null: this is the last one
+	Next *int64 `json:"next"`
 
 	// Nodes By key unless order says otherwise
 	Nodes []Node `json:"nodes"`
@@ -2053,6 +2097,20 @@ type NodesParams struct {
 
 	// Offset 0 to 999999
 	Offset *int `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// Form map: the nodes by their keys, to which patches apply
+	Form *NodesParamsForm `form:"form,omitempty" json:"form,omitempty"`
+
+	// Since The ETag of the map you have
+	Since *string `form:"since,omitempty" json:"since,omitempty"`
+}
+
+// NodesParamsForm defines parameters for Nodes.
+type NodesParamsForm string
+
+// Nodes200JSONResponseBody defines parameters for Nodes.
+type Nodes200JSONResponseBody struct {
+	union json.RawMessage
 }
 
 // AggregateParams defines parameters for Aggregate.
@@ -2171,6 +2229,12 @@ type NodeHistoryParams struct {
 	// Vantage From where: here, which it is without it, or the name of an enrolled vantage point
 	Vantage *string                  `form:"vantage,omitempty" json:"vantage,omitempty"`
 	Series  *NodeHistoryParamsSeries `form:"series,omitempty" json:"series,omitempty"`
+
+	// From Beginning of the first slot that counts, or in it; without it as far as there is. RFC 3339, or seconds since 1970
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To End; without it now. RFC 3339, or seconds since 1970
+	To *string `form:"to,omitempty" json:"to,omitempty"`
 }
 
 // NodeHistoryParamsSeries defines parameters for NodeHistory.
@@ -2193,6 +2257,68 @@ type RealtimeParams struct {
 
 // ResolveJSONRequestBody defines body for Resolve for application/json ContentType.
 type ResolveJSONRequestBody = Resolve
+
+// AsNodes returns the union data inside the Nodes200JSONResponseBody as a Nodes
+func (t Nodes200JSONResponseBody) AsNodes() (Nodes, error) {
+	var body Nodes
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNodes overwrites any union data inside the Nodes200JSONResponseBody as the provided Nodes
+func (t *Nodes200JSONResponseBody) FromNodes(v Nodes) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNodes performs a merge with any union data inside the Nodes200JSONResponseBody, using the provided Nodes
+func (t *Nodes200JSONResponseBody) MergeNodes(v Nodes) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsNodeMap returns the union data inside the Nodes200JSONResponseBody as a NodeMap
+func (t Nodes200JSONResponseBody) AsNodeMap() (NodeMap, error) {
+	var body NodeMap
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNodeMap overwrites any union data inside the Nodes200JSONResponseBody as the provided NodeMap
+func (t *Nodes200JSONResponseBody) FromNodeMap(v NodeMap) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNodeMap performs a merge with any union data inside the Nodes200JSONResponseBody, using the provided NodeMap
+func (t *Nodes200JSONResponseBody) MergeNodeMap(v NodeMap) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t Nodes200JSONResponseBody) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *Nodes200JSONResponseBody) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -2346,6 +2472,8 @@ type ClientInterface interface {
 	// Nodes The service nodes that are asked for
 	//
 	// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+	//
+	// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
 	//
 	// Corresponds with GET /v1/nodes (the `Nodes` operationId).
 	Nodes(ctx context.Context, params *NodesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2635,6 +2763,8 @@ func (c *Client) History(ctx context.Context, pType HistoryParamsType, hash stri
 // Nodes The service nodes that are asked for
 //
 // All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+//
+// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
 //
 // Corresponds with GET /v1/nodes (the `Nodes` operationId).
 func (c *Client) Nodes(ctx context.Context, params *NodesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3597,6 +3727,30 @@ func NewNodesRequest(server string, params *NodesParams) (*http.Request, error) 
 
 		}
 
+		if params.Form != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "form", *params.Form, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -4271,6 +4425,30 @@ func NewNodeHistoryRequest(server string, key string, params *NodeHistoryParams)
 
 		}
 
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -4724,6 +4902,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
 	//
+	// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/nodes (the `Nodes` operationId).
@@ -4911,6 +5091,7 @@ func (r HealthzResponse) ContentType() string {
 type OpenapiResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // OpenapiResponse429Headers the declared response headers of an HTTP 429 response for Openapi
@@ -5071,6 +5252,7 @@ func (r ReadyzResponse) ContentType() string {
 type BundleResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // BundleResponse429Headers the declared response headers of an HTTP 429 response for Bundle
@@ -5154,6 +5336,8 @@ func (r BundleResponse) ContentType() string {
 // RangesResponse200Headers the declared response headers of an HTTP 200 response for Ranges
 type RangesResponse200Headers struct {
 	CacheControl *string
+	ETag         *string
+	LastModified *string
 }
 
 // RangesResponse429Headers the declared response headers of an HTTP 429 response for Ranges
@@ -5245,6 +5429,7 @@ func (r RangesResponse) ContentType() string {
 type RangeResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // RangeResponse429Headers the declared response headers of an HTTP 429 response for Range
@@ -5336,6 +5521,7 @@ func (r RangeResponse) ContentType() string {
 type RangeHistoryResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // RangeHistoryResponse429Headers the declared response headers of an HTTP 429 response for RangeHistory
@@ -5524,6 +5710,7 @@ func (r ResolveResponse) ContentType() string {
 type NameResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NameResponse429Headers the declared response headers of an HTTP 429 response for Name
@@ -5622,6 +5809,7 @@ func (r NameResponse) ContentType() string {
 type HistoryResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // HistoryResponse429Headers the declared response headers of an HTTP 429 response for History
@@ -5720,6 +5908,7 @@ func (r HistoryResponse) ContentType() string {
 type NodesResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodesResponse429Headers the declared response headers of an HTTP 429 response for Nodes
@@ -5736,7 +5925,9 @@ type NodesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Nodes
+	JSON200 *Nodes200JSONResponseBody
+	// ApplicationmergePatchJSON200 the response for an HTTP 200 `application/merge-patch+json` response
+	ApplicationmergePatchJSON200 *NodePatch
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Problem
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
@@ -5754,8 +5945,13 @@ type NodesResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r NodesResponse) GetJSON200() *Nodes {
+func (r NodesResponse) GetJSON200() *Nodes200JSONResponseBody {
 	return r.JSON200
+}
+
+// GetApplicationmergePatchJSON200 returns the response for an HTTP 200 `application/merge-patch+json` response
+func (r NodesResponse) GetApplicationmergePatchJSON200() *NodePatch {
+	return r.ApplicationmergePatchJSON200
 }
 
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
@@ -5811,6 +6007,7 @@ func (r NodesResponse) ContentType() string {
 type AggregateResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // AggregateResponse429Headers the declared response headers of an HTTP 429 response for Aggregate
@@ -5902,6 +6099,7 @@ func (r AggregateResponse) ContentType() string {
 type AllNodeEventsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // AllNodeEventsResponse429Headers the declared response headers of an HTTP 429 response for AllNodeEvents
@@ -6083,6 +6281,7 @@ func (r PickResponse) ContentType() string {
 type NodeResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodeResponse429Headers the declared response headers of an HTTP 429 response for Node
@@ -6181,6 +6380,7 @@ func (r NodeResponse) ContentType() string {
 type NodeEventsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodeEventsResponse429Headers the declared response headers of an HTTP 429 response for NodeEvents
@@ -6279,6 +6479,7 @@ func (r NodeEventsResponse) ContentType() string {
 type NodeHistoryResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodeHistoryResponse429Headers the declared response headers of an HTTP 429 response for NodeHistory
@@ -6377,6 +6578,7 @@ func (r NodeHistoryResponse) ContentType() string {
 type OwnedResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // OwnedResponse429Headers the declared response headers of an HTTP 429 response for Owned
@@ -6468,6 +6670,7 @@ func (r OwnedResponse) ContentType() string {
 type PathsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // PathsResponse429Headers the declared response headers of an HTTP 429 response for Paths
@@ -6739,6 +6942,7 @@ func (r RealtimeResponse) ContentType() string {
 type StorageNodesResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // StorageNodesResponse429Headers the declared response headers of an HTTP 429 response for StorageNodes
@@ -6913,6 +7117,7 @@ func (r StatusResponse) ContentType() string {
 type SwarmsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // SwarmsResponse429Headers the declared response headers of an HTTP 429 response for Swarms
@@ -7004,6 +7209,7 @@ func (r SwarmsResponse) ContentType() string {
 type SwarmResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // SwarmResponse429Headers the declared response headers of an HTTP 429 response for Swarm
@@ -7260,6 +7466,8 @@ func (c *ClientWithResponses) HistoryWithResponse(ctx context.Context, pType His
 // NodesWithResponse The service nodes that are asked for
 //
 // All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+//
+// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7589,6 +7797,13 @@ func ParseOpenapiResponse(rsp *http.Response) (*OpenapiResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers OpenapiResponse429Headers
@@ -7739,6 +7954,13 @@ func ParseBundleResponse(rsp *http.Response) (*BundleResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers BundleResponse429Headers
@@ -7786,6 +8008,9 @@ func ParseRangesResponse(rsp *http.Response) (*RangesResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7825,6 +8050,20 @@ func ParseRangesResponse(rsp *http.Response) (*RangesResponse, error) {
 				return nil, err
 			}
 			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -7923,6 +8162,13 @@ func ParseRangeResponse(rsp *http.Response) (*RangeResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers RangeResponse429Headers
@@ -8019,6 +8265,13 @@ func ParseRangeHistoryResponse(rsp *http.Response) (*RangeHistoryResponse, error
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -8215,6 +8468,13 @@ func ParseNameResponse(rsp *http.Response) (*NameResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers NameResponse429Headers
@@ -8319,6 +8579,13 @@ func ParseHistoryResponse(rsp *http.Response) (*HistoryResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers HistoryResponse429Headers
@@ -8359,12 +8626,19 @@ func ParseNodesResponse(rsp *http.Response) (*NodesResponse, error) {
 	}
 
 	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Nodes
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 200:
+		var dest Nodes200JSONResponseBody
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/merge-patch+json" && rsp.StatusCode == 200:
+		var dest NodePatch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationmergePatchJSON200 = &dest
 
 	case rsp.StatusCode == 304:
 		break // No content-type
@@ -8415,6 +8689,13 @@ func ParseNodesResponse(rsp *http.Response) (*NodesResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -8513,6 +8794,13 @@ func ParseAggregateResponse(rsp *http.Response) (*AggregateResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers AggregateResponse429Headers
@@ -8609,6 +8897,13 @@ func ParseAllNodeEventsResponse(rsp *http.Response) (*AllNodeEventsResponse, err
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -8801,6 +9096,13 @@ func ParseNodeResponse(rsp *http.Response) (*NodeResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers NodeResponse429Headers
@@ -8904,6 +9206,13 @@ func ParseNodeEventsResponse(rsp *http.Response) (*NodeEventsResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -9009,6 +9318,13 @@ func ParseNodeHistoryResponse(rsp *http.Response) (*NodeHistoryResponse, error) 
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers NodeHistoryResponse429Headers
@@ -9106,6 +9422,13 @@ func ParseOwnedResponse(rsp *http.Response) (*OwnedResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers OwnedResponse429Headers
@@ -9202,6 +9525,13 @@ func ParsePathsResponse(rsp *http.Response) (*PathsResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -9465,6 +9795,13 @@ func ParseStorageNodesResponse(rsp *http.Response) (*StorageNodesResponse, error
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers StorageNodesResponse429Headers
@@ -9639,6 +9976,13 @@ func ParseSwarmsResponse(rsp *http.Response) (*SwarmsResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers SwarmsResponse429Headers
@@ -9742,6 +10086,13 @@ func ParseSwarmResponse(rsp *http.Response) (*SwarmResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:

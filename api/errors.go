@@ -124,7 +124,12 @@ func (c *call) fail(err error) {
 		panic("api: internal error: " + err.Error())
 	}
 	h := c.gin.Writer.Header()
+	delete(h, "Etag") // of the reply that it was to be
+	delete(h, "Last-Modified")
 	h["Cache-Control"] = noStore
+	if p.Status == http.StatusNotFound && c.route != "" {
+		h["Cache-Control"] = absent
+	}
 	if p.Status == http.StatusServiceUnavailable && h["Retry-After"] == nil {
 		h.Set("Retry-After", retryAfter)
 	}

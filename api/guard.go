@@ -73,7 +73,7 @@ func (c *call) preflight() bool {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", h.Get("Allow"))
-	h.Set("Access-Control-Allow-Headers", "Content-Type, If-None-Match")
+	h.Set("Access-Control-Allow-Headers", "Content-Type, If-None-Match, If-Modified-Since")
 	h.Set("Access-Control-Max-Age", "86400")
 	c.gin.Writer.WriteHeader(http.StatusNoContent)
 	c.gin.Writer.WriteHeaderNow()

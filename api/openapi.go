@@ -191,8 +191,7 @@ func (d describer) resolve() *huma.Operation {
 func (d describer) ranges() *huma.Operation {
 	op := operation("ranges", http.MethodGet, "/v1/names/range", "names", "Which ranges of hashes may be asked for",
 		"So many bits that the smallest range holds at least k different hashes; fewer than that in all are one range.")
-	d.replies(op, "Ranges", rangesView{}, map[string]*huma.Param{"Cache-Control": cacheHeaders()["Cache-Control"]}, examples{"10,000 names": exampleSealed(exampleRanges())})
-	delete(op.Responses, "304")
+	d.replies(op, "Ranges", rangesView{}, cacheHeaders(), examples{"10,000 names": exampleSealed(exampleRanges())})
 	d.fails(op, errBehind)
 	return op
 }
@@ -248,6 +247,16 @@ func (d describer) reply(name string, view any) *huma.Schema {
 	return &huma.Schema{Ref: schemas + name}
 }
 
+// nodeReply is reply for what is said of nodes, which has network besides.
+func (d describer) nodeReply(name string, view any) *huma.Schema {
+	of := d.reply(name, view)
+	if s := d.registry.Map()[name]; s.Properties["network"] == nil {
+		s.Properties["network"] = &huma.Schema{Type: huma.TypeString, Description: "That the nodes are of"}
+		s.Required = append(s.Required, "network")
+	}
+	return of
+}
+
 // orNull is what huma cannot say of a struct: a reference or null.
 func orNull(s huma.Schema) *huma.Schema {
 	return &huma.Schema{AnyOf: []*huma.Schema{&s, {Type: "null"}}}
@@ -256,9 +265,8 @@ func orNull(s huma.Schema) *huma.Schema {
 // replies describes the replies that are no errors. One with headers for caches can be 304.
 func (d describer) replies(op *huma.Operation, schema string, view any, headers map[string]*huma.Param, ex examples) {
 	of := d.reply(schema, view)
-	if s := d.registry.Map()[schema]; slices.Contains(op.Tags, "nodes") && s.Properties["network"] == nil {
-		s.Properties["network"] = &huma.Schema{Type: huma.TypeString, Description: "That the nodes are of"}
-		s.Required = append(s.Required, "network")
+	if slices.Contains(op.Tags, "nodes") {
+		of = d.nodeReply(schema, view)
 	}
 	op.Responses["200"] = &huma.Response{
 		Description: "OK", Headers: headers,
@@ -308,7 +316,11 @@ func (d describer) problems(errs ...error) *huma.Response {
 
 func cacheHeaders() map[string]*huma.Param {
 	return map[string]*huma.Param{
-		"ETag":          {Description: "For If-None-Match", Schema: &huma.Schema{Type: huma.TypeString}},
+		"ETag": {Description: "For If-None-Match", Schema: &huma.Schema{Type: huma.TypeString}},
+		"Last-Modified": {
+			Description: "For If-Modified-Since, which must repeat it: the time of the block, or later if something was changed since",
+			Schema:      &huma.Schema{Type: huma.TypeString},
+		},
 		"Cache-Control": {Schema: &huma.Schema{Type: huma.TypeString}},
 	}
 }

@@ -141,33 +141,44 @@ type shelf struct {
 	bundle  func() (*ons.Bundle, error)
 }
 
-// shelfOf returns the ranges of a snapshot that has a tip. Requests that come together share them.
+// shelfOf returns the ranges of a snapshot that has a tip. After a block the first request makes them, and those that come
+// meanwhile wait for it.
 func (s *Server) shelfOf(snap Snapshot, state indexer.State) *shelf {
-	for {
-		old := s.shelf.Load()
-		if old != nil && old.tip == *state.Tip && old.digest == state.Digest {
-			return old
-		}
-		fresh := newShelf(old, snap, state)
-		if s.shelf.CompareAndSwap(old, fresh) {
-			return fresh
-		}
+	if now := s.shelf.Load(); now.shows(state) {
+		return now
 	}
+	s.shelving.Lock()
+	defer s.shelving.Unlock()
+	old := s.shelf.Load()
+	if old.shows(state) {
+		return old
+	}
+	fresh := newShelf(old, snap, state)
+	s.shelf.Store(fresh)
+	return fresh
+}
+
+func (s *shelf) shows(state indexer.State) bool { return s != nil && s.rack.shows(state) }
+
+func (r *rack) shows(state indexer.State) bool {
+	return r != nil && r.tip == *state.Tip && r.digest == state.Digest
 }
 
 // historiesOf is shelfOf for the histories in ranges, which are made when somebody asks for one: they are larger, and seldom
 // asked for.
 func (s *Server) historiesOf(snap Snapshot, state indexer.State) *rack {
-	for {
-		old := s.histories.Load()
-		if old != nil && old.tip == *state.Tip && old.digest == state.Digest {
-			return old
-		}
-		fresh := newRack(old, snap, state, encodeHistories)
-		if s.histories.CompareAndSwap(old, fresh) {
-			return fresh
-		}
+	if now := s.histories.Load(); now.shows(state) {
+		return now
 	}
+	s.shelving.Lock()
+	defer s.shelving.Unlock()
+	old := s.histories.Load()
+	if old.shows(state) {
+		return old
+	}
+	fresh := newRack(old, snap, state, encodeHistories)
+	s.histories.Store(fresh)
+	return fresh
 }
 
 // newShelf makes the ranges of a snapshot, of those of an older one where that is known to be the same.
@@ -250,9 +261,13 @@ func (s *Server) ranges(c *call) error {
 		return c.missing()
 	}
 	shelf := s.shelfOf(c.snap, c.state)
-	return c.send(rangesView{
+	v := rangesView{
 		Bits: shelf.bits, K: rangeK, Records: shelf.records, Hashes: shelf.hashes, SizeClass: shelf.sizes[shelf.bits], Ready: c.behind() == "",
-	}, atTip)
+	}
+	if !v.Ready {
+		return c.reply(v) // this may change without a block
+	}
+	return c.sendView(v) // tagged by content: what is offered depends on what was offered before
 }
 
 // bucket answers GET /v1/names/range/{bits}/{index}: the newest records of all names of a range. It is hot: pieces are made
@@ -282,10 +297,7 @@ func (c *call) sendRange(offered int, r *rack, encode encoder) error {
 	ready := c.behind() == ""
 	h := c.gin.Writer.Header()
 	if ready {
-		tag := c.frame.tags[c.route]
-		h["Etag"] = tag
-		h["Cache-Control"] = atTipAsIs
-		if c.notModified(tag[0]) {
+		if c.kept(c.frame.tags[c.route], atTipAsIs) {
 			return nil
 		}
 	} else {
@@ -386,10 +398,7 @@ func (s *Server) bundle(c *call) error {
 			}
 		}
 	}
-	h := c.gin.Writer.Header()
-	h["Etag"] = []string{`"` + text + `"`}
-	h["Cache-Control"] = atTipAsIs
-	if c.notModified(h["Etag"][0]) {
+	if c.kept([]string{`"` + text + `"`}, atTipAsIs) {
 		return nil
 	}
 	c.write(http.StatusOK, bytesType, body)

@@ -12,10 +12,13 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"onsight/api"
 	"onsight/indexer"
 	"onsight/internal/index"
 	"onsight/ons"
@@ -184,6 +187,41 @@ func (s *site) histories(t *testing.T, snap *index.Snapshot) {
 	}
 	if len(got.Records) != 0 {
 		t.Fatalf("%d too many", len(got.Records))
+	}
+}
+
+// counted counts what ranges are made of.
+type counted struct {
+	api.Snapshot
+	buckets *atomic.Int64
+}
+
+func (c counted) Bucket(bits int, number uint64) []*ons.Record {
+	c.buckets.Add(1)
+	return c.Snapshot.Bucket(bits, number)
+}
+
+// TestRangesOnce: requests that come together after a block make its ranges once.
+func TestRangesOnce(t *testing.T) {
+	t.Parallel()
+	x := indexOf(t, synced(), names(rand.New(rand.NewPCG(1, 0)), 2000)...)
+	var buckets atomic.Int64
+	cfg := config(x)
+	cfg.Snapshot = func() api.Snapshot { return counted{x.Snapshot(), &buckets} }
+	h := api.New(cfg).Handler()
+	begin, together := make(chan struct{}), sync.WaitGroup{}
+	for range 20 {
+		together.Go(func() {
+			<-begin
+			if w := get(h, "/v1/names/range/1/0", nil); w.Code != 200 {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		})
+	}
+	close(begin)
+	together.Wait()
+	if n := buckets.Load(); n != 256 {
+		t.Errorf("%d pieces were made, want each of 256 once", n)
 	}
 }
 

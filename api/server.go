@@ -13,8 +13,11 @@
 // of the one that was asked. A name without a record is only called not
 // registered by an index that is up to date; else the answer is that this cannot be told (code "behind").
 //
-// A Server may be used concurrently, and takes no lock to answer but one for a moment to count a client's requests: what
-// Config gives it must not either.
+// Replies say for how long they may be kept, and by which tag and date a client may ask whether its own is still the present
+// one. Lists are encoded and compressed once a snapshot, whoever and however many ask.
+//
+// A Server may be used concurrently, and takes no lock to answer about names but one for a moment to count a client's requests:
+// what Config gives it must not either. Who asks for ranges or a list of nodes that are being made waits for them.
 package api
 
 import (
@@ -106,9 +109,11 @@ type Server struct {
 	calls     sync.Pool // of *call
 	ids       []string  // of the operations
 	frame     atomic.Pointer[frame]
+	shelving  sync.Mutex // held while a shelf or a rack of histories is made
 	shelf     atomic.Pointer[shelf]
 	histories atomic.Pointer[rack]
 	board     atomic.Pointer[board]
+	trail     trail
 	crowd     *crowd
 	timed     bool // requests are limited, or told of
 	warned    atomic.Bool
