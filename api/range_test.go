@@ -172,9 +172,9 @@ func (s *site) histories(t *testing.T, snap *index.Snapshot) {
 		UpdateHeight     uint64 `json:"update_height"`
 	}
 	var got struct{ Records []change }
-	code, body := s.do(t, "GET", "/v1/names/range/0/0/history", "")
-	if err := json.Unmarshal(body, &got); err != nil || code != 200 {
-		t.Fatalf("%d %v", code, err)
+	_, body := wire(t, s.url+"/v1/names/range/0/0/history")
+	if err := json.Unmarshal(body, &got); err != nil {
+		t.Fatal(err)
 	}
 	for _, newest := range snap.Bucket(0, 0) {
 		for _, r := range snap.History(newest.Key()) {
@@ -363,7 +363,12 @@ func TestBundle(t *testing.T) {
 			t.Errorf("%s: got %v %v", r.Hash, sealed, err)
 		}
 	}
-	code, _ := s.do(t, "GET", "/v1/names/bundle?since="+strings.Repeat("0", 64), "") // held to the document
+	for _, path := range []string{"range/0/0", "range/0/0/history"} { // held to the document
+		if code, body := s.do(t, "GET", "/v1/names/"+path, ""); code != 200 {
+			t.Errorf("%s: %d %s", path, code, body)
+		}
+	}
+	code, _ := s.do(t, "GET", "/v1/names/bundle?since="+strings.Repeat("0", 64), "") // as well
 	digest := have.Digest()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/v1/names/bundle", nil)
 	if err != nil {

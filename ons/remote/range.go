@@ -15,7 +15,7 @@ import (
 const (
 	Least   = 64  // different hashes that a range must hold, else it is as good as the hash
 	meant   = 128 // that one should hold on average: the count of names by which bits are capped is divided by this
-	MaxBits = 8   // most bits of a hash that are ever sent
+	maxBits = 8   // most bits of a hash that are ever sent
 )
 
 // ErrRefused means that a server offers or gives ranges that hold too little to hide in.
@@ -54,7 +54,7 @@ type offer struct {
 }
 
 // Range asks a server which ranges it has and settles how many bits lookups send. The error wraps ErrRefused and
-// ons.ErrUnavailable if the server promises less than Least hashes to each range, or more than MaxBits; errors of the memory
+// ons.ErrUnavailable if the server promises less than Least hashes to each range, or more than eight bits; errors of the memory
 // are returned as they are.
 func (s *Server) Range(ctx context.Context, c Caution) (*Range, error) {
 	o, err := s.offer(ctx)
@@ -83,7 +83,7 @@ func (s *Server) offer(ctx context.Context) (o offer, err error) {
 	} else if err := s.get(ctx, &o, shortReply, shortTime, "v1", "names", "range"); err != nil {
 		return o, s.here(err)
 	}
-	if o.Bits < 0 || o.Bits > MaxBits || o.Hashes < 0 || o.Bits > 0 && o.Hashes < Least<<o.Bits {
+	if o.Bits < 0 || o.Bits > maxBits || o.Hashes < 0 || o.Bits > 0 && o.Hashes < Least<<o.Bits {
 		return o, fmt.Errorf("%s: offers ranges of %d bits for %d names: %w: %w", s.Host(), o.Bits, o.Hashes, ErrRefused, ons.ErrUnavailable)
 	}
 	return o, nil
@@ -92,7 +92,7 @@ func (s *Server) offer(ctx context.Context) (o offer, err error) {
 // CapBits returns how many bits of a hash may be sent if there are so many names: a range then holds 128 of them or more on
 // average.
 func CapBits(names int) int {
-	return min(MaxBits, max(0, bits.Len(uint(max(0, names)/meant))-1))
+	return min(maxBits, max(0, bits.Len(uint(max(0, names)/meant))-1))
 }
 
 // Bits returns how many bits of a hash a lookup sends.
