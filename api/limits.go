@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"onsight/internal/gate"
 )
 
 // Limits bound what one client, and all together, may ask. The zero Limits bound nothing.
@@ -78,7 +80,7 @@ func (c *crowd) admit(from netip.Addr, now time.Time) (*visitor, time.Duration, 
 	if c.limits.Rate == 0 && c.limits.Concurrent == 0 {
 		return nil, 0, nil
 	}
-	v, wait, err := c.enter(clientOf(from), now)
+	v, wait, err := c.enter(gate.Client(from), now)
 	if err != nil {
 		c.total.Add(-1)
 	}
@@ -154,16 +156,4 @@ func (p *part) forget() {
 			return
 		}
 	}
-}
-
-// clientOf returns the address by which a client is known: all of a /64 are one.
-func clientOf(a netip.Addr) netip.Addr {
-	if !a.Is6() {
-		return a
-	}
-	p, err := a.Prefix(64)
-	if err != nil {
-		panic("api: internal error: " + err.Error())
-	}
-	return p.Addr()
 }

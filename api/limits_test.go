@@ -104,20 +104,6 @@ func TestCrowdBounded(t *testing.T) {
 	}
 }
 
-func TestClientOf(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::": "2001:db8:1:2::", "::1": "::",
-	} {
-		if got := clientOf(netip.MustParseAddr(in)).String(); got != want {
-			t.Errorf("%s: got %s, want %s", in, got, want)
-		}
-	}
-	if got := clientOf(netip.Addr{}); got.IsValid() {
-		t.Errorf("nobody: got %s", got)
-	}
-}
-
 // proxies of the tests.
 var proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 

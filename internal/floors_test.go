@@ -20,6 +20,7 @@ var floors = map[string]int{
 	// words
 	"internal/curve": 0,
 	"internal/bt":    0,
+	"internal/gate":  0,
 	"ons":            1,
 	// wires
 	"internal/oxend": 2,
