@@ -17,6 +17,7 @@ import (
 
 	"onsight/api"
 	"onsight/indexer"
+	"onsight/ons"
 )
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
@@ -152,6 +153,80 @@ func TestRates(t *testing.T) {
 				t.Errorf("log: %q, want %q once", log, c.log)
 			}
 		})
+	}
+}
+
+// TestCosts asks for something dear, and then for something cheap until it is refused: what was dear counted as several
+// requests, at most as many as leave a whole burst to wait for.
+func TestCosts(t *testing.T) {
+	t.Parallel()
+	many := make([]ons.Record, 1000)
+	for i := range many {
+		many[i] = record(byte(i))
+		many[i].Hash[1] = byte(i >> 8)
+	}
+	const burst, size = 40, 128 << 10
+	for _, c := range []struct {
+		method, path, body string
+		cost               int
+	}{
+		{"GET", "/v1/status", "", 1},
+		{"GET", path(many[0]), "", 1},
+		{"GET", "/v1/nodes?fields=key", "", 5},
+		{"GET", "/v1/nodes/aggregate?by=state", "", 10},
+		{"GET", "/v1/nodes/pick", "", 10},
+		{"GET", "/v1/nodes/events", "", 5},
+		{"POST", "/v1/names/resolve", batch(many[:63]...), 1},
+		{"POST", "/v1/names/resolve", batch(many...), 16},
+		{"GET", "/v1/names/range/0/0", "", 1}, // and what these send
+		{"GET", "/v1/nodes", "", 1},
+	} {
+		t.Run(c.method+" "+c.path, func(t *testing.T) {
+			t.Parallel()
+			cfg := nodeConfig(t, api.GenerateNodes(7, 300, now), &api.Shelf{})
+			x := indexOf(t, synced(), many...)
+			cfg.Snapshot = func() api.Snapshot { return x.Snapshot() }
+			cfg.Limits = api.Limits{Rate: 1, Burst: burst, Proxies: loopback}
+			s := serve(t, cfg)
+			header := from("192.0.2.1")
+			header.Set("Accept-Encoding", "identity")
+			one := s.send(t, c.method, c.path, c.body, header)
+			if one.status != 200 {
+				t.Fatalf("got %d %s", one.status, one.body)
+			}
+			want := c.cost + len(one.body)/size
+			left := 0
+			for s.send(t, "GET", "/v1/status", "", from("192.0.2.1")).status == 200 {
+				left++
+			}
+			if burst-left != want {
+				t.Errorf("counted as %d requests, want %d", burst-left, want)
+			}
+			if got := s.send(t, "GET", "/v1/status", "", from("192.0.2.2")); got.status != 200 {
+				t.Errorf("another client: got %d", got.status)
+			}
+		})
+	}
+}
+
+// TestDebt asks for as much as it is given at once: a whole burst is to wait for, and no more.
+func TestDebt(t *testing.T) {
+	t.Parallel()
+	cfg := nodeConfig(t, api.GenerateNodes(7, 30, now), &api.Shelf{})
+	cfg.Limits = api.Limits{Rate: 1, Burst: 5, Proxies: loopback}
+	var at time.Duration // requests come one after the other
+	cfg.Now = func() time.Time { return now.Add(at) }
+	s := serve(t, cfg)
+	for _, step := range []struct {
+		after time.Duration
+		want  int
+		retry string
+	}{{0, 200, ""}, {0, 429, "6"}, {5 * time.Second, 429, "1"}, {time.Second, 200, ""}, {0, 429, "6"}, {time.Hour, 200, ""}, {0, 429, "6"}} {
+		at += step.after
+		got := s.send(t, "GET", "/v1/nodes/pick", "", from("192.0.2.1"))
+		if got.status != step.want || got.header.Get("Retry-After") != step.retry {
+			t.Errorf("after %v: got %d, come again after %q, want %d, %q", at, got.status, got.header.Get("Retry-After"), step.want, step.retry)
+		}
 	}
 }
 

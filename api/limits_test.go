@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/binary"
+	"math"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -38,6 +39,7 @@ func TestCrowd(t *testing.T) {
 				continue
 			}
 			who := rapid.ByteRange(0, 4).Draw(t, "client")
+			cost := rapid.SampledFrom([]int{0, 0, 1, 5, 100}).Draw(t, "cost")
 			b := model[who]
 			if b == nil {
 				b = &bucket{tokens: float64(l.Burst), at: now}
@@ -64,6 +66,10 @@ func TestCrowd(t *testing.T) {
 				continue
 			}
 			b.tokens--
+			if l.Rate > 0 && cost > 0 {
+				c.charge(v, cost, now)
+				b.tokens -= min(float64(cost), math.Floor(b.tokens+float64(l.Burst)))
+			}
 			b.running++
 			running = append(running, func() { c.leave(v); b.running-- })
 		}
