@@ -92,7 +92,7 @@ var internal = fault{errPanic, http.StatusInternalServerError, "internal"}
 const retryAfter = "10"
 
 func faultOf(err error) fault {
-	for _, all := range [][]fault{faults, nodeFaults, reportFaults} {
+	for _, all := range [][]fault{faults, nodeFaults, reportFaults, adminFaults} {
 		for _, f := range all {
 			if errors.Is(err, f.err) {
 				return f

@@ -184,3 +184,14 @@ func (p *part) forget() {
 		}
 	}
 }
+
+// size returns how many clients are remembered.
+func (c *crowd) size() (n int) {
+	for i := range c.parts {
+		p := &c.parts[i]
+		p.mu.Lock()
+		n += len(p.young) + len(p.older)
+		p.mu.Unlock()
+	}
+	return n
+}

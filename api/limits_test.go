@@ -98,11 +98,7 @@ func TestCrowdBounded(t *testing.T) {
 		}
 		c.leave(v)
 	}
-	n := 0
-	for i := range c.parts {
-		n += len(c.parts[i].young) + len(c.parts[i].older)
-	}
-	if n > crowdParts*partSize*2 {
+	if n := c.size(); n > crowdParts*partSize*2 {
 		t.Errorf("%d clients are remembered, want at most %d", n, crowdParts*partSize*2)
 	}
 	if _, _, err := c.admit(slow, now.Add(5*time.Second)); err != errConcurrent {

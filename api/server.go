@@ -89,6 +89,7 @@ type Config struct {
 	Nodes     func() *directory.Snapshot // as Snapshot; nil: there are no operations about nodes
 	Directory Directory                  // nil: those among them that need it are not there
 
+	Admin  *Admin       // nil: the operator's operations are closed
 	Limits Limits       // the zero ones bound nothing
 	Served func(Served) // called after each request, concurrently; nil: nobody is told
 
@@ -111,6 +112,7 @@ type Server struct {
 	crowd    *crowd
 	timed    bool // requests are limited, or told of
 	warned   atomic.Bool
+	started  time.Time
 }
 
 // route is one operation: what the document says of it, and who answers it. Method, path and the query parameters it
@@ -139,6 +141,7 @@ func (s *Server) routes(d describer) []route {
 		{op: d.bucket(), serve: s.bucket},
 		{op: d.bundle(), serve: s.bundle},
 	}
+	all = append(all, s.adminRoutes(d)...)
 	if s.cfg.Nodes == nil {
 		return all
 	}
@@ -172,7 +175,7 @@ func New(cfg Config) *Server {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{cfg: cfg, engine: gin.New(), crowd: newCrowd(cfg.Limits)}
+	s := &Server{cfg: cfg, engine: gin.New(), crowd: newCrowd(cfg.Limits), started: cfg.Now()}
 	l := cfg.Limits
 	s.timed = cfg.Served != nil || l.Rate > 0 || l.Concurrent > 0 || l.Total > 0
 	s.engine.RedirectTrailingSlash = false

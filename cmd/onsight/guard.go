@@ -21,6 +21,7 @@ type guardOptions struct {
 	lines   int // connections of one client
 	total   int // of all
 	proxies []string
+	token   string // the file of the operator's token; "": there is none
 	metrics string // where to serve metrics; "": nowhere
 	log     bool   // a line for each request
 }
@@ -34,6 +35,7 @@ func (o *guardOptions) register(cmd *cobra.Command) {
 	fl.IntVar(&o.lines, "client-connections", 64, "connections of one client; for more its idle ones are closed (0: any number)")
 	fl.IntVar(&o.total, "connections", 4096, "connections of all clients; for more idle ones are closed (0: as many as files may be open)")
 	fl.StringSliceVar(&o.proxies, "trust-proxy", nil, "`CIDR` or address of a proxy that says in X-Forwarded-For whom it asks for, repeatable or comma separated (ONSIGHT_TRUST_PROXY)")
+	fl.StringVar(&o.token, "admin-token-file", "", "`FILE` with the token of the operator, who may then use /v1/admin (ONSIGHT_ADMIN_TOKEN_FILE; default closed)")
 	fl.StringVar(&o.metrics, "metrics", "", "`ADDRESS` to serve /metrics on, for Prometheus (ONSIGHT_METRICS; default nowhere)")
 	fl.BoolVar(&o.log, "log-requests", false, "log a line for each request: operation, status and time, nothing of what was asked or by whom")
 }
@@ -42,6 +44,9 @@ func (o *guardOptions) register(cmd *cobra.Command) {
 func (o *guardOptions) complete(cmd *cobra.Command, env func(string) string) error {
 	if v := env("ONSIGHT_TRUST_PROXY"); v != "" && !cmd.Flags().Changed("trust-proxy") {
 		o.proxies = strings.Split(v, ",")
+	}
+	if v := env("ONSIGHT_ADMIN_TOKEN_FILE"); v != "" && !cmd.Flags().Changed("admin-token-file") {
+		o.token = v
 	}
 	if v := env("ONSIGHT_METRICS"); v != "" && !cmd.Flags().Changed("metrics") {
 		o.metrics = v

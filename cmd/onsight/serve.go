@@ -86,7 +86,13 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	told := ctx // ends when the program is told to stop, which is no failure
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	log := f.logger(p, opt.level)
+	level := new(slog.LevelVar)
+	level.Set(f.logLevel(opt.level))
+	log := f.loggerAt(p, level)
+	token, err := opt.adminToken()
+	if err != nil {
+		return err
+	}
 	geo, err := opt.geoOptions.open()
 	if err != nil {
 		return err
@@ -112,13 +118,18 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	lines := opt.connections(log)
+	entrance := gate.Open(listener, lines)
+	var admin *api.Admin
+	if token != "" {
+		admin = &api.Admin{Token: token, Probers: enrolment{s.db}, Connections: entrance.Stats, Lines: lines, Files: fileLimit(), Level: level}
+	}
 	site := api.New(api.Config{
 		Snapshot: func() api.Snapshot { return s.index.Snapshot() },
 		Nodes:    s.nodes.Snapshot, Directory: s.nodes,
 		Upstreams: s.upstreams, Version: versionText(), Log: log,
-		Limits: opt.limits, Served: opt.served(s.metrics, log),
+		Admin: admin, Limits: opt.limits, Served: opt.served(s.metrics, log),
 	})
-	entrance := gate.Open(listener, opt.connections(log))
 	s.metrics.watch(site, s, entrance)
 	server := entrance.Server(site.Handler())
 	served := make(chan error, 2)
