@@ -50,18 +50,26 @@ type piece struct {
 	body    []byte // records as JSON, each with a comma before it; nil: to be made when asked for
 }
 
-// shelfOf returns the ranges of a snapshot that has a tip. Requests that come together share them.
+// shelfOf returns the ranges of a snapshot that has a tip. Requests that come together share them: the first makes them, which
+// takes so long that many would keep the machine from everything else.
 func (s *Server) shelfOf(snap Snapshot, state indexer.State) *shelf {
-	for {
-		old := s.shelf.Load()
-		if old != nil && old.tip == *state.Tip && old.digest == state.Digest {
-			return old
-		}
-		fresh := newShelf(old, snap, state)
-		if s.shelf.CompareAndSwap(old, fresh) {
-			return fresh
-		}
+	if made := s.shelf.Load(); made.shows(state) {
+		return made
 	}
+	s.shelving.Lock()
+	defer s.shelving.Unlock()
+	old := s.shelf.Load()
+	if old.shows(state) {
+		return old
+	}
+	fresh := newShelf(old, snap, state)
+	s.shelf.Store(fresh)
+	return fresh
+}
+
+// shows reports whether s, which may be nil, is of a state.
+func (s *shelf) shows(state indexer.State) bool {
+	return s != nil && s.tip == *state.Tip && s.digest == state.Digest
 }
 
 // newShelf makes the ranges of a snapshot, of those of an older one where that is known to be the same.

@@ -13,8 +13,8 @@
 // of the one that was asked. A name without a record is only called not
 // registered by an index that is up to date; else the answer is that this cannot be told (code "behind").
 //
-// A Server may be used concurrently, and takes no lock to answer but one for a moment to count a client's requests: what
-// Config gives it must not either.
+// A Server may be used concurrently, and takes no lock to answer but one for a moment to count a client's requests, and one with
+// which the first request of a block makes what the others wait for: what Config gives it must take none.
 package api
 
 import (
@@ -108,6 +108,7 @@ type Server struct {
 	ids      []string  // of the operations
 	frame    atomic.Pointer[frame]
 	shelf    atomic.Pointer[shelf]
+	shelving sync.Mutex // held while a shelf is made
 	board    atomic.Pointer[board]
 	crowd    *crowd
 	timed    bool // requests are limited, or told of
