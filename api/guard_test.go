@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -184,7 +185,7 @@ func TestCosts(t *testing.T) {
 		t.Run(c.method+" "+c.path, func(t *testing.T) {
 			t.Parallel()
 			cfg := nodeConfig(t, api.GenerateNodes(7, 300, now), &api.Shelf{})
-			x := indexOf(t, synced(), many...)
+			x := indexOf(t, synced(), slices.Clone(many)...)
 			cfg.Snapshot = func() api.Snapshot { return x.Snapshot() }
 			cfg.Limits = api.Limits{Rate: 1, Burst: burst, Proxies: loopback}
 			s := serve(t, cfg)
