@@ -114,6 +114,7 @@ func problem(err error) problemView {
 
 // fail answers with an error.
 func (c *call) fail(err error) {
+	c.unread()
 	p := problem(err)
 	c.code = p.Code
 	if p.Status == http.StatusInternalServerError && !errors.Is(err, errPanic) {

@@ -34,6 +34,9 @@ func (c *call) begin() error {
 	h["Content-Security-Policy"] = noContent
 	h["Referrer-Policy"] = noReferrer
 	h["X-Content-Type-Options"] = noSniff
+	if c.gin.Request.Method == http.MethodGet {
+		c.unread() // there is no use for a body
+	}
 	if !c.timed {
 		return nil
 	}
@@ -90,6 +93,17 @@ func (m *meter) Write(b []byte) (int, error) {
 
 // Unwrap is for http.ResponseController.
 func (m *meter) Unwrap() http.ResponseWriter { return m.ResponseWriter }
+
+// unread has the server not wait for what of a body is not here yet. It would do that before it replies, so that connections
+// whose requests were refused could be held open as if they were being answered.
+func (c *call) unread() {
+	if c.gin.Request.ContentLength != 0 {
+		// An error means that there is no connection.
+		_ = http.NewResponseController(c.gin.Writer).SetReadDeadline(longAgo)
+	}
+}
+
+var longAgo = time.Unix(1, 0)
 
 // end ends what begin began.
 func (c *call) end() {

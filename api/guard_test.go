@@ -231,6 +231,63 @@ func TestDebt(t *testing.T) {
 	}
 }
 
+// TestUnread announces bodies and does not send them. Nobody waits for one that is of no use: the reply comes at once, and the
+// connection ends with it. A body that is there already is no reason to end it.
+func TestUnread(t *testing.T) {
+	t.Parallel()
+	r := record(1)
+	cfg := nodeConfig(t, api.GenerateNodes(7, 300, now), &api.Shelf{})
+	cfg.Limits = api.Limits{Rate: 0.01, Burst: 100, Proxies: loopback}
+	s := serve(t, cfg)
+	for s.send(t, "GET", "/v1/nodes/pick", "", from("192.0.2.9")).status == 200 { // until that client is refused
+	}
+	for _, c := range []struct {
+		line, header, body string
+		announced          int
+		status             int
+		close              bool
+	}{
+		{"POST /v1/names/resolve", "X-Forwarded-For: 192.0.2.9\r\nContent-Type: application/json\r\n", "{", 100_000, 429, true},
+		{"POST /v1/names/resolve", "Content-Type: text/plain\r\n", "{", 100_000, 415, true},
+		{"POST /v1/nowhere", "", "x", 10, 404, true},
+		{"PUT /v1/status", "", "x", 10, 405, true},
+		{"GET /v1/nodes", "", "x", 100_000, 200, true}, // a reply that is longer than what is buffered
+		{"GET " + path(r), "", "", 10, 404, true},
+		{"GET /healthz", "", "whole", 5, 200, false},
+		{"POST /v1/names/resolve", "Content-Type: application/json\r\n", `{"names":[]}`, 12, 200, false},
+		{"POST /v1/names/resolve", "Content-Type: application/json\r\n", `{"names":1}`, 11, 400, false},
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		request := fmt.Sprintf("%s HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n%s", c.line, c.header, c.announced, c.body)
+		in := bufio.NewReader(conn)
+		for again := false; ; again = true {
+			if _, err := io.WriteString(conn, request); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatalf("%s: %v", c.line, err)
+			}
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+				t.Fatalf("%s: %v", c.line, err)
+			}
+			if resp.StatusCode != c.status || resp.Close != c.close {
+				t.Errorf("%s with %d of %d bytes: got %d, closing %v, want %d, %v", c.line, len(c.body), c.announced, resp.StatusCode, resp.Close, c.status, c.close)
+			}
+			if c.close || again {
+				break
+			}
+		}
+	}
+}
+
 // TestPreflight asks as a browser does before a page's own request.
 func TestPreflight(t *testing.T) {
 	t.Parallel()
