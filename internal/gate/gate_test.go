@@ -295,6 +295,26 @@ func TestStall(t *testing.T) {
 	}
 }
 
+// TestController holds that a handler can set deadlines of its own through the server.
+func TestController(t *testing.T) {
+	t.Parallel()
+	wrote := make(chan error, 1)
+	_, at := serve(t, Limits{}, func(w http.ResponseWriter, _ *http.Request) {
+		c := http.NewResponseController(w)
+		err := errors.Join(c.SetReadDeadline(time.Time{}), c.SetWriteDeadline(time.Unix(1, 0)))
+		if err == nil {
+			_, err = w.Write(make([]byte, 1<<20))
+		}
+		wrote <- err
+	})
+	if got := ask(dial(t, "127.0.0.1", at), plain); got != 0 {
+		t.Errorf("got %d, want a reply that breaks off", got)
+	}
+	if err := <-wrote; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v, want %v", err, os.ErrDeadlineExceeded)
+	}
+}
+
 // sink takes everything in, and notes in what pieces and by when.
 type sink struct {
 	net.Conn
