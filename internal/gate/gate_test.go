@@ -244,8 +244,15 @@ func TestBusy(t *testing.T) {
 		}
 		<-began
 	}
-	if got := ask(dial(t, "127.0.0.2", at), plain); got != 0 {
-		t.Errorf("a third: got %d, want it closed", got)
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.2")}}
+	if third, err := d.DialContext(t.Context(), "tcp", at); err == nil { // else it was closed before it was told of
+		defer third.Close()
+		if err := third.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if got := ask(third, plain); got != 0 {
+			t.Errorf("a third: got %d, want it closed", got)
+		}
 	}
 	if s := g.Stats(); s.Waiting != 0 || s.Open != 2 || s.RefusedClient != 1 {
 		t.Errorf("got %+v", s)
