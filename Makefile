@@ -36,6 +36,10 @@ test: tools ## Everything that CI runs
 bench: tools ## Measure side by side, and print the ratios of docs/benchmarks.md
 	@scripts/stages bench
 
+.PHONY: bench-attack
+bench-attack: tools ## Measure a good client while another process attacks the server
+	@scripts/stages bench-attack
+
 .PHONY: fuzz
 fuzz: tools ## Fuzz every parser for FUZZTIME (10s) each
 	@scripts/fuzz $(FUZZTIME)

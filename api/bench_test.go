@@ -338,7 +338,7 @@ type canned indexer.Delta
 
 func (c canned) Since(context.Context, uint64) (indexer.Delta, error) { return indexer.Delta(c), nil }
 
-func bigIndex(b *testing.B, rng *rand.Rand, names int) (*index.Index, []ons.Key) {
+func bigIndex(b testing.TB, rng *rand.Rand, names int) (*index.Index, []ons.Key) {
 	b.Helper()
 	random := func(n int) []byte {
 		p := make([]byte, 0, n+8)
@@ -392,7 +392,7 @@ func batchRequest(keys []ons.Key, rng *rand.Rand) []byte {
 }
 
 // replyTo returns the body of a single name.
-func replyTo(b *testing.B, s *Server, k ons.Key) []byte {
+func replyTo(b testing.TB, s *Server, k ons.Key) []byte {
 	b.Helper()
 	w := httptest.NewRecorder()
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(nameRequest(k))))

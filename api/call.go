@@ -32,6 +32,7 @@ type call struct {
 	code    string   // of the error that was answered
 	inside  bool     // it was admitted
 	visitor *visitor // whose it is, where that counts
+	out     meter    // what is written passes through, where that counts
 }
 
 // handle makes a gin handler of a route, which either writes a reply or returns an error. One without an operation is

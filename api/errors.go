@@ -92,7 +92,7 @@ var internal = fault{errPanic, http.StatusInternalServerError, "internal"}
 const retryAfter = "10"
 
 func faultOf(err error) fault {
-	for _, all := range [][]fault{faults, nodeFaults, reportFaults} {
+	for _, all := range [][]fault{faults, nodeFaults, reportFaults, adminFaults} {
 		for _, f := range all {
 			if errors.Is(err, f.err) {
 				return f
@@ -114,6 +114,7 @@ func problem(err error) problemView {
 
 // fail answers with an error.
 func (c *call) fail(err error) {
+	c.unread()
 	p := problem(err)
 	c.code = p.Code
 	if p.Status == http.StatusInternalServerError && !errors.Is(err, errPanic) {

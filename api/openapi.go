@@ -35,6 +35,9 @@ func newHumaConfig() huma.Config {
 		Components: &huma.Components{
 			Schemas:   huma.NewMapRegistry(schemas, schemaName),
 			Responses: map[string]*huma.Response{},
+			SecuritySchemes: map[string]*huma.SecurityScheme{tokenScheme: {
+				Type: "http", Scheme: "bearer", Description: "The token in the server's --admin-token-file",
+			}},
 		},
 		Tags: []*huma.Tag{{Name: "names"}, {Name: "nodes"}, {Name: "service"}},
 	}}
@@ -92,7 +95,7 @@ func newDescriber(c *huma.Components, nodes bool) describer {
 	d.registry.Schema(reflect.TypeFor[asOfView](), true, "")
 	d.reply("Problem", problemView{})
 	code := d.registry.Map()["Problem"].Properties["code"]
-	known := append([]fault{internal}, faults...)
+	known := slices.Concat([]fault{internal}, faults, adminFaults)
 	if nodes {
 		known = slices.Concat(known, nodeFaults, reportFaults)
 	}

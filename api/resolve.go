@@ -29,6 +29,7 @@ func (s *Server) resolve(c *call) error {
 	if err != nil {
 		return err
 	}
+	c.charge(len(keys) / namesPerRequest)
 	if c.state.Tip == nil && len(keys) > 0 {
 		return c.missing()
 	}

@@ -5,6 +5,7 @@ import "github.com/danielgtaylor/huma/v2"
 // What the samples are about: alice, a node and a swarm of the network that `onsight demo` makes.
 const (
 	sampleAt    = "curl http://127.0.0.1:8080"
+	sampleAdmin = "curl -H 'Authorization: Bearer TOKEN' http://127.0.0.1:8080/v1/admin"
 	sampleHash  = "e11d814979372c883b50bdb0ffadb1eaf0898bf54fd4fbf298af126fbabbda4c"
 	sampleOwner = "LDB84GBsoYYZZAR79HAraEFPnyfLD47nziuf2VUNv5PQ9Fq2WGUvZ1MPd1GqcpYVGsKdRmehqaR7H2XC8hu5VG6SDyBGsKK"
 	sampleNode  = "078bc2dcd9962613448960a3ece733e377a83645e28d683f3f3364e98f0e6f37"
@@ -42,6 +43,13 @@ var samples = map[string]string{
 	"nodeEvents":    sampleAt + "/v1/nodes/" + sampleNode + "/events",
 	"allNodeEvents": "curl 'http://127.0.0.1:8080/v1/nodes/events?after=0&limit=3'",
 	"report":        "curl -H 'Content-Type: application/octet-stream' -d 'what onsight probe signs' http://127.0.0.1:8080/v1/probe/reports",
+
+	"adminStatus": sampleAdmin + "/status",
+	"logLevel":    "curl -X PUT -H 'Content-Type: application/json' -d '{\"level\":\"debug\"}' -H 'Authorization: Bearer TOKEN' http://127.0.0.1:8080/v1/admin/log-level",
+	"probers":     sampleAdmin + "/probers",
+	"enrol": "curl -X PUT -H 'Content-Type: application/json' -d '{\"key\":\"1111111111111111111111111111111111111111111111111111111111111111\"}' " +
+		"-H 'Authorization: Bearer TOKEN' http://127.0.0.1:8080/v1/admin/probers/berlin",
+	"dismiss": "curl -X DELETE -H 'Authorization: Bearer TOKEN' http://127.0.0.1:8080/v1/admin/probers/berlin",
 }
 
 // addSample puts the sample of an operation into the document, as several tools show it.

@@ -13,11 +13,8 @@
 // of the one that was asked. A name without a record is only called not
 // registered by an index that is up to date; else the answer is that this cannot be told (code "behind").
 //
-// Replies say for how long they may be kept, and by which tag and date a client may ask whether its own is still the present
-// one. Lists are encoded and compressed once a snapshot, whoever and however many ask.
-//
-// A Server may be used concurrently, and takes no lock to answer about names but one for a moment to count a client's requests:
-// what Config gives it must not either. Who asks for ranges or a list of nodes that are being made waits for them.
+// A Server may be used concurrently, and takes no lock to answer but one for a moment to count a client's requests, and one with
+// which the first request of a block makes what the others wait for: what Config gives it must take none.
 package api
 
 import (
@@ -92,6 +89,7 @@ type Config struct {
 	Nodes     func() *directory.Snapshot // as Snapshot; nil: there are no operations about nodes
 	Directory Directory                  // nil: those among them that need it are not there
 
+	Admin  *Admin       // nil: the operator's operations are closed
 	Limits Limits       // the zero ones bound nothing
 	Served func(Served) // called after each request, concurrently; nil: nobody is told
 
@@ -117,6 +115,7 @@ type Server struct {
 	crowd     *crowd
 	timed     bool // requests are limited, or told of
 	warned    atomic.Bool
+	started   time.Time
 }
 
 // route is one operation: what the document says of it, and who answers it. Method, path and the query parameters it
@@ -146,6 +145,7 @@ func (s *Server) routes(d describer) []route {
 		{op: d.bucketHistory(), serve: s.bucketHistory},
 		{op: d.bundle(), serve: s.bundle},
 	}
+	all = append(all, s.adminRoutes(d)...)
 	if s.cfg.Nodes == nil {
 		return all
 	}
@@ -179,7 +179,7 @@ func New(cfg Config) *Server {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{cfg: cfg, engine: gin.New(), crowd: newCrowd(cfg.Limits)}
+	s := &Server{cfg: cfg, engine: gin.New(), crowd: newCrowd(cfg.Limits), started: cfg.Now()}
 	l := cfg.Limits
 	s.timed = cfg.Served != nil || l.Rate > 0 || l.Concurrent > 0 || l.Total > 0
 	s.engine.RedirectTrailingSlash = false

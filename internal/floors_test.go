@@ -21,6 +21,7 @@ var floors = map[string]int{
 	"internal/curve": 0,
 	"internal/bt":    0,
 	"internal/stack": 0,
+	"internal/gate":  0,
 	"ons":            1,
 	// wires
 	"ons/remote":     2,

@@ -216,6 +216,7 @@ func canaryParams(t *testing.T) map[string][]string {
 		"index": {"0", "1", gone.String()},
 		"key":   {canaryNode, "canary-bird-here"},
 		"id":    {canarySwarm, "canary-bird-here"},
+		"name":  {"berlin", "canary-bird-here"},
 	}
 }
 
@@ -226,7 +227,9 @@ func canaryBodies(t *testing.T) map[string][]string {
 		return `{"names":[{"type":"session","hash":"` + here.String() + `"},{"type":"` + kind + `","hash":"` + hash + `"}]}`
 	}
 	return map[string][]string{
-		"resolve": {list("session", gone.String()), list("wallet", "canary-bird-here"), list("canary-bird-here", gone.String()), "canary-bird-here"},
-		"report":  {"canary-bird-here", string(here[:])},
+		"resolve":  {list("session", gone.String()), list("wallet", "canary-bird-here"), list("canary-bird-here", gone.String()), "canary-bird-here"},
+		"report":   {"canary-bird-here", string(here[:])},
+		"logLevel": {`{"level":"debug"}`, `{"level":"canary-bird-here"}`},
+		"enrol":    {`{"key":"` + gone.String() + `"}`, "canary-bird-here"},
 	}
 }

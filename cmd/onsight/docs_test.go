@@ -149,7 +149,11 @@ func (r *recorder) take() (all []exchange) {
 }
 
 // refused are the samples that are refused, with what: all that anybody could write into a page.
-var refused = map[string]int{"report": http.StatusBadRequest}
+var refused = map[string]int{
+	"report": http.StatusBadRequest,
+	"adminStatus": http.StatusForbidden, "logLevel": http.StatusForbidden, "probers": http.StatusForbidden,
+	"enrol": http.StatusForbidden, "dismiss": http.StatusForbidden,
+}
 
 // curlTimeIsUp is what curl exits with when --max-time is over: a line that says so itself listens to what has no end.
 const curlTimeIsUp = 28
