@@ -22,9 +22,10 @@ var floors = map[string]int{
 	"internal/bt":    0,
 	"ons":            1,
 	// wires
-	"internal/oxend": 2,
-	"internal/snode": 2,
-	"internal/onion": 2,
+	"internal/oxend":  2,
+	"internal/snode":  2,
+	"internal/onion":  2,
+	"internal/census": 2,
 	// domains
 	"indexer":                 3,
 	"directory":               3,
