@@ -69,6 +69,8 @@ func newShelf(old *shelf, snap Snapshot, state indexer.State) *shelf {
 	s := &shelf{snap: snap, tip: *state.Tip, digest: state.Digest}
 	var stale [pieces]bool
 	known := false
+	m := momentOf(state)
+	m.dates = snap
 	if old != nil {
 		var changed []ons.Key
 		changed, known = snap.Changed(old.tip.Hash)
@@ -81,7 +83,7 @@ func newShelf(old *shelf, snap Snapshot, state indexer.State) *shelf {
 		if known && !stale[i] {
 			s.pieces[i] = old.pieces[i]
 		} else {
-			s.pieces[i] = newPiece(snap, i, state.Network)
+			s.pieces[i] = newPiece(snap, i, m)
 		}
 		p := &s.pieces[i]
 		if kept += len(p.body); kept > keptPieces {
@@ -106,9 +108,9 @@ func newShelf(old *shelf, snap Snapshot, state indexer.State) *shelf {
 	return s
 }
 
-func newPiece(snap Snapshot, i int, n ons.Network) piece {
+func newPiece(snap Snapshot, i int, m moment) piece {
 	records := snap.Bucket(maxBits, uint64(i))
-	p := piece{records: len(records), body: appendPiece(nil, records, n)}
+	p := piece{records: len(records), body: appendPiece(nil, records, m)}
 	for j, r := range records {
 		if j == 0 || r.Hash != records[j-1].Hash {
 			p.hashes++
@@ -118,10 +120,10 @@ func newPiece(snap Snapshot, i int, n ons.Network) piece {
 	return p
 }
 
-func appendPiece(b []byte, records []*ons.Record, n ons.Network) []byte {
+func appendPiece(b []byte, records []*ons.Record, m moment) []byte {
 	for _, r := range records {
 		b = append(b, ',')
-		b = appendRanged(b, r, n)
+		b = appendRanged(b, r, m)
 	}
 	return b
 }
@@ -245,7 +247,7 @@ func (s *Server) bucket(c *call) error {
 	for i, p := range shelf.within(bits, number) {
 		body := p.body
 		if body == nil && p.records > 0 {
-			body = appendPiece(nil, shelf.snap.Bucket(maxBits, uint64(number*(pieces>>bits)+i)), c.state.Network)
+			body = appendPiece(nil, shelf.snap.Bucket(maxBits, uint64(number*(pieces>>bits)+i)), c.moment())
 		}
 		if first && len(body) > 0 {
 			body, first = body[1:], false // the comma
