@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"onsight/indexer"
+	"onsight/internal/census"
 	"onsight/ons"
 )
 
@@ -118,6 +119,14 @@ func TestCursors(t *testing.T) {
 		k := ons.Key{Type: ons.Type(rapid.IntRange(0, 2).Draw(t, "type")), Hash: hashes(t, "hash")}
 		if got, err := parseCursor(formatCursor(k)); err != nil || *got != k {
 			t.Errorf("%v: got %v, %v", k, got, err)
+		}
+		p := census.Place{Height: rapid.Uint64().Draw(t, "height"), TxIndex: rapid.Uint32().Draw(t, "tx")}
+		if got, err := parsePlace(formatPlace(p)); err != nil || *got != p {
+			t.Errorf("%v: got %v, %v", p, got, err)
+		}
+		e := census.End{Height: p.Height, Key: k}
+		if got, err := parseEnd(formatEnd(e)); err != nil || *got != e {
+			t.Errorf("%v: got %v, %v", e, got, err)
 		}
 		n := rapid.Uint64().Draw(t, "skip")
 		if got, err := parseSkip(formatSkip(n)); err != nil || got != n {
