@@ -33,13 +33,19 @@ func appendName(b []byte, r *ons.Record, m moment) []byte {
 	b = append(b, `,"register_height":`...)
 	b = strconv.AppendUint(b, r.Registered, 10)
 	b = append(b, `,"registered_at":`...)
+	from := len(b)
 	b = m.appendDate(b, r.Registered)
+	to := len(b)
 	b = append(b, `,"kind":"`...)
 	b = append(b, r.Kind.String()...)
 	b = append(b, `","update_height":`...)
 	b = strconv.AppendUint(b, r.Updated, 10)
 	b = append(b, `,"updated_at":`...)
-	b = m.appendDate(b, r.Updated)
+	if r.Updated == r.Registered { // most names never change
+		b = append(b, b[from:to]...)
+	} else {
+		b = m.appendDate(b, r.Updated)
+	}
 	b = append(b, `,"expiration_height":`...)
 	if r.Expires == 0 {
 		b = append(b, "null"...)

@@ -44,6 +44,9 @@ func TestAppend(t *testing.T) {
 			Registered: heights.Draw(t, "registered"), Updated: heights.Draw(t, "updated"), Expires: heights.Draw(t, "expires"),
 			Txid: hashes(t, "txid"),
 		}
+		if rapid.Bool().Draw(t, "never changed") {
+			r.Updated = r.Registered
+		}
 		if rapid.Bool().Draw(t, "nonce") {
 			r.Sealed.Nonce = rapid.SliceOfN(rapid.Byte(), 24, 24).Draw(t, "nonce")
 		}

@@ -128,11 +128,20 @@ func (s *Snapshot) Records() iter.Seq[*ons.Record] {
 // Time returns what the block at a height says when it was made, in Unix seconds; false if the index does not know: it
 // knows that of blocks with records. It does not allocate.
 func (s *Snapshot) Time(height uint64) (unix int64, ok bool) {
-	i := sort.Search(s.blocks.n, func(i int) bool { return s.blocks.at(uint32(i)).height >= height })
-	if i == s.blocks.n || s.blocks.at(uint32(i)).height != height {
-		return 0, false
+	lo, hi := 0, s.blocks.n // not sort.Search: this is asked for every name that is served
+	for lo < hi {
+		mid := int(uint(lo+hi) / 2)
+		b := s.blocks.at(uint32(mid))
+		switch {
+		case b.height == height:
+			return b.time, true
+		case b.height < height:
+			lo = mid + 1
+		default:
+			hi = mid
+		}
 	}
-	return s.blocks.at(uint32(i)).time, true
+	return 0, false
 }
 
 // Chain returns all records, of all names and also those that are not the newest ones, in the chain's order.
