@@ -118,9 +118,9 @@ func TestFields(t *testing.T) {
 	tail := `"expiration_height":5020,"expires_at":"2025-01-01T00:20:10Z","txid":"` + pad("ab") + `","confirmations":10,"final":false`
 	renewed := `"type":"lokinet","name_hash":"` + pad("abfbfffe") + `","status":"expiring","legacy":false,"encrypted_value":"` +
 		strings.Repeat("ab", 48) + `","nonce":"` + strings.Repeat("ee", 24) + `","owner":"` + pad("01") + `","backup_owner":"` + pad("02") +
-		`","register_height":4000,"update_height":5001,` + tail
+		`","register_height":4000,"registered_at":"2024-12-30T14:20:10Z","kind":"renew","update_height":5001,"updated_at":"2024-12-31T23:42:10Z",` + tail
 	old := `"type":"session","name_hash":"` + pad("cdfbfffe") + `","status":"needs_update","legacy":true,"encrypted_value":"` +
-		strings.Repeat("cd", 49) + `","nonce":null,"owner":"` + pad("01") + `","backup_owner":null,"register_height":4000,"update_height":4000,` +
+		strings.Repeat("cd", 49) + `","nonce":null,"owner":"` + pad("01") + `","backup_owner":null,"register_height":4000,"registered_at":"2024-12-30T14:20:10Z","kind":"buy","update_height":4000,"updated_at":"2024-12-30T14:20:10Z",` +
 		`"expiration_height":null,"expires_at":null,"txid":"` + pad("cd") + `","confirmations":1011,"final":true`
 	for _, c := range []struct{ method, path, body, want string }{
 		{"GET", path(r), "", `{` + renewed + asOf},
@@ -128,7 +128,7 @@ func TestFields(t *testing.T) {
 		{"GET", "/v1/owners/" + pad("01") + "/names", "", `{"owner":"` + pad("01") + `","names":[{` + old + `},{` + renewed + `}],"next":null` + asOf},
 		{"GET", "/v1/owners/" + pad("02") + "/names?limit=1", "", `{"owner":"` + pad("02") + `","names":[{` + renewed + `}],"next":null` + asOf},
 		{"GET", "/v1/owners/" + pad("03") + "/names", "", `{"owner":"` + pad("03") + `","names":[],"next":null` + asOf},
-		{"GET", path(r) + "/history", "", `{"type":"lokinet","name_hash":"` + pad("abfbfffe") + `","status":"expiring","history":[{"kind":"renew","height":5001,"txid":"` +
+		{"GET", path(r) + "/history", "", `{"type":"lokinet","name_hash":"` + pad("abfbfffe") + `","status":"expiring","history":[{"kind":"renew","height":5001,"time":"2024-12-31T23:42:10Z","txid":"` +
 			pad("ab") + `","prev_txid":"` + pad("09") + `","legacy":false,"encrypted_value":"` + strings.Repeat("ab", 48) + `","nonce":"` +
 			strings.Repeat("ee", 24) + `","owner":"` + pad("01") + `","backup_owner":"` + pad("02") +
 			`","register_height":4000,"expiration_height":5020,"confirmations":10,"final":false}],"next":null` + asOf},
@@ -235,6 +235,25 @@ func TestErrors(t *testing.T) {
 		{up, "GET", "/v1/names/range/alice/0", "", 400, "invalid_range"},
 		{up, "GET", "/v1/names/range/0/alice", "", 400, "invalid_range"},
 		{up, "GET", "/v1/names/bundle?since=alice", "", 400, "invalid_parameter"},
+		{up, "GET", path(r) + "?at_height=alice", "", 400, "invalid_parameter"},
+		{up, "GET", path(r) + "?at_height=-1", "", 400, "invalid_parameter"},
+		{up, "GET", path(r) + "?at_height=04000", "", 400, "invalid_parameter"},
+		{up, "GET", path(r) + "?at_height=99999999999999999999", "", 400, "invalid_parameter"},
+		{up, "GET", path(r) + "/history?at_height=", "", 400, "invalid_parameter"},
+		{up, "GET", path(r) + "?at_height=5011", "", 404, "no_such_height"},
+		{up, "GET", path(r) + "/history?at_height=5011", "", 404, "no_such_height"},
+		{up, "GET", path(r) + "?at_height=3999", "", 404, "not_registered"},
+		{up, "GET", path(record(2)) + "/history?at_height=5010", "", 404, "not_registered"},
+		{up, "GET", "/v1/names?type=alice", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/names?kind=buy,", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/names?status=alice", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/names?limit=0", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/names?next=alice", "", 400, "invalid_cursor"},
+		{up, "GET", "/v1/names/expiring?within=-1", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/names/expiring?within=1d", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/names/expiring?next=alice", "", 400, "invalid_cursor"},
+		{up, "GET", "/v1/names/statistics?days=10001", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/names/statistics?days=alice", "", 400, "invalid_parameter"},
 		{up, "POST", "/v1/names/resolve", "", 400, "invalid_body"},
 		{up, "POST", "/v1/names/resolve", "{}", 400, "invalid_body"},
 		{up, "POST", "/v1/names/resolve", `{"names":null}`, 400, "invalid_body"},
@@ -260,6 +279,10 @@ func TestErrors(t *testing.T) {
 		{none, "GET", "/v1/owners/alice/names", "", 503, "behind"},
 		{none, "GET", "/v1/names/range/0/0", "", 503, "behind"},
 		{none, "POST", "/v1/names/resolve", batch(r), 503, "behind"},
+		{none, "GET", path(r) + "?at_height=1", "", 503, "behind"},
+		{none, "GET", "/v1/names", "", 503, "behind"},
+		{none, "GET", "/v1/names/expiring", "", 503, "behind"},
+		{none, "GET", "/v1/names/statistics", "", 503, "behind"},
 		{broken, "GET", "/healthz", "", 500, "internal"},
 		{broken, "GET", "/openapi.json", "", 500, "internal"},
 		{broken, "GET", path(r), "", 500, "internal"},

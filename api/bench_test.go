@@ -359,7 +359,7 @@ func bigIndex(b testing.TB, rng *rand.Rand, names int) (*index.Index, []ons.Key)
 			r.Sealed.Ciphertext = random(81)
 		}
 		keys[i] = r.Key()
-		d.Records = append(d.Records, r)
+		d.Records, d.Times = append(d.Records, r), append(d.Times, 1_600_000_000+120*int64(r.Updated))
 	}
 	d.State = indexer.State{
 		Network: ons.Mainnet, Phase: indexer.Synced, Asked: time.Now(), TipTime: 1_700_000_000,

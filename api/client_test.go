@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for AdminStatusLogLevel.
@@ -218,6 +219,27 @@ func (e LevelReplyLevel) Valid() bool {
 	}
 }
 
+// Defines values for NameKind.
+const (
+	NameKindBuy    NameKind = "buy"
+	NameKindRenew  NameKind = "renew"
+	NameKindUpdate NameKind = "update"
+)
+
+// Valid indicates whether the value is a known member of the NameKind enum.
+func (e NameKind) Valid() bool {
+	switch e {
+	case NameKindBuy:
+		return true
+	case NameKindRenew:
+		return true
+	case NameKindUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NameStatus.
 const (
 	NameStatusExpired     NameStatus = "expired"
@@ -278,6 +300,27 @@ func (e NameRefType) Valid() bool {
 	case NameRefTypeSession:
 		return true
 	case NameRefTypeWallet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NameReplyKind.
+const (
+	NameReplyKindBuy    NameReplyKind = "buy"
+	NameReplyKindRenew  NameReplyKind = "renew"
+	NameReplyKindUpdate NameReplyKind = "update"
+)
+
+// Valid indicates whether the value is a known member of the NameReplyKind enum.
+func (e NameReplyKind) Valid() bool {
+	switch e {
+	case NameReplyKindBuy:
+		return true
+	case NameReplyKindRenew:
+		return true
+	case NameReplyKindUpdate:
 		return true
 	default:
 		return false
@@ -577,6 +620,7 @@ const (
 	ProblemCodeInvalidSwarm         ProblemCode = "invalid_swarm"
 	ProblemCodeInvalidType          ProblemCode = "invalid_type"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
+	ProblemCodeNoSuchHeight         ProblemCode = "no_such_height"
 	ProblemCodeNoSuchNode           ProblemCode = "no_such_node"
 	ProblemCodeNoSuchPath           ProblemCode = "no_such_path"
 	ProblemCodeNoSuchProber         ProblemCode = "no_such_prober"
@@ -636,6 +680,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeInvalidType:
 		return true
 	case ProblemCodeMethodNotAllowed:
+		return true
+	case ProblemCodeNoSuchHeight:
 		return true
 	case ProblemCodeNoSuchNode:
 		return true
@@ -971,6 +1017,18 @@ type Block struct {
 	Time time.Time `json:"time"`
 }
 
+// Changes defines model for Changes.
+type Changes struct {
+	// Burned Atomic OXEN (1e-9), exactly what consensus demands for type, years and hard fork
+	Burned   string `json:"burned"`
+	Buys     int64  `json:"buys"`
+	Renewals int64  `json:"renewals"`
+
+	// Unpriced Purchases and renewals that are not in burned, since their price is not known: 0 on mainnet, testnet and devnet
+	Unpriced int64 `json:"unpriced"`
+	Updates  int64 `json:"updates"`
+}
+
 // Connections defines model for Connections.
 type Connections struct {
 	// Accepted Since the start, as those below
@@ -1015,6 +1073,14 @@ type Counts struct {
 
 	// Wallet Names that live
 	Wallet int64 `json:"wallet"`
+}
+
+// Day defines model for Day.
+type Day struct {
+	Day     openapi_types.Date `json:"day"`
+	Lokinet Changes            `json:"lokinet"`
+	Session Changes            `json:"session"`
+	Wallet  Changes            `json:"wallet"`
 }
 
 // EnrolReply defines model for EnrolReply.
@@ -1083,7 +1149,10 @@ type Event struct {
 	// PrevTxid The transaction it changes; null for a buy
 	PrevTxid       *string `json:"prev_txid"`
 	RegisterHeight int64   `json:"register_height"`
-	Txid           string  `json:"txid"`
+
+	// Time Of that block; null if the index does not know it
+	Time *time.Time `json:"time"`
+	Txid string     `json:"txid"`
 }
 
 // EventKind defines model for Event.Kind.
@@ -1117,6 +1186,9 @@ type HealthStatus string
 // History defines model for History.
 type History struct {
 	AsOf *AsOf `json:"as_of"`
+
+	// AtHeight The block after which it was like this; left out if none was asked for
+	AtHeight *int64 `json:"at_height,omitempty"`
 
 	// History Oldest first, all registrations
 	History  []Event `json:"history"`
@@ -1163,6 +1235,9 @@ type Name struct {
 	// Final The chain cannot take the last transaction back
 	Final bool `json:"final"`
 
+	// Kind Of the last transaction
+	Kind NameKind `json:"kind"`
+
 	// Legacy The value has the form of 2020 and no nonce
 	Legacy bool `json:"legacy"`
 
@@ -1178,6 +1253,9 @@ type Name struct {
 	// RegisterHeight Block of the purchase that began this registration
 	RegisterHeight int64 `json:"register_height"`
 
+	// RegisteredAt Time of that block; null if the index does not know it
+	RegisteredAt *time.Time `json:"registered_at"`
+
 	// Status expiring: at most a twelfth of the network's year is left; expired: anybody may buy it; needs_update: its value has the form of 2020, which clients no longer read
 	Status NameStatus `json:"status"`
 
@@ -1187,13 +1265,28 @@ type Name struct {
 
 	// UpdateHeight Block of the last transaction
 	UpdateHeight int64 `json:"update_height"`
+
+	// UpdatedAt Time of that block; null if the index does not know it
+	UpdatedAt *time.Time `json:"updated_at"`
 }
+
+// NameKind Of the last transaction
+type NameKind string
 
 // NameStatus expiring: at most a twelfth of the network's year is left; expired: anybody may buy it; needs_update: its value has the form of 2020, which clients no longer read
 type NameStatus string
 
 // NameType defines model for Name.Type.
 type NameType string
+
+// NameList defines model for NameList.
+type NameList struct {
+	AsOf  *AsOf  `json:"as_of"`
+	Names []Name `json:"names"`
+
+	// Next Cursor of the next page; null: this is the last one
+	Next *string `json:"next"`
+}
 
 // NameRef defines model for NameRef.
 type NameRef struct {
@@ -1208,6 +1301,9 @@ type NameRefType string
 // NameReply defines model for NameReply.
 type NameReply struct {
 	AsOf *AsOf `json:"as_of"`
+
+	// AtHeight The block after which the name was like this; left out if none was asked for
+	AtHeight *int64 `json:"at_height,omitempty"`
 
 	// BackupOwner null if there is none
 	BackupOwner *string `json:"backup_owner"`
@@ -1227,6 +1323,9 @@ type NameReply struct {
 	// Final The chain cannot take the last transaction back
 	Final bool `json:"final"`
 
+	// Kind Of the last transaction
+	Kind NameReplyKind `json:"kind"`
+
 	// Legacy The value has the form of 2020 and no nonce
 	Legacy bool `json:"legacy"`
 
@@ -1242,6 +1341,9 @@ type NameReply struct {
 	// RegisterHeight Block of the purchase that began this registration
 	RegisterHeight int64 `json:"register_height"`
 
+	// RegisteredAt Time of that block; null if the index does not know it
+	RegisteredAt *time.Time `json:"registered_at"`
+
 	// Status expiring: at most a twelfth of the network's year is left; expired: anybody may buy it; needs_update: its value has the form of 2020, which clients no longer read
 	Status NameReplyStatus `json:"status"`
 
@@ -1251,7 +1353,13 @@ type NameReply struct {
 
 	// UpdateHeight Block of the last transaction
 	UpdateHeight int64 `json:"update_height"`
+
+	// UpdatedAt Time of that block; null if the index does not know it
+	UpdatedAt *time.Time `json:"updated_at"`
 }
+
+// NameReplyKind Of the last transaction
+type NameReplyKind string
 
 // NameReplyStatus expiring: at most a twelfth of the network's year is left; expired: anybody may buy it; needs_update: its value has the form of 2020, which clients no longer read
 type NameReplyStatus string
@@ -1652,6 +1760,29 @@ type Owned struct {
 	Owner string  `json:"owner"`
 }
 
+// Owners defines model for Owners.
+type Owners struct {
+	// Count Different owners of names that live; backup owners do not count
+	Count int64 `json:"count"`
+
+	// Gini 0 if all have equally many, towards 1 if one has nearly all
+	Gini float64 `json:"gini"`
+
+	// Hhi Sum of the squares of the shares: 1 if there is but one owner
+	Hhi float64 `json:"hhi"`
+
+	// Nakamoto How many owners together have more than half
+	Nakamoto int64 `json:"nakamoto"`
+
+	// OfOne Owners of just one name
+	OfOne       int64   `json:"of_one"`
+	Top100Share float64 `json:"top_100_share"`
+	Top10Share  float64 `json:"top_10_share"`
+
+	// Top1Share Of the names, of the owner who has most
+	Top1Share float64 `json:"top_1_share"`
+}
+
 // Past defines model for Past.
 type Past struct {
 	BackupOwner *string `json:"backup_owner"`
@@ -1672,12 +1803,18 @@ type Past struct {
 	PrevTxid       *string `json:"prev_txid"`
 	RegisterHeight int64   `json:"register_height"`
 
+	// RegisteredAt Time of that block; null if the index does not know it
+	RegisteredAt *time.Time `json:"registered_at"`
+
 	// Txid This transaction
 	Txid string   `json:"txid"`
 	Type PastType `json:"type"`
 
 	// UpdateHeight Block of this transaction
 	UpdateHeight int64 `json:"update_height"`
+
+	// UpdatedAt Time of that block; null if the index does not know it
+	UpdatedAt *time.Time `json:"updated_at"`
 }
 
 // PastKind defines model for Past.Kind.
@@ -1857,10 +1994,16 @@ type Ranged struct {
 	Owner          string  `json:"owner"`
 	RegisterHeight int64   `json:"register_height"`
 
+	// RegisteredAt Time of that block; null if the index does not know it
+	RegisteredAt *time.Time `json:"registered_at"`
+
 	// Txid The last transaction
 	Txid         string     `json:"txid"`
 	Type         RangedType `json:"type"`
 	UpdateHeight int64      `json:"update_height"`
+
+	// UpdatedAt Time of that block; null if the index does not know it
+	UpdatedAt *time.Time `json:"updated_at"`
 }
 
 // RangedType defines model for Ranged.Type.
@@ -2003,6 +2146,21 @@ type Stake struct {
 
 	// Reserved Atomic
 	Reserved string `json:"reserved"`
+}
+
+// Statistics defines model for Statistics.
+type Statistics struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Burned By all types, atomic OXEN (1e-9)
+	Burned string `json:"burned"`
+
+	// Days Days with changes, oldest first
+	Days    []Day  `json:"days"`
+	Lokinet Totals `json:"lokinet"`
+	Owners  Owners `json:"owners"`
+	Session Totals `json:"session"`
+	Wallet  Totals `json:"wallet"`
 }
 
 // Status defines model for Status.
@@ -2159,6 +2317,27 @@ type Term struct {
 	Words  string  `json:"words"`
 }
 
+// Totals defines model for Totals.
+type Totals struct {
+	// Active Names that live
+	Active int64 `json:"active"`
+
+	// Changes Since the first block with names
+	Changes Changes `json:"changes"`
+
+	// Expired Names that do not any more: with active all that are known
+	Expired int64 `json:"expired"`
+
+	// Known Names that ever had a record
+	Known int64 `json:"known"`
+
+	// Legacy Names that live whose value has the form of 2020 (argon2), which clients no longer read
+	Legacy int64 `json:"legacy"`
+
+	// LegacyShare Of those that live; 0 if there are none
+	LegacyShare float64 `json:"legacy_share"`
+}
+
 // Unauthenticated defines model for Unauthenticated.
 type Unauthenticated struct {
 	// ClockOffset Its clock less ours, seconds
@@ -2234,10 +2413,40 @@ type EnrolJSONBody struct {
 	Key string `json:"key"`
 }
 
+// NamesParams defines parameters for Names.
+type NamesParams struct {
+	// Type Types of names, separated by commas: session, wallet, lokinet
+	Type *string `form:"type,omitempty" json:"type,omitempty"`
+
+	// Kind Kinds of the last transaction, separated by commas: buy, update, renew
+	Kind *string `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Status Statuses, separated by commas: registered, expiring, expired, needs_update
+	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// Limit Length of the page
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Next Where the page begins: `next` of the page before
+	Next *string `form:"next,omitempty" json:"next,omitempty"`
+}
+
 // BundleParams defines parameters for Bundle.
 type BundleParams struct {
 	// Since Hash of the block of a bundle you have
 	Since *string `form:"since,omitempty" json:"since,omitempty"`
+}
+
+// ExpiringParams defines parameters for Expiring.
+type ExpiringParams struct {
+	// Within Blocks; without it a twelfth of the network's year, as the status `expiring`
+	Within *int64 `form:"within,omitempty" json:"within,omitempty"`
+
+	// Limit Length of the page
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Next Where the page begins: `next` of the page before
+	Next *string `form:"next,omitempty" json:"next,omitempty"`
 }
 
 // ResolveParams defines parameters for Resolve.
@@ -2249,6 +2458,18 @@ type ResolveParams struct {
 // ResolveParamsFull defines parameters for Resolve.
 type ResolveParamsFull string
 
+// StatisticsParams defines parameters for Statistics.
+type StatisticsParams struct {
+	// Days How many days to list, that of the newest block and those before it
+	Days *int `form:"days,omitempty" json:"days,omitempty"`
+}
+
+// NameParams defines parameters for Name.
+type NameParams struct {
+	// AtHeight Height of a block: as it was after that one
+	AtHeight *int64 `form:"at_height,omitempty" json:"at_height,omitempty"`
+}
+
 // NameParamsType defines parameters for Name.
 type NameParamsType string
 
@@ -2259,6 +2480,9 @@ type HistoryParams struct {
 
 	// Next Where the page begins: `next` of the page before
 	Next *string `form:"next,omitempty" json:"next,omitempty"`
+
+	// AtHeight Height of a block: as it was after that one
+	AtHeight *int64 `form:"at_height,omitempty" json:"at_height,omitempty"`
 }
 
 // HistoryParamsType defines parameters for History.
@@ -2705,12 +2929,26 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/admin/status (the `AdminStatus` operationId).
 	AdminStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Names The names that changed last, newest first
+	//
+	// Each name once, as it is now, by its hash: names themselves are not on the chain. All filters have to hold; of several values separated by commas one has to. A page looks at 20,000 records at most, so it may be short, or even empty, and still have a `next`. What changes while you read pages goes to the top: it is not met again.
+	//
+	// Corresponds with GET /v1/names (the `Names` operationId).
+	Names(ctx context.Context, params *NamesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Bundle The whole registry, to look names up without asking
 	//
 	// Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
 	//
 	// Corresponds with GET /v1/names/bundle (the `Bundle` operationId).
 	Bundle(ctx context.Context, params *BundleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Expiring The names that expire soonest, those first
+	//
+	// Names that live and end within so many blocks; only lokinet names end. 720 blocks are about a day.
+	//
+	// Corresponds with GET /v1/names/expiring (the `Expiring` operationId).
+	Expiring(ctx context.Context, params *ExpiringParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Ranges Which ranges of hashes may be asked for
 	//
@@ -2751,14 +2989,23 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/names/resolve (the `Resolve` operationId).
 	Resolve(ctx context.Context, params *ResolveParams, body ResolveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Statistics Numbers of all names, and of each day
+	//
+	// What is burned is exact: a purchase or renewal must burn what consensus demands, no more and no less, which follows from its type, its years and the hard fork. Nothing here names a name or an owner.
+	//
+	// Corresponds with GET /v1/names/statistics (the `Statistics` operationId).
+	Statistics(ctx context.Context, params *StatisticsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Name The newest record of a name
 	//
-	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`.
+	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
-	Name(ctx context.Context, pType NameParamsType, hash string, reqEditors ...RequestEditorFn) (*http.Response, error)
+	Name(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// History What happened to a name, oldest first
+	//
+	// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Corresponds with GET /v1/names/{type}/{hash}/history (the `History` operationId).
 	History(ctx context.Context, pType HistoryParamsType, hash string, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3043,6 +3290,23 @@ func (c *Client) AdminStatus(ctx context.Context, reqEditors ...RequestEditorFn)
 	return c.Client.Do(req)
 }
 
+// Names The names that changed last, newest first
+//
+// Each name once, as it is now, by its hash: names themselves are not on the chain. All filters have to hold; of several values separated by commas one has to. A page looks at 20,000 records at most, so it may be short, or even empty, and still have a `next`. What changes while you read pages goes to the top: it is not met again.
+//
+// Corresponds with GET /v1/names (the `Names` operationId).
+func (c *Client) Names(ctx context.Context, params *NamesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewNamesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Bundle The whole registry, to look names up without asking
 //
 // Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
@@ -3050,6 +3314,23 @@ func (c *Client) AdminStatus(ctx context.Context, reqEditors ...RequestEditorFn)
 // Corresponds with GET /v1/names/bundle (the `Bundle` operationId).
 func (c *Client) Bundle(ctx context.Context, params *BundleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewBundleRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Expiring The names that expire soonest, those first
+//
+// Names that live and end within so many blocks; only lokinet names end. 720 blocks are about a day.
+//
+// Corresponds with GET /v1/names/expiring (the `Expiring` operationId).
+func (c *Client) Expiring(ctx context.Context, params *ExpiringParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExpiringRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3149,13 +3430,30 @@ func (c *Client) Resolve(ctx context.Context, params *ResolveParams, body Resolv
 	return c.Client.Do(req)
 }
 
+// Statistics Numbers of all names, and of each day
+//
+// What is burned is exact: a purchase or renewal must burn what consensus demands, no more and no less, which follows from its type, its years and the hard fork. Nothing here names a name or an owner.
+//
+// Corresponds with GET /v1/names/statistics (the `Statistics` operationId).
+func (c *Client) Statistics(ctx context.Context, params *StatisticsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStatisticsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Name The newest record of a name
 //
-// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`.
+// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
-func (c *Client) Name(ctx context.Context, pType NameParamsType, hash string, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewNameRequest(c.Server, pType, hash)
+func (c *Client) Name(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewNameRequest(c.Server, pType, hash, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3167,6 +3465,8 @@ func (c *Client) Name(ctx context.Context, pType NameParamsType, hash string, re
 }
 
 // History What happened to a name, oldest first
+//
+// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Corresponds with GET /v1/names/{type}/{hash}/history (the `History` operationId).
 func (c *Client) History(ctx context.Context, pType HistoryParamsType, hash string, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3692,6 +3992,108 @@ func NewAdminStatusRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewNamesRequest constructs an http.Request for the Names method
+func NewNamesRequest(server string, params *NamesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/names")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Type != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Next != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "next", *params.Next, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewBundleRequest constructs an http.Request for the Bundle method
 func NewBundleRequest(server string, params *BundleParams) (*http.Request, error) {
 	var err error
@@ -3723,6 +4125,84 @@ func NewBundleRequest(server string, params *BundleParams) (*http.Request, error
 		if params.Since != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExpiringRequest constructs an http.Request for the Expiring method
+func NewExpiringRequest(server string, params *ExpiringParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/names/expiring")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Within != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "within", *params.Within, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Next != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "next", *params.Next, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3922,8 +4402,62 @@ func NewResolveRequestWithBody(server string, params *ResolveParams, contentType
 	return req, nil
 }
 
+// NewStatisticsRequest constructs an http.Request for the Statistics method
+func NewStatisticsRequest(server string, params *StatisticsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/names/statistics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Days != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "days", *params.Days, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewNameRequest constructs an http.Request for the Name method
-func NewNameRequest(server string, pType NameParamsType, hash string) (*http.Request, error) {
+func NewNameRequest(server string, pType NameParamsType, hash string, params *NameParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -3953,6 +4487,33 @@ func NewNameRequest(server string, pType NameParamsType, hash string) (*http.Req
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.AtHeight != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at_height", *params.AtHeight, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -4020,6 +4581,18 @@ func NewHistoryRequest(server string, pType HistoryParamsType, hash string, para
 		if params.Next != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "next", *params.Next, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AtHeight != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at_height", *params.AtHeight, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5487,6 +6060,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/admin/status (the `AdminStatus` operationId).
 	AdminStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*AdminStatusResponse, error)
 
+	// NamesWithResponse The names that changed last, newest first
+	//
+	// Each name once, as it is now, by its hash: names themselves are not on the chain. All filters have to hold; of several values separated by commas one has to. A page looks at 20,000 records at most, so it may be short, or even empty, and still have a `next`. What changes while you read pages goes to the top: it is not met again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/names (the `Names` operationId).
+	NamesWithResponse(ctx context.Context, params *NamesParams, reqEditors ...RequestEditorFn) (*NamesResponse, error)
+
 	// BundleWithResponse The whole registry, to look names up without asking
 	//
 	// Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
@@ -5495,6 +6077,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/names/bundle (the `Bundle` operationId).
 	BundleWithResponse(ctx context.Context, params *BundleParams, reqEditors ...RequestEditorFn) (*BundleResponse, error)
+
+	// ExpiringWithResponse The names that expire soonest, those first
+	//
+	// Names that live and end within so many blocks; only lokinet names end. 720 blocks are about a day.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/names/expiring (the `Expiring` operationId).
+	ExpiringWithResponse(ctx context.Context, params *ExpiringParams, reqEditors ...RequestEditorFn) (*ExpiringResponse, error)
 
 	// RangesWithResponse Which ranges of hashes may be asked for
 	//
@@ -5541,16 +6132,27 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/names/resolve (the `Resolve` operationId).
 	ResolveWithResponse(ctx context.Context, params *ResolveParams, body ResolveJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveResponse, error)
 
+	// StatisticsWithResponse Numbers of all names, and of each day
+	//
+	// What is burned is exact: a purchase or renewal must burn what consensus demands, no more and no less, which follows from its type, its years and the hard fork. Nothing here names a name or an owner.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/names/statistics (the `Statistics` operationId).
+	StatisticsWithResponse(ctx context.Context, params *StatisticsParams, reqEditors ...RequestEditorFn) (*StatisticsResponse, error)
+
 	// NameWithResponse The newest record of a name
 	//
-	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`.
+	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
-	NameWithResponse(ctx context.Context, pType NameParamsType, hash string, reqEditors ...RequestEditorFn) (*NameResponse, error)
+	NameWithResponse(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*NameResponse, error)
 
 	// HistoryWithResponse What happened to a name, oldest first
+	//
+	// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6434,6 +7036,98 @@ func (r AdminStatusResponse) ContentType() string {
 	return ""
 }
 
+// NamesResponse200Headers the declared response headers of an HTTP 200 response for Names
+type NamesResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+	LastModified *string
+}
+
+// NamesResponse429Headers the declared response headers of an HTTP 429 response for Names
+type NamesResponse429Headers struct {
+	RetryAfter int
+}
+
+// NamesResponse503Headers the declared response headers of an HTTP 503 response for Names
+type NamesResponse503Headers struct {
+	RetryAfter int
+}
+
+type NamesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NameList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *NamesResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *NamesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *NamesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r NamesResponse) GetJSON200() *NameList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r NamesResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r NamesResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r NamesResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r NamesResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r NamesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r NamesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r NamesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r NamesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // BundleResponse200Headers the declared response headers of an HTTP 200 response for Bundle
 type BundleResponse200Headers struct {
 	CacheControl *string
@@ -6513,6 +7207,98 @@ func (r BundleResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r BundleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExpiringResponse200Headers the declared response headers of an HTTP 200 response for Expiring
+type ExpiringResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+	LastModified *string
+}
+
+// ExpiringResponse429Headers the declared response headers of an HTTP 429 response for Expiring
+type ExpiringResponse429Headers struct {
+	RetryAfter int
+}
+
+// ExpiringResponse503Headers the declared response headers of an HTTP 503 response for Expiring
+type ExpiringResponse503Headers struct {
+	RetryAfter int
+}
+
+type ExpiringResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NameList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExpiringResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ExpiringResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ExpiringResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExpiringResponse) GetJSON200() *NameList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ExpiringResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ExpiringResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ExpiringResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ExpiringResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ExpiringResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExpiringResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExpiringResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExpiringResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6886,6 +7672,98 @@ func (r ResolveResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ResolveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// StatisticsResponse200Headers the declared response headers of an HTTP 200 response for Statistics
+type StatisticsResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+	LastModified *string
+}
+
+// StatisticsResponse429Headers the declared response headers of an HTTP 429 response for Statistics
+type StatisticsResponse429Headers struct {
+	RetryAfter int
+}
+
+// StatisticsResponse503Headers the declared response headers of an HTTP 503 response for Statistics
+type StatisticsResponse503Headers struct {
+	RetryAfter int
+}
+
+type StatisticsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Statistics
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *StatisticsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StatisticsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *StatisticsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r StatisticsResponse) GetJSON200() *Statistics {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r StatisticsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StatisticsResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r StatisticsResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r StatisticsResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r StatisticsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StatisticsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StatisticsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StatisticsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8636,6 +9514,21 @@ func (c *ClientWithResponses) AdminStatusWithResponse(ctx context.Context, reqEd
 	return ParseAdminStatusResponse(rsp)
 }
 
+// NamesWithResponse The names that changed last, newest first
+//
+// Each name once, as it is now, by its hash: names themselves are not on the chain. All filters have to hold; of several values separated by commas one has to. A page looks at 20,000 records at most, so it may be short, or even empty, and still have a `next`. What changes while you read pages goes to the top: it is not met again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/names (the `Names` operationId).
+func (c *ClientWithResponses) NamesWithResponse(ctx context.Context, params *NamesParams, reqEditors ...RequestEditorFn) (*NamesResponse, error) {
+	rsp, err := c.Names(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseNamesResponse(rsp)
+}
+
 // BundleWithResponse The whole registry, to look names up without asking
 //
 // Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
@@ -8649,6 +9542,21 @@ func (c *ClientWithResponses) BundleWithResponse(ctx context.Context, params *Bu
 		return nil, err
 	}
 	return ParseBundleResponse(rsp)
+}
+
+// ExpiringWithResponse The names that expire soonest, those first
+//
+// Names that live and end within so many blocks; only lokinet names end. 720 blocks are about a day.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/names/expiring (the `Expiring` operationId).
+func (c *ClientWithResponses) ExpiringWithResponse(ctx context.Context, params *ExpiringParams, reqEditors ...RequestEditorFn) (*ExpiringResponse, error) {
+	rsp, err := c.Expiring(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExpiringResponse(rsp)
 }
 
 // RangesWithResponse Which ranges of hashes may be asked for
@@ -8726,15 +9634,30 @@ func (c *ClientWithResponses) ResolveWithResponse(ctx context.Context, params *R
 	return ParseResolveResponse(rsp)
 }
 
+// StatisticsWithResponse Numbers of all names, and of each day
+//
+// What is burned is exact: a purchase or renewal must burn what consensus demands, no more and no less, which follows from its type, its years and the hard fork. Nothing here names a name or an owner.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/names/statistics (the `Statistics` operationId).
+func (c *ClientWithResponses) StatisticsWithResponse(ctx context.Context, params *StatisticsParams, reqEditors ...RequestEditorFn) (*StatisticsResponse, error) {
+	rsp, err := c.Statistics(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStatisticsResponse(rsp)
+}
+
 // NameWithResponse The newest record of a name
 //
-// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`.
+// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
-func (c *ClientWithResponses) NameWithResponse(ctx context.Context, pType NameParamsType, hash string, reqEditors ...RequestEditorFn) (*NameResponse, error) {
-	rsp, err := c.Name(ctx, pType, hash, reqEditors...)
+func (c *ClientWithResponses) NameWithResponse(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*NameResponse, error) {
+	rsp, err := c.Name(ctx, pType, hash, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -8742,6 +9665,8 @@ func (c *ClientWithResponses) NameWithResponse(ctx context.Context, pType NamePa
 }
 
 // HistoryWithResponse What happened to a name, oldest first
+//
+// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9678,6 +10603,110 @@ func ParseAdminStatusResponse(rsp *http.Response) (*AdminStatusResponse, error) 
 	return response, nil
 }
 
+// ParseNamesResponse parses an HTTP response from a NamesWithResponse call
+func ParseNamesResponse(rsp *http.Response) (*NamesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &NamesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NameList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers NamesResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers NamesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers NamesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseBundleResponse parses an HTTP response from a BundleWithResponse call
 func ParseBundleResponse(rsp *http.Response) (*BundleResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -9762,6 +10791,110 @@ func ParseBundleResponse(rsp *http.Response) (*BundleResponse, error) {
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers BundleResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExpiringResponse parses an HTTP response from a ExpiringWithResponse call
+func ParseExpiringResponse(rsp *http.Response) (*ExpiringResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExpiringResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NameList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExpiringResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ExpiringResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ExpiringResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -10165,6 +11298,110 @@ func ParseResolveResponse(rsp *http.Response) (*ResolveResponse, error) {
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ResolveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStatisticsResponse parses an HTTP response from a StatisticsWithResponse call
+func ParseStatisticsResponse(rsp *http.Response) (*StatisticsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StatisticsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Statistics
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers StatisticsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers StatisticsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers StatisticsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {

@@ -14,6 +14,7 @@ var (
 	errUnknownParameter = errors.New("unknown query parameter")
 	errParameter        = errors.New("invalid query parameter")
 	errCursor           = errors.New("invalid cursor: take it from the page before")
+	errHeight           = errors.New("there is no such block yet")
 	errRange            = errors.New("invalid range")
 	errBody             = errors.New("invalid body")
 	errTooMany          = errors.New("too many names")
@@ -53,6 +54,7 @@ var faults = []fault{
 	{errBody, http.StatusBadRequest, "invalid_body"},
 	{errTooMany, http.StatusBadRequest, "too_many_names"},
 	{ons.ErrNotFound, http.StatusNotFound, "not_registered"},
+	{errHeight, http.StatusNotFound, "no_such_height"},
 	{errNoPath, http.StatusNotFound, "no_such_path"},
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "body_too_large"},

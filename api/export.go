@@ -66,7 +66,7 @@ func (e *Export) Ranges(put func(path string, write func(io.Writer) error) error
 			for number := range 1 << bits {
 				err := put(fmt.Sprintf("%s/%d/%x", kind.name, bits, number), func(w io.Writer) error {
 					e.scratch = e.scratch[:0]
-					return kind.rack.write(w, &e.scratch, e.shelf.snap, e.state.Network, kind.encode, bits, number, true, e.asOf)
+					return kind.rack.write(w, &e.scratch, e.shelf.snap, momentIn(e.shelf.snap, e.state), kind.encode, bits, number, true, e.asOf)
 				})
 				if err != nil {
 					return err

@@ -39,7 +39,7 @@ func newHumaConfig() huma.Config {
 				Type: "http", Scheme: "bearer", Description: "The token in the server's --admin-token-file",
 			}},
 		},
-		Tags: []*huma.Tag{{Name: "names"}, {Name: "nodes"}, {Name: "service"}},
+		Tags: []*huma.Tag{{Name: "names"}, {Name: "nodes"}, {Name: "service"}, {Name: "operator"}},
 	}}
 }
 
@@ -145,18 +145,20 @@ func (d describer) status() *huma.Operation {
 func (d describer) name() *huma.Operation {
 	op := operation("name", http.MethodGet, "/v1/names/{type}/{hash}", "names", "The newest record of a name",
 		"A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index "+
-			"that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`.")
-	op.Parameters = []*huma.Param{typeParam(), hashParam()}
+			"that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`."+pastText)
+	op.Parameters = []*huma.Param{typeParam(), hashParam(), atHeightParam()}
 	d.replies(op, "NameReply", nameView{}, cacheHeaders(), exampleNames())
-	d.fails(op, ons.ErrType, ons.ErrHash, ons.ErrNotFound, errBehind)
+	d.registry.Map()["NameReply"].Properties["at_height"] = atHeightField()
+	d.fails(op, ons.ErrType, ons.ErrHash, errParameter, ons.ErrNotFound, errHeight, errBehind)
 	return op
 }
 
 func (d describer) history() *huma.Operation {
-	op := operation("history", http.MethodGet, "/v1/names/{type}/{hash}/history", "names", "What happened to a name, oldest first", "")
-	op.Parameters = []*huma.Param{typeParam(), hashParam(), limitParam(), nextParam()}
+	op := operation("history", http.MethodGet, "/v1/names/{type}/{hash}/history", "names", "What happened to a name, oldest first",
+		strings.TrimSpace(pastText))
+	op.Parameters = []*huma.Param{typeParam(), hashParam(), limitParam(), nextParam(), atHeightParam()}
 	d.replies(op, "History", historyView{}, cacheHeaders(), examples{"bought and updated": exampleSealed(exampleHistory())})
-	d.fails(op, ons.ErrType, ons.ErrHash, errParameter, errCursor, ons.ErrNotFound, errBehind)
+	d.fails(op, ons.ErrType, ons.ErrHash, errParameter, errCursor, ons.ErrNotFound, errHeight, errBehind)
 	return op
 }
 

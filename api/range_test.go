@@ -298,9 +298,13 @@ func (c *steps) next() indexer.Delta {
 	binary.LittleEndian.PutUint64(c.hash[:], c.seq)
 	state := synced()
 	state.Tip = &indexer.Point{Height: uint64(len(c.blocks)), Hash: c.hash}
-	return indexer.Delta{
+	d := indexer.Delta{
 		Seq: c.seq, Full: c.seq == 1, Base: uint64(base), Records: slices.Concat(c.blocks[base:]...), Tip: state.Tip, State: state,
 	}
+	for _, r := range d.Records {
+		d.Times = append(d.Times, int64(c.seq*1000+r.Updated)) // another time for a block that is another one
+	}
+	return d
 }
 
 // TestBundle follows a chain over 1,000 steps with reorganisations by deltas, each of which must give a fresh bundle; ranges

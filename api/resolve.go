@@ -36,7 +36,7 @@ func (s *Server) resolve(c *call) error {
 	b := s.buffer()
 	defer s.release(b)
 	*b = append(*b, `{"names":[`...)
-	at := momentOf(c.state)
+	at := c.moment()
 	absent := ""
 	for i, key := range keys {
 		if i > 0 {

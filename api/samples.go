@@ -29,6 +29,9 @@ var samples = map[string]string{
 	"ranges":       sampleAt + "/v1/names/range",
 	"range":        sampleAt + "/v1/names/range/0/0",
 	"rangeHistory": sampleAt + "/v1/names/range/0/0/history",
+	"names":        "curl 'http://127.0.0.1:8080/v1/names?status=registered&limit=3'",
+	"expiring":     "curl 'http://127.0.0.1:8080/v1/names/expiring?limit=3'",
+	"statistics":   "curl 'http://127.0.0.1:8080/v1/names/statistics?days=7'",
 	"bundle":       "curl -o names.bundle http://127.0.0.1:8080/v1/names/bundle",
 
 	"nodes":         "curl 'http://127.0.0.1:8080/v1/nodes?fields=key,state,swarm,latency&order=-latency&limit=3'",

@@ -19,7 +19,6 @@ package api
 
 import (
 	"context"
-	"iter"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -32,6 +31,7 @@ import (
 
 	"onsight/directory"
 	"onsight/indexer"
+	"onsight/internal/census"
 	"onsight/ons"
 )
 
@@ -51,8 +51,8 @@ type Snapshot interface {
 	Counts() [3]uint64
 	// Len returns how many names ever had a record.
 	Len() int
-	// Records returns the newest records of all names, expired or not, in order of type and hash.
-	Records() iter.Seq[*ons.Record]
+	// What lists and statistics are made of. Records is in order of type and hash.
+	census.Registry
 	// Bucket returns those whose hashes begin with as many bits of a number, in order of hash and type.
 	Bucket(bits int, number uint64) []*ons.Record
 	// Changed returns the keys whose newest record may be another one than when a block was the newest; false if that is
@@ -110,6 +110,7 @@ type Server struct {
 	shelving  sync.Mutex // held while a shelf or a rack of histories is made
 	shelf     atomic.Pointer[shelf]
 	histories atomic.Pointer[rack]
+	tally     atomic.Pointer[tally]
 	board     atomic.Pointer[board]
 	trail     trail
 	crowd     *crowd
@@ -144,6 +145,9 @@ func (s *Server) routes(d describer) []route {
 		{op: d.bucket(), serve: s.bucket},
 		{op: d.bucketHistory(), serve: s.bucketHistory},
 		{op: d.bundle(), serve: s.bundle},
+		{op: d.newest(), serve: s.newest},
+		{op: d.expiring(), serve: s.expiring},
+		{op: d.statistics(), serve: s.statistics},
 	}
 	all = append(all, s.adminRoutes(d)...)
 	if s.cfg.Nodes == nil {

@@ -24,10 +24,11 @@ var floors = map[string]int{
 	"internal/gate":  0,
 	"ons":            1,
 	// wires
-	"ons/remote":     2,
-	"internal/oxend": 2,
-	"internal/snode": 2,
-	"internal/onion": 2,
+	"ons/remote":      2,
+	"internal/oxend":  2,
+	"internal/snode":  2,
+	"internal/onion":  2,
+	"internal/census": 2,
 	// domains
 	"indexer":                 3,
 	"directory":               3,

@@ -150,6 +150,8 @@ var canaryCommands = []struct {
 	{"onsight bundle resolve", []canaryRun{
 		{args: "canary-bird-here"}, {args: "canary-bird-gone", fails: true}, {args: "- -o json", stdin: "canary-bird-here\n"},
 	}},
+	{"onsight names", []canaryRun{{args: "--db OWN"}, {args: "--expiring --server SERVER -o json"}, {args: "--type canary-bird-here --server SERVER", fails: true}}},
+	{"onsight stats", []canaryRun{{args: "--db OWN"}, {args: "--server SERVER"}}},
 	{"onsight export", []canaryRun{{args: "--db OWN --static OUT"}, {args: "--db OWN --static OUT"}}},
 	{"onsight resolve", []canaryRun{
 		{args: "canary-bird-here --server SERVER"},
@@ -164,6 +166,7 @@ var canaryCommands = []struct {
 		{args: "canary-bird-here --offline"},
 		{args: "canary-lair-gone.loki --offline -o json", fails: true},
 		{args: "canary-bird-here --db OWN --history"},
+		{args: "canary-bird-here --db OWN --at-height 500 -o json"},
 		{args: "canary-bird-gone --db OWN", fails: true},
 		{args: "canary-bird-here --oxend OXEND -o json"},
 		{args: "canary-bird-gone --oxend OXEND", fails: true},

@@ -150,7 +150,7 @@ func (r *recorder) take() (all []exchange) {
 
 // refused are the samples that are refused, with what: all that anybody could write into a page.
 var refused = map[string]int{
-	"report": http.StatusBadRequest,
+	"report":      http.StatusBadRequest,
 	"adminStatus": http.StatusForbidden, "logLevel": http.StatusForbidden, "probers": http.StatusForbidden,
 	"enrol": http.StatusForbidden, "dismiss": http.StatusForbidden,
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -28,6 +29,8 @@ func (p program) resolveCommand(f *flags) *cobra.Command {
 		Long: `Print the value that NAME stands for: a Session id, a wallet address or a .loki address.
 
 The database is asked if there is one (--db), else a daemon (--oxend), which learns the name's hash.
+
+With --at-height what the name stood for after that block is told.
 
 With --server an onsight server is asked for all names in a range of hashes, and does not learn which of them is meant. The range is
 chosen here, by the lower of two counts of names: the server's and one from elsewhere (a bundle, the database, --oxend). Without
@@ -66,7 +69,7 @@ up in a bundle (see onsight bundle pull).
 	cmd.Flags().BoolVar(&opt.moreBits, "more-bits", false, "let the range be smaller than any asked for before, if there are enough names by now")
 	cmd.Flags().BoolVar(&opt.offline, "offline", false, "ask nobody: look into the bundle")
 	cmd.Flags().BoolVar(&opt.history, "history", false, "list every change of the name as well; needs a database or a server")
-	cmd.Flags().Uint64Var(&height, "at-height", 0, "print what it stood for after the block of a `HEIGHT`; with --server")
+	cmd.Flags().Uint64Var(&height, "at-height", 0, "tell what it was after the block at `HEIGHT`; needs a database or a server")
 	return cmd
 }
 
@@ -100,8 +103,8 @@ func (o *resolveOptions) check() error {
 	switch {
 	case o.history && o.offline:
 		return usagef("--history: needs a database or a server: a bundle has none")
-	case o.atHeight != nil && o.server == "":
-		return usagef("--at-height: is about --server")
+	case o.atHeight != nil && o.offline:
+		return usagef("--at-height: needs a database or a server: a bundle knows no past")
 	case o.offline && o.server != "":
 		return usagef("--offline: asks nobody: leave --server out")
 	case (o.exact || o.moreBits) && o.server == "":
@@ -148,7 +151,7 @@ func (p program) resolve(ctx context.Context, f *flags, name ons.Name, opt resol
 	case opt.server != "":
 		a, err = p.askServer(ctx, f, key, opt)
 	default:
-		a, err = p.ask(ctx, f, name, opt.history)
+		a, err = p.ask(ctx, f, name, opt)
 	}
 	if a.warning != "" {
 		fmt.Fprintln(p.stderr, "onsight: warning:", a.warning)
@@ -200,7 +203,7 @@ func (p program) printHistory(name ons.Name, a answer) error {
 
 // ask puts the question to the database if one is named or, with no daemon named either, there is one; else to a daemon. A
 // database that cannot tell hands the question on to a daemon that was named.
-func (p program) ask(ctx context.Context, f *flags, name ons.Name, history bool) (answer, error) {
+func (p program) ask(ctx context.Context, f *flags, name ons.Name, opt resolveOptions) (answer, error) {
 	log := f.logger(p, slog.LevelWarn)
 	local := f.path() != ""
 	if !local && len(f.oxend) == 0 {
@@ -210,20 +213,24 @@ func (p program) ask(ctx context.Context, f *flags, name ons.Name, history bool)
 		}
 	}
 	if !local {
-		if history {
+		switch {
+		case opt.history:
 			return answer{}, usagef("--history: needs a database: daemons keep no history")
+		case opt.atHeight != nil:
+			return answer{}, usagef("--at-height: needs a database: daemons keep no history")
 		}
 		return p.askDaemon(ctx, f, log, name)
 	}
-	a, err := p.askIndex(ctx, f, name, history || f.json())
-	if errors.Is(err, ons.ErrUnavailable) && len(f.oxend) > 0 && !history {
+	a, err := p.askIndex(ctx, f, name, opt.history || f.json(), opt.atHeight)
+	if errors.Is(err, ons.ErrUnavailable) && len(f.oxend) > 0 && !opt.history && opt.atHeight == nil {
 		log.Info("the database could not tell, asking a daemon", "reason", err)
 		return p.askDaemon(ctx, f, log, name)
 	}
 	return a, err
 }
 
-func (p program) askIndex(ctx context.Context, f *flags, name ons.Name, history bool) (answer, error) {
+// askIndex looks into the database, as things are now or were after a block.
+func (p program) askIndex(ctx context.Context, f *flags, name ons.Name, history bool, past *uint64) (answer, error) {
 	db, err := f.openDatabase(ctx, p.env, true)
 	if err != nil {
 		return answer{}, err
@@ -235,39 +242,57 @@ func (p program) askIndex(ctx context.Context, f *flags, name ons.Name, history 
 		rules: ons.Rules{Network: st.Network, Year: st.Year},
 		asOf:  asOfView{Height: st.Tip.Height, Hash: st.Tip.Hash.String(), Time: clock(st.TipTime)},
 	}
-	key := ons.Key{Type: name.Type(), Hash: name.Hash()}
-	r, err := db.Record(ctx, key)
-	if err != nil && !errors.Is(err, ons.ErrNotFound) {
-		return answer{}, unavailable(err)
-	}
 	where := fmt.Sprintf("the index stands at block %d of %d (%s)", st.Tip.Height, st.Target, st.Phase)
-	if age := time.Since(st.Asked); age > staleAfter {
+	at, complete := st.Tip.Height, st.Phase == indexer.Synced
+	if past != nil {
+		if at, complete = *past, true; at > st.Tip.Height { // what lies below its newest block the index has
+			return answer{}, fmt.Errorf("--at-height %d: %s: %w", at, where, ons.ErrUnavailable)
+		}
+	} else if age := time.Since(st.Asked); age > staleAfter {
 		fmt.Fprintf(p.stderr, "onsight: warning: the index last followed a daemon %s ago: this may be out of date\n", age.Round(time.Second))
 	}
-	switch missing := err != nil; {
-	case (missing || !r.Live(st.Tip.Height+1)) && st.Phase != indexer.Synced:
-		// The blocks that are missing may register it, or an expired one again.
-		return answer{}, fmt.Errorf("%s: %w", where, ons.ErrUnavailable)
-	case missing:
-		return answer{}, fmt.Errorf("at height %d: %w", st.Tip.Height, ons.ErrNotFound)
-	case !r.Live(st.Tip.Height + 1):
-		if history {
-			if a.history, err = db.History(ctx, key, historyLimit); err != nil {
-				return answer{}, unavailable(err)
-			}
-		}
-		return a, fmt.Errorf("expired at height %d: %w", r.Expires, ons.ErrNotFound)
-	case st.Phase != indexer.Synced:
-		fmt.Fprintf(p.stderr, "onsight: warning: %s: this may be out of date\n", where)
+	key := ons.Key{Type: name.Type(), Hash: name.Hash()}
+	found, err := db.Current(ctx, []ons.Key{key}, at)
+	if err != nil {
+		return answer{}, unavailable(err)
 	}
-	record := newRecordView(r, st.Tip.Height+1, a.rules)
-	a.sealed, a.record = r.Sealed, &record
-	if history {
+	r, known := found[key]
+	if history && known {
 		if a.history, err = db.History(ctx, key, historyLimit); err != nil {
 			return answer{}, unavailable(err)
 		}
+		a.history = slices.DeleteFunc(a.history, func(r ons.Record) bool { return r.Updated > at })
 	}
+	switch {
+	case (!known || !r.Live(at+1)) && !complete:
+		// The blocks that are missing may register it, or an expired one again.
+		return answer{}, fmt.Errorf("%s: %w", where, ons.ErrUnavailable)
+	case !known:
+		return answer{}, fmt.Errorf("at height %d: %w", at, ons.ErrNotFound)
+	case !r.Live(at + 1):
+		return a, fmt.Errorf("expired at height %d: %w", r.Expires, ons.ErrNotFound)
+	case !complete:
+		fmt.Fprintf(p.stderr, "onsight: warning: %s: this may be out of date\n", where)
+	}
+	record := newRecordView(r, at+1, a.rules)
+	if record.RegisteredAt, err = db.date(ctx, r.Registered); err != nil {
+		return answer{}, err
+	}
+	if record.UpdatedAt, err = db.date(ctx, r.Updated); err != nil {
+		return answer{}, err
+	}
+	a.sealed, a.record = r.Sealed, &record
 	return a, nil
+}
+
+// date returns when a block was made; nil if the database does not know.
+func (d *database) date(ctx context.Context, height uint64) (*string, error) {
+	made, ok, err := d.Time(ctx, height)
+	if err != nil || !ok {
+		return nil, err
+	}
+	text := clock(made)
+	return &text, nil
 }
 
 func (p program) askDaemon(ctx context.Context, f *flags, log *slog.Logger, name ons.Name) (answer, error) {

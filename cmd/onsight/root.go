@@ -76,7 +76,7 @@ func (p program) root() (*cobra.Command, *bool) {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	f.register(root)
-	root.AddCommand(p.indexCommand(&f), p.serveCommand(&f), p.resolveCommand(&f), p.bundleCommand(&f), p.exportCommand(&f), p.doctorCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f),
+	root.AddCommand(p.indexCommand(&f), p.serveCommand(&f), p.resolveCommand(&f), p.namesCommand(&f), p.statsCommand(&f), p.bundleCommand(&f), p.exportCommand(&f), p.doctorCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f),
 		p.nodesCommand(&f), p.nodeCommand(&f), p.pickCommand(&f), p.swarmCommand(&f), p.pathsCommand(&f), p.probeCommand(&f), p.probersCommand(&f),
 		p.demoCommand(&f))
 	return root, started

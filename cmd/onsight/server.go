@@ -50,6 +50,18 @@ func (f *flags) openRemote(ctx context.Context, base string) (*remote.Server, er
 	return s, nil
 }
 
+// openLists is openRemote for what only a server has, and returns where it is.
+func (f *flags) openLists(ctx context.Context, base string) (*url.URL, error) {
+	s, err := f.openRemote(ctx, base)
+	if err != nil {
+		return nil, err
+	}
+	if s.Files() {
+		return nil, fmt.Errorf("%s: is a file host, which has ranges and the bundle and no lists: %w", s.Host(), ons.ErrUnavailable)
+	}
+	return serverURL(base)
+}
+
 func serverURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {

@@ -56,7 +56,9 @@ type recordView struct {
 	Owner            string  `json:"owner"`
 	BackupOwner      *string `json:"backup_owner"`
 	RegisterHeight   *uint64 `json:"register_height"`
+	RegisteredAt     *string `json:"registered_at"`
 	UpdateHeight     uint64  `json:"update_height"`
+	UpdatedAt        *string `json:"updated_at"`
 	ExpirationHeight *uint64 `json:"expiration_height"`
 	Txid             string  `json:"txid"`
 }
