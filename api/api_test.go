@@ -205,7 +205,7 @@ func TestErrors(t *testing.T) {
 	broken := serve(t, api.Config{Snapshot: func() api.Snapshot { panic("no snapshot for alice") }})
 	broken.snap = nil
 	seen := map[ProblemCode]bool{}
-	for _, c := range append(nodeErrors(t), []errorCase{
+	for _, c := range append(append(nodeErrors(t), eventErrors(t)...), []errorCase{
 		{up, "GET", path(r) + "?alice=1", "", 400, "unknown_parameter"},
 		{up, "GET", "/v1/status?limit=1", "", 400, "unknown_parameter"},
 		{up, "GET", "/healthz?" + strings.Repeat("x", 5000), "", 400, "unknown_parameter"},

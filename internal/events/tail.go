@@ -10,6 +10,8 @@ import (
 type Source interface {
 	// Events returns the first limit entries behind a number that are of some kinds, or fewer: see Page.Next.
 	Events(ctx context.Context, after uint64, kinds Kinds, limit int) (Page, error)
+	// Reorgs returns the newest limit reorganisations before one with a number, newest first.
+	Reorgs(ctx context.Context, before uint64, limit int) ([]Undoing, error)
 }
 
 // Bounds of a Tail. An entry takes half a kilobyte.
@@ -104,7 +106,7 @@ func (t *Tail) Events(ctx context.Context, after uint64, kinds Kinds, limit int)
 	p, have := Page{Log: t.log, Head: t.head, Next: t.head}, t.entries
 	t.mu.Unlock()
 	first := p.Head - uint64(len(have)) // the number before the first that is kept
-	if after < first || after > p.Head {
+	if p.Log == (ID{}) || after < first || after > p.Head {
 		return t.source.Events(ctx, after, kinds, limit)
 	}
 	for _, e := range have[after-first:] {
@@ -117,4 +119,9 @@ func (t *Tail) Events(ctx context.Context, after uint64, kinds Kinds, limit int)
 		}
 	}
 	return p, nil
+}
+
+// Reorgs implements Source. They are not in memory.
+func (t *Tail) Reorgs(ctx context.Context, before uint64, limit int) ([]Undoing, error) {
+	return t.source.Reorgs(ctx, before, limit)
 }
