@@ -20,6 +20,7 @@ import (
 	"onsight/api"
 	"onsight/directory"
 	"onsight/indexer"
+	"onsight/internal/events"
 	"onsight/ons"
 )
 
@@ -658,7 +659,9 @@ func TestNothingLogged(t *testing.T) {
 // TestServedDocument shows that what is served is what is in the tree.
 func TestServedDocument(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nodeConfig(t, &directory.Snapshot{}, &api.Shelf{}))
+	cfg := nodeConfig(t, &directory.Snapshot{}, &api.Shelf{})
+	cfg.Events = events.NewTail(nil)
+	s := serve(t, cfg)
 	_, body := s.do(t, "GET", "/openapi.json", "")
 	tree, err := os.ReadFile("openapi.json")
 	if err != nil {
