@@ -49,6 +49,10 @@ func (s *Store) Commit(ctx context.Context, epoch uint64, r indexer.Range) error
 	if err := check(&r); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	// What a power cut takes back of a first sync is made again as it was, and waiting for the disk would take as long as all else.
+	if err := s.write.WithContext(ctx).Exec(synchronous(r.State.Phase != indexer.Syncing)).Error; err != nil {
+		return fmt.Errorf("commit to %s: %w", s.path, err)
+	}
 	err := s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := s.apply(tx, epoch, &r); err != nil {
 			return err
@@ -197,9 +201,9 @@ func (s *Store) rollback(tx *gorm.DB, base, tip *blockRow, r *indexer.Range) (*r
 		sql  string
 		args []any
 	}{
-		{"INSERT INTO undone (reorg, place, type, name_hash, kind, txid, owner, backup, ciphertext, nonce, registered, expires, prev)" +
-			" SELECT ?, place, type, name_hash, kind, txid, owner, backup, ciphertext, nonce, registered, expires, prev" +
-			" FROM records WHERE place >= ?", []any{row.ID, from}},
+		{"INSERT INTO undone (reorg, place, type, name_hash, kind, txid, time, owner, backup, ciphertext, nonce, registered, expires, prev)" +
+			" SELECT ?, place, type, name_hash, kind, txid, (SELECT b.time FROM blocks b WHERE b.height = place / ?)," +
+			" owner, backup, ciphertext, nonce, registered, expires, prev FROM records WHERE place >= ?", []any{row.ID, 1 << placeBits, from}},
 		{"DELETE FROM records WHERE place >= ?", []any{from}},
 		{"DELETE FROM skips WHERE height > ?", []any{base.Height}},
 		{"DELETE FROM blocks WHERE height > ?", []any{base.Height}},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -37,11 +38,20 @@ func appendEvents(tx *gorm.DB, rows []eventRow) error {
 	if err != nil {
 		return err
 	}
-	for i := range rows {
-		seq++
-		rows[i].Seq = seq
+	// Not by gorm, which takes several times as long, and these are as many as the records.
+	for some := range slices.Chunk(rows, batch) {
+		args := make([]any, 0, 5*len(some))
+		for i := range some {
+			seq++
+			r := &some[i]
+			args = append(args, seq, r.Kind, r.Ref, r.Time, r.Data)
+		}
+		q := "INSERT INTO events (seq, kind, ref, time, data) VALUES (?, ?, ?, ?, ?)" + strings.Repeat(", (?, ?, ?, ?, ?)", len(some)-1)
+		if err := tx.Exec(q, args...).Error; err != nil {
+			return err
+		}
 	}
-	return create(tx, rows)
+	return nil
 }
 
 // logRange appends what a range did, whose records are stored: what it took back, then block by block its records and
@@ -64,7 +74,7 @@ func logRange(tx *gorm.DB, undone *reorgRow, r *indexer.Range) error {
 			if len(moves) > 0 && moves[0] == rec.TxIndex {
 				kind, moves = events.Transfer, moves[1:]
 			}
-			rows = append(rows, eventRow{Kind: uint8(kind), Ref: place(rec), Time: b.Time})
+			rows = append(rows, eventRow{Kind: uint8(kind), Ref: place(rec)})
 		}
 		for len(ends) > 0 && ends[0].Expires == b.Height {
 			rows = append(rows, eventRow{Kind: uint8(events.Expire), Ref: ends[0].Place, Time: b.Time})
@@ -202,8 +212,10 @@ func entries(tx *gorm.DB, rows []eventRow) ([]events.Entry, error) {
 			if !ok {
 				return nil, fmt.Errorf("event %d: there is no record at %d", r.Seq, r.Ref)
 			}
-			if e.Record, e.Height = &rec, rec.Updated; e.Kind == events.Expire {
+			if e.Record, e.Height = &rec.Record, rec.Updated; e.Kind == events.Expire {
 				e.Height = rec.Expires
+			} else {
+				e.Time = unstamp(rec.time)
 			}
 		}
 		out[i] = e
@@ -237,9 +249,15 @@ func (r *eventRow) isRecord() bool {
 	return events.Kind(r.Kind) < events.Reorg
 }
 
+// timed is a record, and the time of its block.
+type timed struct {
+	ons.Record
+	time int64
+}
+
 // recordsOf reads the records that rows of the log, in its order, refer to, by the number of the row. A place may have had
 // several: that of a row is what the first reorganisation after it that reached so deep took back, or else the one that is there.
-func recordsOf(tx *gorm.DB, rows []eventRow) (map[int]ons.Record, error) {
+func recordsOf(tx *gorm.DB, rows []eventRow) (map[int]timed, error) {
 	first := slices.IndexFunc(rows, func(r eventRow) bool { return r.isRecord() })
 	if first < 0 {
 		return nil, nil
@@ -272,27 +290,30 @@ func recordsOf(tx *gorm.DB, rows []eventRow) (map[int]ons.Record, error) {
 		places[by[i]] = append(places[by[i]], rows[i].Ref)
 	}
 	type at struct{ reorg, place uint64 }
-	found := map[at]ons.Record{}
+	found := map[at]timed{}
 	for reorg, list := range places {
 		for some := range slices.Chunk(list, chunk) {
-			q := tx.Table("records")
+			q := tx.Table("records").Select("records.*, b.time AS time").Joins("JOIN blocks b ON b.height = place / ?", 1<<placeBits)
 			if reorg > 0 {
 				q = tx.Table("undone").Where("reorg = ?", reorg)
 			}
-			var rows []recordRow
+			var rows []struct {
+				Row  recordRow `gorm:"embedded"`
+				Time int64
+			}
 			if err := q.Where("place IN ?", some).Find(&rows).Error; err != nil {
 				return nil, err
 			}
 			for _, r := range rows {
-				rec, err := r.record()
+				rec, err := r.Row.record()
 				if err != nil {
 					return nil, err
 				}
-				found[at{reorg, r.Place}] = rec
+				found[at{reorg, r.Row.Place}] = timed{rec, r.Time}
 			}
 		}
 	}
-	out := make(map[int]ons.Record, len(rows))
+	out := make(map[int]timed, len(rows))
 	for i, r := range rows {
 		if rec, ok := found[at{by[i], r.Ref}]; ok && r.isRecord() {
 			out[i] = rec
@@ -378,7 +399,7 @@ func undoing(tx *gorm.DB, r *reorgRow) (u events.Undoing, err error) {
 	recs, err := recordsOf(tx, next)
 	for i := range next {
 		if rec, ok := recs[i]; ok {
-			u.Redone.First = append(u.Redone.First, change(&rec))
+			u.Redone.First = append(u.Redone.First, change(&rec.Record))
 		}
 	}
 	return u, err

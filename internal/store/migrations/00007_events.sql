@@ -1,6 +1,7 @@
 -- +goose Up
 -- The log of everything: rows are only ever added, seq is that of the newest one and 1. kind: events.Kind.
--- ref: the place of a record, taken back or not; the id of a reorg; 0 of nodes. time: Unix seconds, 0 for unknown.
+-- ref: the place of a record, taken back or not; the id of a reorg; 0 of nodes. time: Unix seconds; 0 for that of the record's
+-- block, of nodes for unknown.
 -- data: of nodes, JSON; else NULL.
 CREATE TABLE events (
     seq  INTEGER NOT NULL PRIMARY KEY,
@@ -28,8 +29,9 @@ ALTER TABLE reorgs ADD COLUMN to_hash BLOB;
 ALTER TABLE reorgs ADD COLUMN redone BIGINT;
 ALTER TABLE reorgs ADD COLUMN seq BIGINT NOT NULL DEFAULT 0;
 
--- The rest of the record, as in records, so that the log can tell what it was. Rows that are older than these columns have
+-- The time of the block, and the rest of the record, as in records, so that the log can tell what it was. Rows that are older than these columns have
 -- NULL for all, and no event.
+ALTER TABLE undone ADD COLUMN time BIGINT;
 ALTER TABLE undone ADD COLUMN owner BLOB;
 ALTER TABLE undone ADD COLUMN backup BLOB;
 ALTER TABLE undone ADD COLUMN ciphertext BLOB;
@@ -49,13 +51,13 @@ SELECT id, 6, id, at / 1000000 FROM reorgs;
 INSERT INTO events (seq, kind, ref, time)
 SELECT (SELECT COALESCE(MAX(seq), 0) FROM events) + ROW_NUMBER() OVER (ORDER BY height, ended, place), kind, place, time
 FROM (
-    SELECT r.place / 1048576 AS height, 0 AS ended, r.place AS place, b.time AS time,
+    SELECT r.place / 1048576 AS height, 0 AS ended, r.place AS place, 0 AS time,
         CASE WHEN r.kind = 2 AND r.owner IS DISTINCT FROM (
             SELECT p.owner FROM records p
             WHERE substr(p.name_hash, 1, 8) = substr(r.name_hash, 1, 8) AND p.name_hash = r.name_hash AND p.type = r.type AND p.place < r.place
             ORDER BY p.place DESC LIMIT 1
         ) THEN 4 ELSE r.kind END AS kind
-    FROM records r JOIN blocks b ON b.height = r.place / 1048576
+    FROM records r
     UNION ALL
     SELECT r.expires, 1, r.place, b.time + 120 * (r.expires - b.height), 5
     FROM records r JOIN blocks b ON b.height = (SELECT MAX(height) FROM blocks WHERE height <= r.expires)
@@ -80,6 +82,7 @@ ALTER TABLE reorgs DROP COLUMN to_height;
 ALTER TABLE reorgs DROP COLUMN to_hash;
 ALTER TABLE reorgs DROP COLUMN redone;
 ALTER TABLE reorgs DROP COLUMN seq;
+ALTER TABLE undone DROP COLUMN time;
 ALTER TABLE undone DROP COLUMN owner;
 ALTER TABLE undone DROP COLUMN backup;
 ALTER TABLE undone DROP COLUMN ciphertext;

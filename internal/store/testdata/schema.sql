@@ -200,7 +200,7 @@ CREATE TABLE undone (
     type      BIGINT NOT NULL,
     name_hash BLOB   NOT NULL,
     kind      BIGINT NOT NULL,
-    txid      BLOB   NOT NULL, owner BLOB, backup BLOB, ciphertext BLOB, nonce BLOB, registered BIGINT, expires BIGINT, prev BLOB,
+    txid      BLOB   NOT NULL, time BIGINT, owner BLOB, backup BLOB, ciphertext BLOB, nonce BLOB, registered BIGINT, expires BIGINT, prev BLOB,
     PRIMARY KEY (reorg, place)
 );
 
