@@ -11,9 +11,6 @@ import (
 	"onsight/ons"
 )
 
-// forever is for what is said of the state after a block that the chain cannot take back.
-var forever = []string{"public, max-age=31536000, immutable"}
-
 // past returns the moment after the block that at_height names.
 func (c *call) past() (moment, error) {
 	text := c.query.Get("at_height")
@@ -69,10 +66,7 @@ func (c *call) freshAt(at moment, newest *ons.Record) (cache []string, has bool)
 	}
 	// All that can change is as_of, so the tag is a weak one.
 	tag := `W/"` + newest.Txid.String() + "-" + strconv.FormatUint(at.tip, 10) + "-" + c.route + `"`
-	h := c.gin.Writer.Header()
-	h["Etag"] = []string{tag}
-	h["Cache-Control"] = forever
-	return forever, c.notModified(tag[2:])
+	return immutable, c.kept([]string{tag}, immutable)
 }
 
 // nameAt is name for an older state.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"onsight/directory"
+	"onsight/internal/events"
 	"onsight/ons"
 )
 
@@ -15,6 +16,7 @@ var (
 	errParameter        = errors.New("invalid query parameter")
 	errCursor           = errors.New("invalid cursor: take it from the page before")
 	errHeight           = errors.New("there is no such block yet")
+	errLogCursor        = errors.New("invalid cursor: it must be that of an entry, start, or now")
 	errRange            = errors.New("invalid range")
 	errBody             = errors.New("invalid body")
 	errTooMany          = errors.New("too many names")
@@ -48,6 +50,7 @@ var faults = []fault{
 	{errParameter, http.StatusBadRequest, "invalid_parameter"},
 	{errRange, http.StatusBadRequest, "invalid_range"},
 	{errCursor, http.StatusBadRequest, "invalid_cursor"},
+	{errLogCursor, http.StatusBadRequest, "invalid_cursor"},
 	{ons.ErrType, http.StatusBadRequest, "invalid_type"},
 	{ons.ErrHash, http.StatusBadRequest, "invalid_hash"},
 	{ons.ErrOwner, http.StatusBadRequest, "invalid_owner"},
@@ -56,6 +59,7 @@ var faults = []fault{
 	{ons.ErrNotFound, http.StatusNotFound, "not_registered"},
 	{errHeight, http.StatusNotFound, "no_such_height"},
 	{errNoPath, http.StatusNotFound, "no_such_path"},
+	{events.ErrReset, http.StatusGone, "log_reset"},
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "body_too_large"},
 	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type"},

@@ -39,7 +39,7 @@ func newHumaConfig() huma.Config {
 				Type: "http", Scheme: "bearer", Description: "The token in the server's --admin-token-file",
 			}},
 		},
-		Tags: []*huma.Tag{{Name: "names"}, {Name: "nodes"}, {Name: "service"}, {Name: "operator"}},
+		Tags: []*huma.Tag{{Name: "names"}, {Name: "events"}, {Name: "nodes"}, {Name: "service"}, {Name: "operator"}},
 	}}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"onsight/directory"
+	"onsight/internal/events"
 )
 
 var update = flag.Bool("update", false, "write openapi.json, the client made from it, and docs/api.md")
@@ -35,7 +36,7 @@ func golden(t *testing.T, path string, got []byte) {
 // TestDocument shows that the document in the tree is what the code says, and that docs/api.md and the client are what the document says.
 func TestDocument(t *testing.T) {
 	nodes := func() *directory.Snapshot { return &directory.Snapshot{} }
-	s := New(Config{Nodes: nodes, Directory: &Shelf{}})
+	s := New(Config{Nodes: nodes, Directory: &Shelf{}, Events: events.NewTail(nil)})
 	golden(t, "openapi.json", s.document)
 
 	introduction, err := os.ReadFile("introduction.md")

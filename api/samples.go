@@ -34,6 +34,10 @@ var samples = map[string]string{
 	"statistics":   "curl 'http://127.0.0.1:8080/v1/names/statistics?days=7'",
 	"bundle":       "curl -o names.bundle http://127.0.0.1:8080/v1/names/bundle",
 
+	"events":      "curl 'http://127.0.0.1:8080/v1/events?limit=3'",
+	"eventStream": "curl -N --max-time 2 'http://127.0.0.1:8080/v1/events/stream?after=start'",
+	"reorgs":      sampleAt + "/v1/reorgs",
+
 	"nodes":         "curl 'http://127.0.0.1:8080/v1/nodes?fields=key,state,swarm,latency&order=-latency&limit=3'",
 	"node":          sampleAt + "/v1/nodes/" + sampleNode,
 	"pick":          "curl 'http://127.0.0.1:8080/v1/nodes/pick?n=3&max_latency=10s'",

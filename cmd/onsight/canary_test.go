@@ -150,6 +150,7 @@ var canaryCommands = []struct {
 	{"onsight bundle resolve", []canaryRun{
 		{args: "canary-bird-here"}, {args: "canary-bird-gone", fails: true}, {args: "- -o json", stdin: "canary-bird-here\n"},
 	}},
+	{"onsight events", []canaryRun{{args: "--db OWN"}, {args: "--server SERVER -o jsonl"}, {args: "--kind canary-bird-here --server SERVER", fails: true}}},
 	{"onsight names", []canaryRun{{args: "--db OWN"}, {args: "--expiring --server SERVER -o json"}, {args: "--type canary-bird-here --server SERVER", fails: true}}},
 	{"onsight stats", []canaryRun{{args: "--db OWN"}, {args: "--server SERVER"}}},
 	{"onsight export", []canaryRun{{args: "--db OWN --static OUT"}, {args: "--db OWN --static OUT"}}},

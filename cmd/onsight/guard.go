@@ -34,6 +34,8 @@ func (o *guardOptions) register(cmd *cobra.Command) {
 	fl.IntVar(&o.limits.Total, "concurrent", 1024, "requests of all clients that are answered at a time (0: any number)")
 	fl.IntVar(&o.lines, "client-connections", 64, "connections of one client; for more its idle ones are closed (0: any number)")
 	fl.IntVar(&o.total, "connections", 4096, "connections of all clients; for more idle ones are closed (0: as many as files may be open)")
+	fl.IntVar(&o.limits.Streams, "streams", 1024, "streams of events that all clients may hold (0: any number)")
+	fl.IntVar(&o.limits.ClientStreams, "client-streams", 8, "streams of events that one client may hold (0: any number)")
 	fl.StringSliceVar(&o.proxies, "trust-proxy", nil, "`CIDR` or address of a proxy that says in X-Forwarded-For whom it asks for, repeatable or comma separated (ONSIGHT_TRUST_PROXY)")
 	fl.StringVar(&o.token, "admin-token-file", "", "`FILE` with the token of the operator, who may then use /v1/admin (ONSIGHT_ADMIN_TOKEN_FILE; default closed)")
 	fl.StringVar(&o.metrics, "metrics", "", "`ADDRESS` to serve /metrics on, for Prometheus (ONSIGHT_METRICS; default nowhere)")
@@ -52,8 +54,8 @@ func (o *guardOptions) complete(cmd *cobra.Command, env func(string) string) err
 		o.metrics = v
 	}
 	l := &o.limits
-	if !(l.Rate >= 0) || math.IsInf(l.Rate, 0) || l.Concurrent < 0 || l.Total < 0 || o.lines < 0 || o.total < 0 {
-		return usagef("--client-rate, --client-concurrent, --client-connections, --concurrent and --connections: must not be negative")
+	if !(l.Rate >= 0) || math.IsInf(l.Rate, 0) || l.Concurrent < 0 || l.Total < 0 || o.lines < 0 || o.total < 0 || l.Streams < 0 || l.ClientStreams < 0 {
+		return usagef("--client-rate, --client-concurrent, --client-connections, --concurrent, --connections, --streams and --client-streams: must not be negative")
 	}
 	if l.Burst < 1 {
 		return usagef("--client-burst: must be at least 1")
