@@ -13,7 +13,7 @@ var (
 	absent    = []string{"public, max-age=2"} // of what does not exist: somebody may be waiting for it
 	atTip     = []string{"public, max-age=5, stale-while-revalidate=10"}
 	atTipAsIs = []string{"public, max-age=5, stale-while-revalidate=10, no-transform"} // what is compressed on the way would show its size
-	immutable = []string{"public, max-age=31536000, immutable"} // of what is final: it can only be said the same way again
+	immutable = []string{"public, max-age=31536000, immutable"}                        // of what is final: it can only be said the same way again
 	seldom    = []string{"public, max-age=300, stale-while-revalidate=3600"}
 )
 

@@ -87,12 +87,12 @@ type logNodeView struct {
 
 // reorgView is one time that blocks were taken back.
 type reorgView struct {
-	ID     uint64      `json:"id" doc:"Counts from 1"`
-	At     string      `json:"at" format:"date-time" doc:"When it was noticed"`
-	Depth  uint64      `json:"depth" doc:"Blocks that were taken back: from less base. More than 4,096 blocks deep it may be up to 255 too many"`
-	Base   pointView   `json:"base" doc:"The block that stayed"`
-	From   pointView   `json:"from" doc:"The newest block that was taken back"`
-	To     *pointView  `json:"to" doc:"The newest block that came in the same step; null: it was not kept"`
+	ID     uint64           `json:"id" doc:"Counts from 1"`
+	At     string           `json:"at" format:"date-time" doc:"When it was noticed"`
+	Depth  uint64           `json:"depth" doc:"Blocks that were taken back: from less base. More than 4,096 blocks deep it may be up to 255 too many"`
+	Base   pointView        `json:"base" doc:"The block that stayed"`
+	From   pointView        `json:"from" doc:"The newest block that was taken back"`
+	To     *pointView       `json:"to" doc:"The newest block that came in the same step; null: it was not kept"`
 	Undone transactionsView `json:"undone" doc:"ONS transactions that were taken back"`
 	Redone transactionsView `json:"redone" doc:"ONS transactions of the blocks that came in the same step. In the log they follow"`
 }
