@@ -31,6 +31,7 @@ type call struct {
 	start   time.Time
 	code    string   // of the error that was answered
 	inside  bool     // it was admitted
+	whole   bool     // its body was read to the end
 	visitor *visitor // whose it is, where that counts
 	out     meter    // what is written passes through, where that counts
 }

@@ -94,13 +94,16 @@ func (m *meter) Write(b []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (m *meter) Unwrap() http.ResponseWriter { return m.ResponseWriter }
 
-// unread has the server not wait for what of a body is not here yet. It would do that before it replies, so that connections
-// whose requests were refused could be held open as if they were being answered.
+// unread has the server not wait for what of a body nobody wants. It would do that before it replies, so that connections
+// whose requests were refused could be held open as if they were being answered. Such a connection ends with the reply: to
+// net/http a deadline that is over is a client that went away, and it would cancel what is asked over it next.
 func (c *call) unread() {
-	if c.gin.Request.ContentLength != 0 {
-		// An error means that there is no connection.
-		_ = http.NewResponseController(c.gin.Writer).SetReadDeadline(longAgo)
+	if c.gin.Request.ContentLength == 0 || c.whole {
+		return
 	}
+	c.gin.Writer.Header()["Connection"] = []string{"close"}
+	// An error means that there is no connection.
+	_ = http.NewResponseController(c.gin.Writer).SetReadDeadline(longAgo)
 }
 
 var longAgo = time.Unix(1, 0)

@@ -221,6 +221,7 @@ func (s *Server) report(c *call) error {
 		}
 		return fmt.Errorf("%w: it ends early", errBody)
 	}
+	c.whole = true
 	if err := s.cfg.Directory.Report(c.gin.Request.Context(), *b); err != nil {
 		for _, f := range reportFaults {
 			if errors.Is(err, f.err) {

@@ -91,6 +91,7 @@ func (c *call) readKeys() ([]ons.Key, error) {
 		}
 		return nil, fmt.Errorf("%w: it ends early", errBody)
 	}
+	c.whole = true
 	if keys, ok := scanKeys(*b); ok {
 		return keys, nil
 	}
