@@ -1,6 +1,7 @@
 package api
 
 import (
+	"compress/gzip"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -42,16 +43,13 @@ func (s *Server) newest(c *call) error {
 	if err != nil {
 		return err
 	}
-	if c.fresh() {
-		return nil
-	}
-	page, next := f.Newest(c.snap, c.censusNow(), before, limit)
-	cursor := ""
-	if next != nil {
-		cursor = formatPlace(*next)
-	}
-	s.writeNames(c, page, cursor)
-	return nil
+	return c.sendList(func() ([]*ons.Record, string) {
+		page, next := f.Newest(c.snap, c.censusNow(), before, limit)
+		if next == nil {
+			return page, ""
+		}
+		return page, formatPlace(*next)
+	})
 }
 
 // expiring answers GET /v1/names/expiring: those that end soonest.
@@ -76,27 +74,26 @@ func (s *Server) expiring(c *call) error {
 	if err != nil {
 		return err
 	}
-	if c.fresh() {
-		return nil
-	}
-	page, next := census.Expiring(c.snap, now, within, after, limit)
-	cursor := ""
-	if next != nil {
-		cursor = formatEnd(*next)
-	}
-	s.writeNames(c, page, cursor)
-	return nil
+	return c.sendList(func() ([]*ons.Record, string) {
+		page, next := census.Expiring(c.snap, now, within, after, limit)
+		if next == nil {
+			return page, ""
+		}
+		return page, formatEnd(*next)
+	})
 }
 
-// writeNames writes a listView.
-func (s *Server) writeNames(c *call, page []*ons.Record, next string) {
-	b := s.buffer()
-	defer s.release(b)
-	*b = append(*b, '{')
-	*b = appendNames(*b, page, c.moment(), next)
-	*b = append(*b, '}')
-	*b = seal(*b, c.frame.asOf)
-	c.write(http.StatusOK, jsonType, *b)
+// sendList answers with a listView, which is made once a block for all who ask the same.
+func (c *call) sendList(page func() (names []*ons.Record, next string)) error {
+	d, err := c.frame.asked.get(c.route+"?"+c.gin.Request.URL.RawQuery, func() (*document, error) {
+		names, next := page()
+		b := appendNames([]byte{'{'}, names, c.moment(), next)
+		return newDocument(seal(append(b, '}'), c.frame.asOf), gzip.BestSpeed), nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.sendDocument(d)
 }
 
 // appendNames writes the fields of a listView.

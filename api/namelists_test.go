@@ -3,8 +3,10 @@ package api_test
 import (
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -130,6 +132,24 @@ func listed(t *testing.T, s *site, path string) (names []Name) {
 			return names
 		}
 		next = "&next=" + *page.Next
+	}
+}
+
+// TestListsPacked: a list of some size is compressed for clients that take it, and each encoding has its own tag.
+func TestListsPacked(t *testing.T) {
+	t.Parallel()
+	s := serve(t, config(indexOf(t, synced(), names(rand.New(rand.NewPCG(1, 0)), 200)...)))
+	plain := s.send(t, "GET", "/v1/names?limit=100", "", http.Header{"Accept-Encoding": {"identity"}})
+	packed := raw(t, s.url+"/v1/names?limit=100", "gzip")
+	if packed.header.Get("Content-Encoding") != "gzip" || packed.header.Get("Vary") != "Accept-Encoding" || packed.header.Get("ETag") == plain.header.Get("ETag") {
+		t.Errorf("%v after %v", packed.header, plain.header)
+	}
+	r, err := gzip.NewReader(bytes.NewReader(packed.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(r); err != nil || !bytes.Equal(b, plain.body) {
+		t.Errorf("%v: %d bytes are not the %d", err, len(b), len(plain.body))
 	}
 }
 

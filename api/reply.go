@@ -44,6 +44,7 @@ type frame struct {
 	dates   dates
 	network []byte              // a field that follows as_of in what is said of nodes; nil in what is said of names
 	tags    map[string][]string // ETags by operation
+	asked   lists               // of names: no single one, nor an owner's, is kept
 }
 
 var emptyFrame = &frame{asOf: []byte("null")}
