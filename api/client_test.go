@@ -70,19 +70,19 @@ func (e AnswerType) Valid() bool {
 
 // Defines values for EventKind.
 const (
-	Buy    EventKind = "buy"
-	Renew  EventKind = "renew"
-	Update EventKind = "update"
+	EventKindBuy    EventKind = "buy"
+	EventKindRenew  EventKind = "renew"
+	EventKindUpdate EventKind = "update"
 )
 
 // Valid indicates whether the value is a known member of the EventKind enum.
 func (e EventKind) Valid() bool {
 	switch e {
-	case Buy:
+	case EventKindBuy:
 		return true
-	case Renew:
+	case EventKindRenew:
 		return true
-	case Update:
+	case EventKindUpdate:
 		return true
 	default:
 		return false
@@ -422,6 +422,48 @@ func (e NodeHistorySeries) Valid() bool {
 	case NodeHistorySeriesLatency:
 		return true
 	case NodeHistorySeriesUptime:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PastKind.
+const (
+	PastKindBuy    PastKind = "buy"
+	PastKindRenew  PastKind = "renew"
+	PastKindUpdate PastKind = "update"
+)
+
+// Valid indicates whether the value is a known member of the PastKind enum.
+func (e PastKind) Valid() bool {
+	switch e {
+	case PastKindBuy:
+		return true
+	case PastKindRenew:
+		return true
+	case PastKindUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PastType.
+const (
+	PastTypeLokinet PastType = "lokinet"
+	PastTypeSession PastType = "session"
+	PastTypeWallet  PastType = "wallet"
+)
+
+// Valid indicates whether the value is a known member of the PastType enum.
+func (e PastType) Valid() bool {
+	switch e {
+	case PastTypeLokinet:
+		return true
+	case PastTypeSession:
+		return true
+	case PastTypeWallet:
 		return true
 	default:
 		return false
@@ -1390,6 +1432,40 @@ type Owned struct {
 	Owner string  `json:"owner"`
 }
 
+// Past defines model for Past.
+type Past struct {
+	BackupOwner *string `json:"backup_owner"`
+
+	// EncryptedValue Without the nonce
+	EncryptedValue string `json:"encrypted_value"`
+
+	// ExpirationHeight Last height at which it lived; null if it never expires
+	ExpirationHeight *int64   `json:"expiration_height"`
+	Kind             PastKind `json:"kind"`
+	NameHash         string   `json:"name_hash"`
+
+	// Nonce null: the value has the form of 2020
+	Nonce *string `json:"nonce"`
+	Owner string  `json:"owner"`
+
+	// PrevTxid The transaction it changes; null for a buy
+	PrevTxid       *string `json:"prev_txid"`
+	RegisterHeight int64   `json:"register_height"`
+
+	// Txid This transaction
+	Txid string   `json:"txid"`
+	Type PastType `json:"type"`
+
+	// UpdateHeight Block of this transaction
+	UpdateHeight int64 `json:"update_height"`
+}
+
+// PastKind defines model for Past.Kind.
+type PastKind string
+
+// PastType defines model for Past.Type.
+type PastType string
+
 // Paths defines model for Paths.
 type Paths struct {
 	AsOf *AsOf `json:"as_of"`
@@ -1509,6 +1585,19 @@ type Range struct {
 
 	// Records In order of hash and type, expired ones included
 	Records []Ranged `json:"records"`
+}
+
+// RangeHistory defines model for RangeHistory.
+type RangeHistory struct {
+	AsOf  *AsOf  `json:"as_of"`
+	Bits  int64  `json:"bits"`
+	Index string `json:"index"`
+
+	// Ready The index can tell what is not registered: what is not in the range
+	Ready bool `json:"ready"`
+
+	// Records In order of hash and type, those of a name oldest first, all registrations
+	Records []Past `json:"records"`
 }
 
 // Ranged defines model for Ranged.
@@ -2217,6 +2306,13 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/names/range/{bits}/{index} (the `Range` operationId).
 	Range(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RangeHistory What happened to all names in a range of hashes, oldest first
+	//
+	// As the range itself, of a size class of its own: it holds the newest records too, so that one request is enough. A name as it was after block H is its newest record of at most that height.
+	//
+	// Corresponds with GET /v1/names/range/{bits}/{index}/history (the `RangeHistory` operationId).
+	RangeHistory(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ResolveWithBody Up to 1,000 names at once
 	//
 	// In the order of the request. Names without a record are in the reply, with status `not_registered`, or `behind` if the index cannot tell now.
@@ -2435,6 +2531,23 @@ func (c *Client) Ranges(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 // Corresponds with GET /v1/names/range/{bits}/{index} (the `Range` operationId).
 func (c *Client) Range(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRangeRequest(c.Server, bits, index)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RangeHistory What happened to all names in a range of hashes, oldest first
+//
+// As the range itself, of a size class of its own: it holds the newest records too, so that one request is enough. A name as it was after block H is its newest record of at most that height.
+//
+// Corresponds with GET /v1/names/range/{bits}/{index}/history (the `RangeHistory` operationId).
+func (c *Client) RangeHistory(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRangeHistoryRequest(c.Server, bits, index)
 	if err != nil {
 		return nil, err
 	}
@@ -2950,6 +3063,47 @@ func NewRangeRequest(server string, bits int, index string) (*http.Request, erro
 	}
 
 	operationPath := fmt.Sprintf("/v1/names/range/%s/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRangeHistoryRequest constructs an http.Request for the RangeHistory method
+func NewRangeHistoryRequest(server string, bits int, index string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bits", bits, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "index", index, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/names/range/%s/%s/history", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -4515,6 +4669,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/names/range/{bits}/{index} (the `Range` operationId).
 	RangeWithResponse(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*RangeResponse, error)
 
+	// RangeHistoryWithResponse What happened to all names in a range of hashes, oldest first
+	//
+	// As the range itself, of a size class of its own: it holds the newest records too, so that one request is enough. A name as it was after block H is its newest record of at most that height.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/names/range/{bits}/{index}/history (the `RangeHistory` operationId).
+	RangeHistoryWithResponse(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*RangeHistoryResponse, error)
+
 	// ResolveWithBodyWithResponse Up to 1,000 names at once
 	//
 	// In the order of the request. Names without a record are in the reply, with status `not_registered`, or `behind` if the index cannot tell now.
@@ -5151,6 +5314,97 @@ func (r RangeResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RangeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RangeHistoryResponse200Headers the declared response headers of an HTTP 200 response for RangeHistory
+type RangeHistoryResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+}
+
+// RangeHistoryResponse429Headers the declared response headers of an HTTP 429 response for RangeHistory
+type RangeHistoryResponse429Headers struct {
+	RetryAfter int
+}
+
+// RangeHistoryResponse503Headers the declared response headers of an HTTP 503 response for RangeHistory
+type RangeHistoryResponse503Headers struct {
+	RetryAfter int
+}
+
+type RangeHistoryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RangeHistory
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RangeHistoryResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RangeHistoryResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RangeHistoryResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RangeHistoryResponse) GetJSON200() *RangeHistory {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RangeHistoryResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RangeHistoryResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RangeHistoryResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RangeHistoryResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RangeHistoryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RangeHistoryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RangeHistoryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RangeHistoryResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6918,6 +7172,21 @@ func (c *ClientWithResponses) RangeWithResponse(ctx context.Context, bits int, i
 	return ParseRangeResponse(rsp)
 }
 
+// RangeHistoryWithResponse What happened to all names in a range of hashes, oldest first
+//
+// As the range itself, of a size class of its own: it holds the newest records too, so that one request is enough. A name as it was after block H is its newest record of at most that height.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/names/range/{bits}/{index}/history (the `RangeHistory` operationId).
+func (c *ClientWithResponses) RangeHistoryWithResponse(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*RangeHistoryResponse, error) {
+	rsp, err := c.RangeHistory(ctx, bits, index, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRangeHistoryResponse(rsp)
+}
+
 // ResolveWithBodyWithResponse Up to 1,000 names at once
 //
 // In the order of the request. Names without a record are in the reply, with status `not_registered`, or `behind` if the index cannot tell now.
@@ -7651,6 +7920,103 @@ func ParseRangeResponse(rsp *http.Response) (*RangeResponse, error) {
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers RangeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRangeHistoryResponse parses an HTTP response from a RangeHistoryWithResponse call
+func ParseRangeHistoryResponse(rsp *http.Response) (*RangeHistoryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RangeHistoryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RangeHistory
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RangeHistoryResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers RangeHistoryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers RangeHistoryResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {

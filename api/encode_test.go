@@ -65,6 +65,7 @@ func TestAppend(t *testing.T) {
 		}
 		same(append(appendName([]byte{'{'}, r, m), '}'), view)
 		same(appendRanged(nil, r, state.Network), newRangedView(r, state.Network))
+		same(appendPast(nil, r, state.Network), newPastView(r, state.Network))
 		answer := answerView{Type: view.Type, Hash: view.NameHash, Status: view.Status}
 		absent := answer
 		absent.Status = statusBehind

@@ -85,14 +85,21 @@ func exampleNames() examples {
 	return ex
 }
 
-func exampleHistory() historyView {
-	at := momentOf(exampleState())
+// exampleChanges is a name that was bought and updated.
+func exampleChanges() [2]*ons.Record {
 	bought, updated := exampleRecord(ons.Session), exampleRecord(ons.Session)
 	bought.Updated, bought.Txid = bought.Registered, ons.Txid(fill(32, 23))
 	updated.Kind, updated.Prev = ons.Update, bought.Txid
+	return [2]*ons.Record{bought, updated}
+}
+
+func exampleHistory() historyView {
+	at := momentOf(exampleState())
+	changes := exampleChanges()
+	newest := changes[1]
 	return historyView{
-		Type: "session", NameHash: updated.Hash.String(), Status: string(updated.Status(at.blocks, at.rules)),
-		History: []eventView{newEventView(bought, at), newEventView(updated, at)},
+		Type: "session", NameHash: newest.Hash.String(), Status: string(newest.Status(at.blocks, at.rules)),
+		History: []eventView{newEventView(changes[0], at), newEventView(newest, at)},
 	}
 }
 

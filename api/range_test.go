@@ -92,8 +92,8 @@ func wire(t testing.TB, url string) (http.Header, []byte) {
 func TestRanges(t *testing.T) {
 	t.Parallel()
 	sizes := []int{0, 1, 63, 100, 200, 1_000, 10_000}
-	if os.Getenv("ONSIGHT_RANGES") != "" {
-		sizes = append(sizes, 1_000_000)
+	if os.Getenv("RANGES") != "" { // make ranges: a minute, and 2 GB of memory
+		sizes = []int{1_000_000}
 	}
 	for _, n := range sizes {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -109,25 +109,26 @@ func TestRanges(t *testing.T) {
 			}
 			for b := 0; b <= r.Bits; b++ {
 				if n > 10_000 && b < r.Bits {
-					continue
+					continue // few and huge
 				}
-				s.everyRange(t, b, r)
+				s.everyRange(t, b, "", r)
+				s.everyRange(t, b, "/history", r)
 			}
 		})
 	}
 }
 
-// everyRange asks for all ranges of so many bits.
-func (s *site) everyRange(t *testing.T, bits int, r rangesReply) {
+// everyRange asks for all ranges of so many bits, or for what happened in them.
+func (s *site) everyRange(t *testing.T, bits int, what string, r rangesReply) {
 	t.Helper()
 	var first http.Header
 	size, total := 0, 0
 	distinct := map[string]bool{}
 	for i := range 1 << bits {
-		header, body := wire(t, fmt.Sprintf("%s/v1/names/range/%d/%x", s.url, bits, i))
+		header, body := wire(t, fmt.Sprintf("%s/v1/names/range/%d/%x%s", s.url, bits, i, what))
 		if first == nil {
 			first, size = header, len(body)
-			if bits == r.Bits && size != r.SizeClass {
+			if what == "" && bits == r.Bits && size != r.SizeClass {
 				t.Errorf("%d bytes, the size class is %d", size, r.SizeClass)
 			}
 		}
@@ -159,11 +160,38 @@ func (s *site) everyRange(t *testing.T, bits int, r rangesReply) {
 	}
 }
 
+// histories compares what happened in the range of everything with what the index knows of every name.
+func (s *site) histories(t *testing.T, snap *index.Snapshot) {
+	t.Helper()
+	type change struct {
+		Kind, Type, Txid string
+		NameHash         string `json:"name_hash"`
+		UpdateHeight     uint64 `json:"update_height"`
+	}
+	var got struct{ Records []change }
+	code, body := s.do(t, "GET", "/v1/names/range/0/0/history", "")
+	if err := json.Unmarshal(body, &got); err != nil || code != 200 {
+		t.Fatalf("%d %v", code, err)
+	}
+	for _, newest := range snap.Bucket(0, 0) {
+		for _, r := range snap.History(newest.Key()) {
+			want := change{r.Kind.String(), r.Type.String(), r.Txid.String(), r.Hash.String(), r.Updated}
+			if len(got.Records) == 0 || got.Records[0] != want {
+				t.Fatalf("got %d more, want %+v first", len(got.Records), want)
+			}
+			got.Records = got.Records[1:]
+		}
+	}
+	if len(got.Records) != 0 {
+		t.Fatalf("%d too many", len(got.Records))
+	}
+}
+
 // TestRangeErrors has a spelling of each mistake.
 func TestRangeErrors(t *testing.T) {
 	t.Parallel()
 	s := serve(t, config(indexOf(t, synced(), names(rand.New(rand.NewPCG(1, 0)), 1000)...)))
-	for _, path := range []string{"4/0", "9/0", "-1/0", "+1/0", "01/0", "x/0", "1/2", "3/8", "3/-1", "3/00", "3/G", "0/1", "3/", "1/0x1"} {
+	for _, path := range []string{"4/0", "9/0", "-1/0", "+1/0", "01/0", "x/0", "1/2", "3/8", "3/-1", "3/00", "3/G", "0/1", "3/", "1/0x1", "4/0/history", "3/8/history"} {
 		code, body := s.do(t, "GET", "/v1/names/range/"+path, "")
 		if path == "3/" {
 			if code != 404 && code != 400 {
@@ -181,7 +209,7 @@ func TestRangeErrors(t *testing.T) {
 		}
 	}
 	empty := serve(t, config(indexOf(t, indexer.State{})))
-	for _, path := range []string{"range", "range/0/0", "bundle"} {
+	for _, path := range []string{"range", "range/0/0", "range/0/0/history", "bundle"} {
 		if code, body := empty.do(t, "GET", "/v1/names/"+path, ""); code != 503 || problemOf(t, body).Code != "behind" {
 			t.Errorf("%s of an empty index: %d %s", path, code, body)
 		}
@@ -279,11 +307,14 @@ func TestBundle(t *testing.T) {
 		have = fresh
 		if i%20 == 0 {
 			anew := serve(t, config(x))
-			_, old := wire(t, s.url+"/v1/names/range/0/0")
-			_, got := wire(t, anew.url+"/v1/names/range/0/0")
-			if !bytes.Equal(bytes.TrimRight(old, " "), bytes.TrimRight(got, " ")) {
-				t.Fatalf("step %d: ranges that were kept differ", i)
+			for _, path := range []string{"/v1/names/range/0/0", "/v1/names/range/0/0/history"} {
+				_, old := wire(t, s.url+path)
+				_, got := wire(t, anew.url+path)
+				if !bytes.Equal(bytes.TrimRight(old, " "), bytes.TrimRight(got, " ")) {
+					t.Fatalf("step %d: ranges that were kept differ: %s", i, path)
+				}
 			}
+			s.histories(t, x.Snapshot())
 		}
 	}
 	if deltas < 500 || reorgs < 100 {

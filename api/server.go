@@ -98,19 +98,20 @@ type Config struct {
 
 // Server answers requests. Use New.
 type Server struct {
-	cfg      Config
-	engine   *gin.Engine
-	document []byte    // OpenAPI, as JSON
-	docTag   []string  // its ETag
-	buffers  sync.Pool // of *[]byte: bodies of the hot operations
-	calls    sync.Pool // of *call
-	ids      []string  // of the operations
-	frame    atomic.Pointer[frame]
-	shelf    atomic.Pointer[shelf]
-	board    atomic.Pointer[board]
-	crowd    *crowd
-	timed    bool // requests are limited, or told of
-	warned   atomic.Bool
+	cfg       Config
+	engine    *gin.Engine
+	document  []byte    // OpenAPI, as JSON
+	docTag    []string  // its ETag
+	buffers   sync.Pool // of *[]byte: bodies of the hot operations
+	calls     sync.Pool // of *call
+	ids       []string  // of the operations
+	frame     atomic.Pointer[frame]
+	shelf     atomic.Pointer[shelf]
+	histories atomic.Pointer[rack]
+	board     atomic.Pointer[board]
+	crowd     *crowd
+	timed     bool // requests are limited, or told of
+	warned    atomic.Bool
 }
 
 // route is one operation: what the document says of it, and who answers it. Method, path and the query parameters it
@@ -137,6 +138,7 @@ func (s *Server) routes(d describer) []route {
 		{op: d.owned(), serve: s.owned},
 		{op: d.ranges(), serve: s.ranges},
 		{op: d.bucket(), serve: s.bucket},
+		{op: d.bucketHistory(), serve: s.bucketHistory},
 		{op: d.bundle(), serve: s.bundle},
 	}
 	if s.cfg.Nodes == nil {
