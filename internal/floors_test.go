@@ -21,6 +21,7 @@ var floors = map[string]int{
 	"internal/curve": 0,
 	"internal/bt":    0,
 	"ons":            1,
+	"frontend":       1,
 	// wires
 	"internal/oxend": 2,
 	"internal/snode": 2,

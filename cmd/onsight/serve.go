@@ -17,6 +17,7 @@ import (
 
 	"onsight/api"
 	"onsight/directory"
+	"onsight/frontend"
 	"onsight/internal/index"
 	"onsight/internal/oxend"
 	"onsight/internal/store"
@@ -126,7 +127,7 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 		Limits: opt.limits, Served: opt.served(s.metrics, log),
 	})
 	s.metrics.watch(site, s)
-	server := newServer(site.Handler())
+	server := newServer(frontend.Handler(site.Handler()))
 	served := make(chan error, 2)
 	if opt.metrics != "" {
 		at, err := net.Listen("tcp", opt.metrics)

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { hex } from './bytes.js';
-import { allowedBits, capBits, checkOffer, firstBits, readRange, RefusedError, rememberBits, type Memory } from './range.js';
+import { allowedBits, bitsToSend, capBits, checkOffer, firstBits, RefusedError, rememberBits, type Memory } from './bits.js';
+import { readHistory, readRange } from './range.js';
 
 const offer = (bits: number, hashes: number) => ({ bits, hashes, records: hashes, ready: true });
 
@@ -33,6 +34,8 @@ describe('the most bits ever sent', () => {
     expect(rememberBits(m, 'mainnet', 2, false)).toBe(2);
     expect(rememberBits(m, 'mainnet', 4, false)).toBe(4); // what was sent before reveals no more
     expect(rememberBits(m, 'mainnet', 6, true)).toBe(6);
+    expect(bitsToSend(m, 'mainnet', 8, false)).toBe(6);
+    expect(bitsToSend(m, 'mainnet', 8, true)).toBe(8); // what would be sent; it is not kept
     expect(rememberBits(m, 'testnet', 1, false)).toBe(1); // each network has its own
     expect([...m.kept]).toEqual([['onsight.bits.mainnet', '6'], ['onsight.bits.testnet', '1']]); // numbers, nothing else
   });
@@ -56,7 +59,7 @@ describe('a range', () => {
     type: 'session' as const, name_hash: hex(Uint8Array.of(first, i, ...new Array<number>(30).fill(0))), encrypted_value: '00'.repeat(49), nonce: '00'.repeat(24),
     owner: 'L', backup_owner: null, register_height: 1, update_height: 2, expiration_height: null, txid: '00'.repeat(32),
   });
-  const many = (n: number) => ({ ready: true, records: Array.from({ length: n }, (_, i) => record(0xb0, i)) });
+  const many = (n: number) => Array.from({ length: n }, (_, i) => record(0xb0, i));
 
   test('is read', () => expect(readRange(many(64), 4, 0xb).hashes).toBe(64));
   test('that holds too few is refused', () => expect(() => readRange(many(63), 4, 0xb)).toThrow(RefusedError));
@@ -64,12 +67,18 @@ describe('a range', () => {
   test('other than asked for is refused', () => expect(() => readRange(many(64), 4, 0xc)).toThrow(RefusedError));
   test('with an impossible value is refused', () => {
     const r = many(64);
-    r.records[0]!.encrypted_value = '00';
+    r[0]!.encrypted_value = '00';
     expect(() => readRange(r, 4, 0xb)).toThrow(RefusedError);
+  });
+  test('of what happened', () => {
+    const rows = many(64).flatMap((r) => [{ ...r, kind: 'buy' as const }, { ...r, kind: 'update' as const, update_height: 3 }]);
+    const got = readHistory(rows, 4, 0xb, rows[6]!.name_hash);
+    expect(got.map((r) => [r.kind, r.updated, r.hash])).toEqual([['buy', 2, rows[6]!.name_hash], ['update', 3, rows[6]!.name_hash]]);
+    expect(() => readHistory(rows.slice(0, 126), 4, 0xb, rows[6]!.name_hash)).toThrow(RefusedError);
   });
   test('counts different hashes', () => {
     const r = many(63);
-    r.records.push({ ...record(0xb0, 0), type: 'session' });
+    r.push(record(0xb0, 0));
     expect(() => readRange(r, 4, 0xb)).toThrow(RefusedError);
   });
 });

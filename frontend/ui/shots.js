@@ -1,0 +1,47 @@
+// Takes a picture of each page, light, dark and on a phone: node ui/shots.js FOLDER
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { startBrowser, startDemo } from './harness.js';
+
+const folder = process.argv[2] ?? 'shots';
+mkdirSync(folder, { recursive: true });
+const demo = await startDemo('--block-time', '4s');
+const browser = await startBrowser();
+
+const pages = {
+  home: async () => {},
+  typed: async (page) => page.locator('#box').fill('alice'),
+  name: (page) => lookUp(page, 'alice'),
+  available: (page) => lookUp(page, 'nobody_has_this'),
+  invalid: (page) => lookUp(page, 'no spaces'),
+  'needs-update': (page) => lookUp(page, 'dora'),
+  found: (page) => lookUp(page, '127.0.0.1'),
+};
+
+async function lookUp(page, text) {
+  await page.locator('#box').fill(text);
+  await page.locator('#box').press('Enter');
+  await page.locator('[data-state]:not([data-state=asking]), [data-seen]:not([data-seen=asking])').waitFor();
+  await page.waitForLoadState('networkidle');
+}
+
+const looks = {
+  light: { colorScheme: 'light', viewport: { width: 1280, height: 860 } },
+  dark: { colorScheme: 'dark', viewport: { width: 1280, height: 860 } },
+  phone: { colorScheme: 'light', viewport: { width: 360, height: 740 }, deviceScaleFactor: 2 },
+};
+try {
+  for (const [look, options] of Object.entries(looks)) {
+    for (const [name, go] of Object.entries(pages)) {
+      const context = await browser.newContext({ ...options, reducedMotion: 'reduce', locale: 'en-GB' });
+      const page = await context.newPage();
+      await page.goto(demo.url, { waitUntil: 'networkidle' });
+      await go(page);
+      await page.screenshot({ path: join(folder, `${name}-${look}.png`), fullPage: true });
+      await context.close();
+    }
+  }
+} finally {
+  await browser.close();
+  await demo.close();
+}
