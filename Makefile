@@ -37,7 +37,7 @@ chromium:
 .PHONY: test-ui
 test-ui: frontend chromium ## Test the dashboard: its types, its vectors, and its pages in a browser on a living network
 	@$(MAKE) --no-print-directory build
-	@cd frontend && npm run --silent check && npm test --silent
+	@cd frontend && npm run --silent check && npm test --silent && npm run --silent ui
 
 .PHONY: shots
 shots: frontend chromium ## Take pictures of the pages into shots/

@@ -1,44 +1,65 @@
-// Starts the real `onsight demo` and Debian's Chromium for the tests of the pages.
+// Starts real programs and Debian's Chromium for the tests of the pages.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 
 const root = new URL('../../', import.meta.url).pathname;
+const program = (name) => join(root, 'bin', name);
 
-/** Runs a demo until close; says where it serves and where its network is told what to do. */
-export async function startDemo(...flags) {
-  const folder = mkdtempSync(join(tmpdir(), 'onsight-ui-'));
+/** Runs a program until close, up to the line that says where it serves, or the last one it needs to say. */
+async function start(folder, name, args, last) {
   const env = { PATH: process.env.PATH, HOME: folder, TMPDIR: folder, XDG_DATA_HOME: folder };
-  const demo = spawn(join(root, 'bin/onsight'), ['demo', '--listen', '127.0.0.1:0', ...flags], { env, stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = new Promise((resolve) => demo.once('exit', resolve));
+  const child = spawn(program(name), args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
   let url = '';
   let socket = '';
-  for await (const line of createInterface({ input: demo.stdout })) {
+  const lines = createInterface({ input: child.stdout });
+  for await (const line of lines) {
     url ||= /^serving (\S+)/.exec(line)?.[1] ?? '';
     socket ||= /DEVNET_SOCKET=(\S+)/.exec(line)?.[1] ?? '';
-    if (line.includes('Ctrl-C')) break;
+    if (line.includes(last)) break;
   }
-  if (!url || !socket) throw new Error('the demo did not start: run make build');
+  if (!url) throw new Error(`${name} did not start: run make build`);
+  child.stdout.resume();
+  const run = (what, how, more = {}) =>
+    new Promise((resolve, reject) => {
+      const one = spawn(program(what), how, { env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
+      let said = '';
+      let wrong = '';
+      one.stdout.on('data', (d) => (said += d));
+      one.stderr.on('data', (d) => (wrong += d));
+      one.once('exit', (code) => (code === 0 ? resolve(said) : reject(new Error(`${what} ${how.join(' ')}: ${wrong}`))));
+    });
   return {
     url,
-    /** Runs a devnet command against the demo's network. */
-    devnet: (...args) =>
-      new Promise((resolve, reject) => {
-        const child = spawn(join(root, 'bin/devnet'), args, { env: { ...env, DEVNET_SOCKET: socket }, stdio: ['ignore', 'pipe', 'pipe'] });
-        let said = '';
-        child.stdout.on('data', (d) => (said += d));
-        child.stderr.on('data', (d) => (said += d));
-        child.once('exit', (code) => (code === 0 ? resolve(said) : reject(new Error(`devnet ${args.join(' ')}: ${said}`))));
-      }),
+    /** Tells the network what happens. */
+    devnet: (...how) => run('devnet', how, { DEVNET_SOCKET: socket }),
+    /** Runs the program against the server, as somebody else would. */
+    onsight: (...how) => run('onsight', [...how, '--server', url]),
     async close() {
-      demo.kill('SIGTERM');
+      child.kill('SIGTERM');
       await ended;
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+const makeFolder = () => mkdtempSync(join(tmpdir(), 'onsight-ui-'));
+
+/** Runs `onsight demo`. */
+export function startDemo(...flags) {
+  return start(makeFolder(), 'onsight', ['demo', '--listen', '127.0.0.1:0', ...flags], 'Ctrl-C');
+}
+
+/** Runs `onsight serve` on a network of its own that has these names, a line each: TYPE NAME VALUE [legacy]. */
+export function startNetwork(names) {
+  const folder = makeFolder();
+  writeFileSync(join(folder, 'names'), names.join('\n') + '\n');
+  const args = ['--names', join(folder, 'names'), '--nodes', '12', '--socket', join(folder, 'socket'), program('onsight'), 'serve', '--listen', '127.0.0.1:0', '--db', join(folder, 'db'), '--interval', '1s'];
+  return start(folder, 'devnet', args, 'serving');
 }
 
 /** Starts a browser that looks nobody up. */
@@ -50,3 +71,22 @@ export function startBrowser() {
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
   });
 }
+
+/** Opens the first page, and waits until it stands. */
+export async function open(context, url) {
+  context.setDefaultTimeout(15_000);
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.locator('h1').waitFor();
+  return page;
+}
+
+/** Types into the box, and waits for what comes of it. */
+export async function lookUp(page, text) {
+  await page.locator('#box').fill(text);
+  await page.locator('#box').press('Enter');
+  await page.locator('[data-state]:not([data-state=asking]), [data-seen]:not([data-seen=asking])').waitFor();
+}
+
+/** The state that a name's page shows. */
+export const state = (page) => page.locator('[data-state]').getAttribute('data-state');

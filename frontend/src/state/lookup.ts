@@ -48,10 +48,7 @@ export async function ask(hash: Uint8Array, more: boolean): Promise<Answer> {
   const offer = await registry.ask();
   const allowed = allowedBits(offer, registry.elsewhere);
   const bits = rememberBits(storage, net, allowed, more);
-  if (bits === 0 && offer.records > wholeMost) {
-    await download();
-    return fromBundle();
-  }
+  if (bits === 0 && offer.records > wholeMost) return fromBundle();
   const number = firstBits(hash, bits);
   const index = number.toString(16);
   const reply = must(await api.GET('/v1/names/range/{bits}/{index}', { params: { path: { bits, index } } }));
@@ -79,7 +76,7 @@ async function fromBundle(): Promise<Answer> {
 }
 
 /** Takes up the bundle of an earlier visit. */
-async function recall(net: string): Promise<void> {
+export async function recall(net: string): Promise<void> {
   const kept = await loadBundle(net);
   if (!kept) return;
   try {

@@ -4,6 +4,7 @@ import { allowedBits, bitsToSend, checkOffer, type Offer } from '../lib/bits.js'
 import type { Bundle } from '../lib/bundle.js';
 import { chain } from './chain.svelte.js';
 import { storage } from './preferences.svelte.js';
+import { hasBundle } from './stored.js';
 
 /** Up to so many records the whole registry is asked for as a range, which says more of a name; above, as a bundle, which is smaller. */
 export const wholeMost = 2000;
@@ -44,6 +45,13 @@ class RegistryState {
   /** A count of names that does not rest on the server's word of the day: of the bundle that is here. 0: there is none. */
   get elsewhere(): number {
     return this.bundle?.hashes() ?? 0;
+  }
+
+  /** Takes up the bundle of an earlier visit. Only where there is one, what reads it is loaded. */
+  async recall(network: string): Promise<void> {
+    if (this.bundle || !(await hasBundle(network))) return;
+    const lookup = await import('./lookup.js');
+    await lookup.recall(network);
   }
 
   /** Asks what is offered. Throws RefusedError for too little to hide in. */

@@ -28,6 +28,10 @@ export async function loadBundle(network: string): Promise<Uint8Array | null> {
   return kept instanceof Uint8Array ? kept : null;
 }
 
+export async function hasBundle(network: string): Promise<boolean> {
+  return ((await run('readonly', (s) => s.count(network))) ?? 0) > 0;
+}
+
 export async function storeBundle(network: string, b: Uint8Array): Promise<void> {
   await run('readwrite', (s) => s.put(b, network));
 }
