@@ -20,6 +20,7 @@ import (
 	"onsight/api"
 	"onsight/directory"
 	"onsight/indexer"
+	"onsight/internal/events"
 	"onsight/ons"
 )
 
@@ -205,7 +206,7 @@ func TestErrors(t *testing.T) {
 	broken := serve(t, api.Config{Snapshot: func() api.Snapshot { panic("no snapshot for alice") }})
 	broken.snap = nil
 	seen := map[ProblemCode]bool{}
-	for _, c := range append(nodeErrors(t), []errorCase{
+	for _, c := range append(append(nodeErrors(t), eventErrors(t)...), []errorCase{
 		{up, "GET", path(r) + "?alice=1", "", 400, "unknown_parameter"},
 		{up, "GET", "/v1/status?limit=1", "", 400, "unknown_parameter"},
 		{up, "GET", "/healthz?" + strings.Repeat("x", 5000), "", 400, "unknown_parameter"},
@@ -658,7 +659,9 @@ func TestNothingLogged(t *testing.T) {
 // TestServedDocument shows that what is served is what is in the tree.
 func TestServedDocument(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nodeConfig(t, &directory.Snapshot{}, &api.Shelf{}))
+	cfg := nodeConfig(t, &directory.Snapshot{}, &api.Shelf{})
+	cfg.Events = events.NewTail(nil)
+	s := serve(t, cfg)
 	_, body := s.do(t, "GET", "/openapi.json", "")
 	tree, err := os.ReadFile("openapi.json")
 	if err != nil {

@@ -165,20 +165,23 @@ func parsePathHash(s string) (ons.Hash, error) {
 }
 
 // limit reads how long a page may be.
-func (c *call) limit() (int, error) {
+func (c *call) limit() (int, error) { return c.limitOf(defaultLimit, maxLimit) }
+
+// limitOf is limit for pages with other bounds.
+func (c *call) limitOf(otherwise, most int) (int, error) {
 	if !c.query.Has("limit") {
-		return defaultLimit, nil
+		return otherwise, nil
 	}
 	n := 0
 	for _, r := range c.query.Get("limit") {
-		if r < '0' || r > '9' || n > maxLimit {
+		if r < '0' || r > '9' || n > most {
 			n = 0
 			break
 		}
 		n = n*10 + int(r-'0')
 	}
-	if n < 1 || n > maxLimit {
-		return 0, fmt.Errorf("%w: limit must be 1 to %d", errParameter, maxLimit)
+	if n < 1 || n > most {
+		return 0, fmt.Errorf("%w: limit must be 1 to %d", errParameter, most)
 	}
 	return n, nil
 }

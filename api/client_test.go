@@ -68,6 +68,48 @@ func (e AnswerType) Valid() bool {
 	}
 }
 
+// Defines values for ChangeKind.
+const (
+	ChangeKindBuy    ChangeKind = "buy"
+	ChangeKindRenew  ChangeKind = "renew"
+	ChangeKindUpdate ChangeKind = "update"
+)
+
+// Valid indicates whether the value is a known member of the ChangeKind enum.
+func (e ChangeKind) Valid() bool {
+	switch e {
+	case ChangeKindBuy:
+		return true
+	case ChangeKindRenew:
+		return true
+	case ChangeKindUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChangeType.
+const (
+	ChangeTypeLokinet ChangeType = "lokinet"
+	ChangeTypeSession ChangeType = "session"
+	ChangeTypeWallet  ChangeType = "wallet"
+)
+
+// Valid indicates whether the value is a known member of the ChangeType enum.
+func (e ChangeType) Valid() bool {
+	switch e {
+	case ChangeTypeLokinet:
+		return true
+	case ChangeTypeSession:
+		return true
+	case ChangeTypeWallet:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EventKind.
 const (
 	EventKindBuy    EventKind = "buy"
@@ -146,6 +188,63 @@ func (e HistoryType) Valid() bool {
 	case HistoryTypeSession:
 		return true
 	case HistoryTypeWallet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LogEntryKind.
+const (
+	LogEntryKindBuy         LogEntryKind = "buy"
+	LogEntryKindExpire      LogEntryKind = "expire"
+	LogEntryKindNode        LogEntryKind = "node"
+	LogEntryKindNodeReasons LogEntryKind = "node_reasons"
+	LogEntryKindRenew       LogEntryKind = "renew"
+	LogEntryKindReorg       LogEntryKind = "reorg"
+	LogEntryKindTransfer    LogEntryKind = "transfer"
+	LogEntryKindUpdate      LogEntryKind = "update"
+)
+
+// Valid indicates whether the value is a known member of the LogEntryKind enum.
+func (e LogEntryKind) Valid() bool {
+	switch e {
+	case LogEntryKindBuy:
+		return true
+	case LogEntryKindExpire:
+		return true
+	case LogEntryKindNode:
+		return true
+	case LogEntryKindNodeReasons:
+		return true
+	case LogEntryKindRenew:
+		return true
+	case LogEntryKindReorg:
+		return true
+	case LogEntryKindTransfer:
+		return true
+	case LogEntryKindUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LogNameType.
+const (
+	LogNameTypeLokinet LogNameType = "lokinet"
+	LogNameTypeSession LogNameType = "session"
+	LogNameTypeWallet  LogNameType = "wallet"
+)
+
+// Valid indicates whether the value is a known member of the LogNameType enum.
+func (e LogNameType) Valid() bool {
+	switch e {
+	case LogNameTypeLokinet:
+		return true
+	case LogNameTypeSession:
+		return true
+	case LogNameTypeWallet:
 		return true
 	default:
 		return false
@@ -507,6 +606,7 @@ const (
 	ProblemCodeInvalidReport        ProblemCode = "invalid_report"
 	ProblemCodeInvalidSwarm         ProblemCode = "invalid_swarm"
 	ProblemCodeInvalidType          ProblemCode = "invalid_type"
+	ProblemCodeLogReset             ProblemCode = "log_reset"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
 	ProblemCodeNoSuchNode           ProblemCode = "no_such_node"
 	ProblemCodeNoSuchPath           ProblemCode = "no_such_path"
@@ -557,6 +657,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeInvalidSwarm:
 		return true
 	case ProblemCodeInvalidType:
+		return true
+	case ProblemCodeLogReset:
 		return true
 	case ProblemCodeMethodNotAllowed:
 		return true
@@ -829,6 +931,30 @@ type Block struct {
 	Time time.Time `json:"time"`
 }
 
+// Change defines model for Change.
+type Change struct {
+	Height   int64      `json:"height"`
+	Kind     ChangeKind `json:"kind"`
+	NameHash string     `json:"name_hash"`
+	TxIndex  int32      `json:"tx_index"`
+	Txid     string     `json:"txid"`
+	Type     ChangeType `json:"type"`
+}
+
+// ChangeKind defines model for Change.Kind.
+type ChangeKind string
+
+// ChangeType defines model for Change.Type.
+type ChangeType string
+
+// Changes defines model for Changes.
+type Changes struct {
+	Count int64 `json:"count"`
+
+	// Transactions The first 50
+	Transactions []Change `json:"transactions"`
+}
+
 // Counts defines model for Counts.
 type Counts struct {
 	// Known Names of all types that have a record, expired ones included
@@ -951,6 +1077,89 @@ type HistoryStatus string
 
 // HistoryType defines model for History.Type.
 type HistoryType string
+
+// Log defines model for Log.
+type Log struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Events Oldest first
+	Events []LogEntry `json:"events"`
+
+	// Head Cursor of the newest entry of the log
+	Head string `json:"head"`
+
+	// Next What to give as after next. While it is not head there is more, even if this page has few entries or none
+	Next string `json:"next"`
+}
+
+// LogEntry defines model for LogEntry.
+type LogEntry struct {
+	// Cursor To go on behind it
+	Cursor string `json:"cursor"`
+
+	// Height Of the block that did it; of a reorg, the newest block that stayed: what entries before did above it is taken back
+	Height int64 `json:"height"`
+
+	// Kind transfer: an update that changed the owner
+	Kind LogEntryKind `json:"kind"`
+
+	// Name What the record is from then on; of expire, what it was
+	Name  *LogName `json:"name,omitempty"`
+	Node  *LogNode `json:"node,omitempty"`
+	Reorg *Reorg   `json:"reorg,omitempty"`
+
+	// Time Of that block; of a reorg, when it was noticed
+	Time *time.Time `json:"time"`
+}
+
+// LogEntryKind transfer: an update that changed the owner
+type LogEntryKind string
+
+// LogName defines model for LogName.
+type LogName struct {
+	BackupOwner      *string `json:"backup_owner"`
+	EncryptedValue   string  `json:"encrypted_value"`
+	ExpirationHeight *int64  `json:"expiration_height"`
+	Legacy           bool    `json:"legacy"`
+	NameHash         string  `json:"name_hash"`
+	Nonce            *string `json:"nonce"`
+	Owner            string  `json:"owner"`
+
+	// PrevTxid The transaction it changes; null for a buy
+	PrevTxid       *string `json:"prev_txid"`
+	RegisterHeight int64   `json:"register_height"`
+
+	// TxIndex Within the block
+	TxIndex      int32       `json:"tx_index"`
+	Txid         string      `json:"txid"`
+	Type         LogNameType `json:"type"`
+	UpdateHeight int64       `json:"update_height"`
+}
+
+// LogNameType defines model for LogName.Type.
+type LogNameType string
+
+// LogNode defines model for LogNode.
+type LogNode struct {
+	From *string `json:"from,omitempty"`
+
+	// Key Absent of undone
+	Key *string `json:"key,omitempty"`
+
+	// Kind As in /v1/nodes/events. undone: what was noticed at blocks above height did not happen
+	Kind string `json:"kind"`
+
+	// Noticed Height of the block whose list showed it; absent of undone and node_reasons
+	Noticed *int64 `json:"noticed,omitempty"`
+
+	// Number Its seq in /v1/nodes/events; absent of node_reasons
+	Number  *int64    `json:"number,omitempty"`
+	Reasons *[]string `json:"reasons,omitempty"`
+
+	// Text All this in one sentence
+	Text string  `json:"text"`
+	To   *string `json:"to,omitempty"`
+}
 
 // Name defines model for Name.
 type Name struct {
@@ -1534,6 +1743,12 @@ type Place struct {
 	CountryUnknownReason *string `json:"country_unknown_reason,omitempty"`
 }
 
+// Point defines model for Point.
+type Point struct {
+	Hash   string `json:"hash"`
+	Height int64  `json:"height"`
+}
+
 // Ports defines model for Ports.
 type Ports struct {
 	// Omq OMQ of the storage server
@@ -1676,6 +1891,42 @@ type Realtime struct {
 
 // RealtimeStatus defines model for Realtime.Status.
 type RealtimeStatus string
+
+// Reorg defines model for Reorg.
+type Reorg struct {
+	// At When it was noticed
+	At time.Time `json:"at"`
+
+	// Base The block that stayed
+	Base Point `json:"base"`
+
+	// Depth Blocks that were taken back: from less base. More than 4,096 blocks deep it may be up to 255 too many
+	Depth int64 `json:"depth"`
+
+	// From The newest block that was taken back
+	From Point `json:"from"`
+
+	// Id Counts from 1
+	Id int64 `json:"id"`
+
+	// Redone ONS transactions of the blocks that came in the same step. In the log they follow
+	Redone Changes `json:"redone"`
+	To     *Point  `json:"to"`
+
+	// Undone ONS transactions that were taken back
+	Undone Changes `json:"undone"`
+}
+
+// Reorgs defines model for Reorgs.
+type Reorgs struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Next Cursor of the next page; null: this is the last one
+	Next *string `json:"next"`
+
+	// Reorgs Newest first
+	Reorgs []Reorg `json:"reorgs"`
+}
 
 // ReportReply defines model for ReportReply.
 type ReportReply struct {
@@ -1959,6 +2210,30 @@ type MethodNotAllowed = Problem
 // NoSuchPath defines model for NoSuchPath.
 type NoSuchPath = Problem
 
+// EventsParams defines parameters for Events.
+type EventsParams struct {
+	// After Begin behind: a cursor, start, or now, behind the newest entry
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Kind Entries of these kinds alone, separated by commas
+	Kind *string `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Limit Length of the page
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// EventStreamParams defines parameters for EventStream.
+type EventStreamParams struct {
+	// After Begin behind: a cursor, start, or now, behind the newest entry
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Kind Entries of these kinds alone, separated by commas
+	Kind *string `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// LastEventID Cursor of the newest entry that arrived
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // BundleParams defines parameters for Bundle.
 type BundleParams struct {
 	// Since Hash of the block of a bundle you have
@@ -2191,6 +2466,15 @@ type RealtimeParams struct {
 	MaxDistance *int `form:"max_distance,omitempty" json:"max_distance,omitempty"`
 }
 
+// ReorgsParams defines parameters for Reorgs.
+type ReorgsParams struct {
+	// Limit Length of the page
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Next Where the page begins: `next` of the page before
+	Next *string `form:"next,omitempty" json:"next,omitempty"`
+}
+
 // ResolveJSONRequestBody defines body for Resolve for application/json ContentType.
 type ResolveJSONRequestBody = Resolve
 
@@ -2284,6 +2568,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Events Everything that happened, oldest first
+	//
+	// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
+	//
+	// Corresponds with GET /v1/events (the `Events` operationId).
+	Events(ctx context.Context, params *EventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EventStream Everything that happens, as it happens
+	//
+	// Server-sent events: `data` is a LogEntry, `id` its cursor. Without `after` it begins with what comes next. Who was cut off sends the newest id as Last-Event-ID, as browsers do by themselves, or as `after`, and misses nothing; the header wins. An event without data comes every 15 seconds. Who does not read for 10 seconds is cut off.
+	//
+	// Corresponds with GET /v1/events/stream (the `EventStream` operationId).
+	EventStream(ctx context.Context, params *EventStreamParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Bundle The whole registry, to look names up without asking
 	//
@@ -2420,6 +2718,11 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/realtime (the `Realtime` operationId).
 	Realtime(ctx context.Context, params *RealtimeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Reorgs Times that blocks were taken back, newest first
+	//
+	// Corresponds with GET /v1/reorgs (the `Reorgs` operationId).
+	Reorgs(ctx context.Context, params *ReorgsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// StorageNodes Storage servers, in the form of api.oxen.io
 	//
 	// Corresponds with GET /v1/service-nodes/storage-nodes (the `StorageNodes` operationId).
@@ -2480,6 +2783,40 @@ func (c *Client) Openapi(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 // Corresponds with GET /readyz (the `Readyz` operationId).
 func (c *Client) Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReadyzRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Events Everything that happened, oldest first
+//
+// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
+//
+// Corresponds with GET /v1/events (the `Events` operationId).
+func (c *Client) Events(ctx context.Context, params *EventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEventsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EventStream Everything that happens, as it happens
+//
+// Server-sent events: `data` is a LogEntry, `id` its cursor. Without `after` it begins with what comes next. Who was cut off sends the newest id as Last-Event-ID, as browsers do by themselves, or as `after`, and misses nothing; the header wins. An event without data comes every 15 seconds. Who does not read for 10 seconds is cut off.
+//
+// Corresponds with GET /v1/events/stream (the `EventStream` operationId).
+func (c *Client) EventStream(ctx context.Context, params *EventStreamParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEventStreamRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2815,6 +3152,21 @@ func (c *Client) Realtime(ctx context.Context, params *RealtimeParams, reqEditor
 	return c.Client.Do(req)
 }
 
+// Reorgs Times that blocks were taken back, newest first
+//
+// Corresponds with GET /v1/reorgs (the `Reorgs` operationId).
+func (c *Client) Reorgs(ctx context.Context, params *ReorgsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReorgsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // StorageNodes Storage servers, in the form of api.oxen.io
 //
 // Corresponds with GET /v1/service-nodes/storage-nodes (the `StorageNodes` operationId).
@@ -2953,6 +3305,165 @@ func NewReadyzRequest(server string) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEventsRequest constructs an http.Request for the Events method
+func NewEventsRequest(server string, params *EventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEventStreamRequest constructs an http.Request for the EventStream method
+func NewEventStreamRequest(server string, params *EventStreamParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/events/stream")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LastEventID != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Last-Event-ID", *params.LastEventID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Last-Event-ID", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -4460,6 +4971,72 @@ func NewRealtimeRequest(server string, params *RealtimeParams) (*http.Request, e
 	return req, nil
 }
 
+// NewReorgsRequest constructs an http.Request for the Reorgs method
+func NewReorgsRequest(server string, params *ReorgsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/reorgs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Next != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "next", *params.Next, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewStorageNodesRequest constructs an http.Request for the StorageNodes method
 func NewStorageNodesRequest(server string) (*http.Request, error) {
 	var err error
@@ -4642,6 +5219,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	ReadyzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReadyzResponse, error)
 
+	// EventsWithResponse Everything that happened, oldest first
+	//
+	// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/events (the `Events` operationId).
+	EventsWithResponse(ctx context.Context, params *EventsParams, reqEditors ...RequestEditorFn) (*EventsResponse, error)
+
+	// EventStreamWithResponse Everything that happens, as it happens
+	//
+	// Server-sent events: `data` is a LogEntry, `id` its cursor. Without `after` it begins with what comes next. Who was cut off sends the newest id as Last-Event-ID, as browsers do by themselves, or as `after`, and misses nothing; the header wins. An event without data comes every 15 seconds. Who does not read for 10 seconds is cut off.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/events/stream (the `EventStream` operationId).
+	EventStreamWithResponse(ctx context.Context, params *EventStreamParams, reqEditors ...RequestEditorFn) (*EventStreamResponse, error)
+
 	// BundleWithResponse The whole registry, to look names up without asking
 	//
 	// Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
@@ -4808,6 +5403,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/realtime (the `Realtime` operationId).
 	RealtimeWithResponse(ctx context.Context, params *RealtimeParams, reqEditors ...RequestEditorFn) (*RealtimeResponse, error)
+
+	// ReorgsWithResponse Times that blocks were taken back, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/reorgs (the `Reorgs` operationId).
+	ReorgsWithResponse(ctx context.Context, params *ReorgsParams, reqEditors ...RequestEditorFn) (*ReorgsResponse, error)
 
 	// StorageNodesWithResponse Storage servers, in the form of api.oxen.io
 	//
@@ -5049,6 +5651,189 @@ func (r ReadyzResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReadyzResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// EventsResponse200Headers the declared response headers of an HTTP 200 response for Events
+type EventsResponse200Headers struct {
+	CacheControl *string
+	Link         *string
+	OnsightHead  *string
+	OnsightNext  *string
+}
+
+// EventsResponse429Headers the declared response headers of an HTTP 429 response for Events
+type EventsResponse429Headers struct {
+	RetryAfter int
+}
+
+// EventsResponse503Headers the declared response headers of an HTTP 503 response for Events
+type EventsResponse503Headers struct {
+	RetryAfter int
+}
+
+type EventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Log
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *EventsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *EventsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *EventsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EventsResponse) GetJSON200() *Log {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EventsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r EventsResponse) GetApplicationproblemJSON410() *Problem {
+	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r EventsResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r EventsResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r EventsResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r EventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// EventStreamResponse429Headers the declared response headers of an HTTP 429 response for EventStream
+type EventStreamResponse429Headers struct {
+	RetryAfter int
+}
+
+// EventStreamResponse503Headers the declared response headers of an HTTP 503 response for EventStream
+type EventStreamResponse503Headers struct {
+	RetryAfter int
+}
+
+type EventStreamResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *EventStreamResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *EventStreamResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EventStreamResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r EventStreamResponse) GetApplicationproblemJSON410() *Problem {
+	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r EventStreamResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r EventStreamResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r EventStreamResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r EventStreamResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EventStreamResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EventStreamResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EventStreamResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6723,6 +7508,89 @@ func (r RealtimeResponse) ContentType() string {
 	return ""
 }
 
+// ReorgsResponse429Headers the declared response headers of an HTTP 429 response for Reorgs
+type ReorgsResponse429Headers struct {
+	RetryAfter int
+}
+
+// ReorgsResponse503Headers the declared response headers of an HTTP 503 response for Reorgs
+type ReorgsResponse503Headers struct {
+	RetryAfter int
+}
+
+type ReorgsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Reorgs
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReorgsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReorgsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReorgsResponse) GetJSON200() *Reorgs {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReorgsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReorgsResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReorgsResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReorgsResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ReorgsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReorgsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReorgsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReorgsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // StorageNodesResponse200Headers the declared response headers of an HTTP 200 response for StorageNodes
 type StorageNodesResponse200Headers struct {
 	CacheControl *string
@@ -7127,6 +7995,36 @@ func (c *ClientWithResponses) ReadyzWithResponse(ctx context.Context, reqEditors
 	return ParseReadyzResponse(rsp)
 }
 
+// EventsWithResponse Everything that happened, oldest first
+//
+// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/events (the `Events` operationId).
+func (c *ClientWithResponses) EventsWithResponse(ctx context.Context, params *EventsParams, reqEditors ...RequestEditorFn) (*EventsResponse, error) {
+	rsp, err := c.Events(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEventsResponse(rsp)
+}
+
+// EventStreamWithResponse Everything that happens, as it happens
+//
+// Server-sent events: `data` is a LogEntry, `id` its cursor. Without `after` it begins with what comes next. Who was cut off sends the newest id as Last-Event-ID, as browsers do by themselves, or as `after`, and misses nothing; the header wins. An event without data comes every 15 seconds. Who does not read for 10 seconds is cut off.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/events/stream (the `EventStream` operationId).
+func (c *ClientWithResponses) EventStreamWithResponse(ctx context.Context, params *EventStreamParams, reqEditors ...RequestEditorFn) (*EventStreamResponse, error) {
+	rsp, err := c.EventStream(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEventStreamResponse(rsp)
+}
+
 // BundleWithResponse The whole registry, to look names up without asking
 //
 // Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
@@ -7408,6 +8306,19 @@ func (c *ClientWithResponses) RealtimeWithResponse(ctx context.Context, params *
 	return ParseRealtimeResponse(rsp)
 }
 
+// ReorgsWithResponse Times that blocks were taken back, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/reorgs (the `Reorgs` operationId).
+func (c *ClientWithResponses) ReorgsWithResponse(ctx context.Context, params *ReorgsParams, reqEditors ...RequestEditorFn) (*ReorgsResponse, error) {
+	rsp, err := c.Reorgs(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReorgsResponse(rsp)
+}
+
 // StorageNodesWithResponse Storage servers, in the form of api.oxen.io
 //
 // Returns a wrapper object for the known response body format(s).
@@ -7646,6 +8557,201 @@ func ParseReadyzResponse(rsp *http.Response) (*ReadyzResponse, error) {
 	switch {
 	case rsp.StatusCode == 503:
 		var headers ReadyzResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseEventsResponse parses an HTTP response from a EventsWithResponse call
+func ParseEventsResponse(rsp *http.Response) (*EventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Log
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (application/x-ndjson) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers EventsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("Onsight-Head"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Onsight-Head", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.OnsightHead = &value
+		}
+		if values := rsp.Header.Values("Onsight-Next"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Onsight-Next", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.OnsightNext = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers EventsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers EventsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseEventStreamResponse parses an HTTP response from a EventStreamWithResponse call
+func ParseEventStreamResponse(rsp *http.Response) (*EventStreamResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EventStreamResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers EventStreamResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers EventStreamResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -9365,6 +10471,83 @@ func ParseRealtimeResponse(rsp *http.Response) (*RealtimeResponse, error) {
 	switch {
 	case rsp.StatusCode == 503:
 		var headers RealtimeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReorgsResponse parses an HTTP response from a ReorgsWithResponse call
+func ParseReorgsResponse(rsp *http.Response) (*ReorgsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReorgsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Reorgs
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ReorgsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReorgsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"onsight/directory"
+	"onsight/internal/events"
 	"onsight/ons"
 )
 
@@ -14,6 +15,7 @@ var (
 	errUnknownParameter = errors.New("unknown query parameter")
 	errParameter        = errors.New("invalid query parameter")
 	errCursor           = errors.New("invalid cursor: take it from the page before")
+	errLogCursor        = errors.New("invalid cursor: it must be that of an entry, start, or now")
 	errRange            = errors.New("invalid range")
 	errBody             = errors.New("invalid body")
 	errTooMany          = errors.New("too many names")
@@ -47,6 +49,7 @@ var faults = []fault{
 	{errParameter, http.StatusBadRequest, "invalid_parameter"},
 	{errRange, http.StatusBadRequest, "invalid_range"},
 	{errCursor, http.StatusBadRequest, "invalid_cursor"},
+	{errLogCursor, http.StatusBadRequest, "invalid_cursor"},
 	{ons.ErrType, http.StatusBadRequest, "invalid_type"},
 	{ons.ErrHash, http.StatusBadRequest, "invalid_hash"},
 	{ons.ErrOwner, http.StatusBadRequest, "invalid_owner"},
@@ -54,6 +57,7 @@ var faults = []fault{
 	{errTooMany, http.StatusBadRequest, "too_many_names"},
 	{ons.ErrNotFound, http.StatusNotFound, "not_registered"},
 	{errNoPath, http.StatusNotFound, "no_such_path"},
+	{events.ErrReset, http.StatusGone, "log_reset"},
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "body_too_large"},
 	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type"},

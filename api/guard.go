@@ -73,7 +73,7 @@ func (c *call) preflight() bool {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", h.Get("Allow"))
-	h.Set("Access-Control-Allow-Headers", "Content-Type, If-None-Match")
+	h.Set("Access-Control-Allow-Headers", "Content-Type, If-None-Match, Last-Event-ID")
 	h.Set("Access-Control-Max-Age", "86400")
 	c.gin.Writer.WriteHeader(http.StatusNoContent)
 	c.gin.Writer.WriteHeaderNow()
@@ -87,6 +87,7 @@ type Health struct {
 	Distance time.Duration // see GET /v1/realtime; negative: nobody can tell
 	TipAge   time.Duration // since the time its newest block says; negative: there is none
 	Running  int64         // requests that count against the limits and are being answered
+	Streams  int           // that clients hold
 }
 
 // Health returns how the index stands now.
@@ -94,7 +95,7 @@ func (s *Server) Health() Health {
 	state := s.cfg.Snapshot().State()
 	now := s.cfg.Now()
 	up := s.upstreams()
-	h := Health{Ready: behind(state, up, now) == "", Lag: lag(state, up), Distance: -1, TipAge: -1, Running: s.crowd.total.Load()}
+	h := Health{Ready: behind(state, up, now) == "", Lag: lag(state, up), Distance: -1, TipAge: -1, Running: s.crowd.total.Load(), Streams: s.holders.count()}
 	if state.Tip != nil {
 		h.TipAge = tipAge(state, now)
 	}

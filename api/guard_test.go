@@ -187,7 +187,7 @@ func TestPreflight(t *testing.T) {
 		if resp.StatusCode != c.status || h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Access-Control-Allow-Methods") != c.allow || h.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("%s, %s: got %d %v, want %d %s", c.path, c.asks, resp.StatusCode, h, c.status, c.allow)
 		}
-		if c.allow != "" && (h.Get("Access-Control-Allow-Headers") != "Content-Type, If-None-Match" || h.Get("Access-Control-Max-Age") == "") {
+		if c.allow != "" && (h.Get("Access-Control-Allow-Headers") != "Content-Type, If-None-Match, Last-Event-ID" || h.Get("Access-Control-Max-Age") == "") {
 			t.Errorf("%s: got %v", c.path, h)
 		}
 	}

@@ -16,11 +16,15 @@ import (
 // A client is an IPv4 address or an IPv6 /64, which is what one customer has. What it asked is not kept: a few numbers of
 // each are in memory until its bucket is full again, and never written anywhere.
 type Limits struct {
-	Rate       float64        // requests a second of one client in the long run; 0: any number
-	Burst      int            // how many it may send at once; 0: those of one second
-	Concurrent int            // how many of one client are answered at a time; 0: any number
-	Total      int            // how many of all clients are answered at a time; 0: any number
-	Proxies    []netip.Prefix // of proxies, which say in X-Forwarded-For whom they ask for; nil: nobody is believed
+	Rate       float64 // requests a second of one client in the long run; 0: any number
+	Burst      int     // how many it may send at once; 0: those of one second
+	Concurrent int     // how many of one client are answered at a time; 0: any number
+	Total      int     // how many of all clients are answered at a time; 0: any number
+
+	Streams       int // how many streams all clients may hold, beside the requests that are answered; 0: any number
+	ClientStreams int // how many streams one client may hold; 0: any number
+
+	Proxies []netip.Prefix // of proxies, which say in X-Forwarded-For whom they ask for; nil: nobody is believed
 }
 
 // unlimited are the operations that answer at any time: machines that watch this one ask them, and a refusal would cost

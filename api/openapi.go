@@ -36,7 +36,7 @@ func newHumaConfig() huma.Config {
 			Schemas:   huma.NewMapRegistry(schemas, schemaName),
 			Responses: map[string]*huma.Response{},
 		},
-		Tags: []*huma.Tag{{Name: "names"}, {Name: "nodes"}, {Name: "service"}},
+		Tags: []*huma.Tag{{Name: "names"}, {Name: "events"}, {Name: "nodes"}, {Name: "service"}},
 	}}
 }
 

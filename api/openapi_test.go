@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"onsight/directory"
+	"onsight/internal/events"
 )
 
 var update = flag.Bool("update", false, "write openapi.json and the client made from it")
@@ -35,7 +36,7 @@ func golden(t *testing.T, path string, got []byte) {
 // TestDocument shows that the document in the tree is what the code says, and the client what the document says.
 func TestDocument(t *testing.T) {
 	nodes := func() *directory.Snapshot { return &directory.Snapshot{} }
-	s := New(Config{Nodes: nodes, Directory: &Shelf{}})
+	s := New(Config{Nodes: nodes, Directory: &Shelf{}, Events: events.NewTail(nil)})
 	golden(t, "openapi.json", s.document)
 
 	out := filepath.Join(t.TempDir(), "client_test.go")

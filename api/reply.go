@@ -19,6 +19,7 @@ var (
 	atTip       = []string{"public, max-age=5"}
 	atTipAsIs   = []string{"public, max-age=5, no-transform"} // what is compressed on the way would show its size
 	bytesType   = []string{"application/octet-stream"}
+	immutable   = []string{"public, max-age=31536000, immutable"}
 	seldom      = []string{"public, max-age=300"}
 )
 

@@ -89,6 +89,10 @@ type Config struct {
 	Nodes     func() *directory.Snapshot // as Snapshot; nil: there are no operations about nodes
 	Directory Directory                  // nil: those among them that need it are not there
 
+	Events    Log           // nil: there are no operations about events
+	Heartbeat time.Duration // between two signs of life of a stream; 0: 15 seconds
+	Patience  time.Duration // with a client that does not read its stream; 0: 10 seconds
+
 	Limits Limits       // the zero ones bound nothing
 	Served func(Served) // called after each request, concurrently; nil: nobody is told
 
@@ -110,7 +114,10 @@ type Server struct {
 	histories atomic.Pointer[rack]
 	board     atomic.Pointer[board]
 	crowd     *crowd
-	timed     bool // requests are limited, or told of
+	holders   holders
+	closing   sync.Once
+	closed    chan struct{} // by EndStreams
+	timed     bool          // requests are limited, or told of
 	warned    atomic.Bool
 }
 
@@ -140,6 +147,9 @@ func (s *Server) routes(d describer) []route {
 		{op: d.bucket(), serve: s.bucket},
 		{op: d.bucketHistory(), serve: s.bucketHistory},
 		{op: d.bundle(), serve: s.bundle},
+	}
+	if s.cfg.Events != nil {
+		all = append(all, route{op: d.events(), serve: s.events}, route{op: d.eventStream(), serve: s.eventStream}, route{op: d.reorgs(), serve: s.reorgs})
 	}
 	if s.cfg.Nodes == nil {
 		return all
@@ -173,8 +183,14 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Heartbeat <= 0 {
+		cfg.Heartbeat = heartbeat
+	}
+	if cfg.Patience <= 0 {
+		cfg.Patience = patience
+	}
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{cfg: cfg, engine: gin.New(), crowd: newCrowd(cfg.Limits)}
+	s := &Server{cfg: cfg, engine: gin.New(), crowd: newCrowd(cfg.Limits), closed: make(chan struct{})}
 	l := cfg.Limits
 	s.timed = cfg.Served != nil || l.Rate > 0 || l.Concurrent > 0 || l.Total > 0
 	s.engine.RedirectTrailingSlash = false
@@ -202,7 +218,7 @@ func (s *Server) Handler() http.Handler {
 		if r.Method == http.MethodHead {
 			get := *r
 			get.Method = http.MethodGet
-			r = &get
+			w, r = headWriter{w}, &get
 		}
 		s.engine.ServeHTTP(w, r)
 	})

@@ -19,6 +19,7 @@ type Block struct {
 	Point
 	Time    int64        // Unix seconds, as the block says
 	Records []ons.Record // one per applied ONS transaction, in the block's order
+	Moves   []uint32     // TxIndex of those of Records that are updates which changed the owner, rising
 	Skips   []Skip       // ONS transactions that could not be applied
 	Digest  ons.Txid     // running digest after this block; zero unless it has Records (see Digest)
 }

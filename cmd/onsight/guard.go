@@ -27,6 +27,8 @@ func (o *guardOptions) register(cmd *cobra.Command) {
 	fl.IntVar(&o.limits.Burst, "client-burst", 100, "requests that one client may send at once")
 	fl.IntVar(&o.limits.Concurrent, "client-concurrent", 16, "requests of one client that are answered at a time (0: any number)")
 	fl.IntVar(&o.limits.Total, "concurrent", 1024, "requests of all clients that are answered at a time (0: any number)")
+	fl.IntVar(&o.limits.Streams, "streams", 1024, "streams of events that all clients may hold (0: any number)")
+	fl.IntVar(&o.limits.ClientStreams, "client-streams", 8, "streams of events that one client may hold (0: any number)")
 	fl.StringSliceVar(&o.proxies, "trust-proxy", nil, "`CIDR` or address of a proxy that says in X-Forwarded-For whom it asks for, repeatable or comma separated (ONSIGHT_TRUST_PROXY)")
 	fl.StringVar(&o.metrics, "metrics", "", "`ADDRESS` to serve /metrics on, for Prometheus (ONSIGHT_METRICS; default nowhere)")
 	fl.BoolVar(&o.log, "log-requests", false, "log a line for each request: operation, status and time, nothing of what was asked or by whom")
@@ -41,8 +43,8 @@ func (o *guardOptions) complete(cmd *cobra.Command, env func(string) string) err
 		o.metrics = v
 	}
 	l := &o.limits
-	if !(l.Rate >= 0) || math.IsInf(l.Rate, 0) || l.Concurrent < 0 || l.Total < 0 {
-		return usagef("--client-rate, --client-concurrent and --concurrent: must not be negative")
+	if !(l.Rate >= 0) || math.IsInf(l.Rate, 0) || l.Concurrent < 0 || l.Total < 0 || l.Streams < 0 || l.ClientStreams < 0 {
+		return usagef("--client-rate, --client-concurrent, --concurrent, --streams and --client-streams: must not be negative")
 	}
 	if l.Burst < 1 {
 		return usagef("--client-burst: must be at least 1")

@@ -30,7 +30,7 @@ func (s *service) startJobs(ctx context.Context, fail context.CancelCauseFunc, o
 	}
 	loads, rounds := complaint{log: log, what: "index not loaded"}, complaint{log: log, what: "round ended"}
 	add(loadEvery, func() {
-		loads.report(ctx, errors.Join(s.index.Load(ctx), s.nodes.Load(ctx)))
+		loads.report(ctx, errors.Join(s.index.Load(ctx), s.nodes.Load(ctx), s.log.Load(ctx)))
 	})
 	if w := s.write; w != nil {
 		worked := false // only this job, which never meets itself, touches it

@@ -91,6 +91,9 @@ func (m *metrics) watch(site *api.Server, s *service) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "onsight_requests_running", Help: "Requests that count against the limits and are being answered.",
 	}, func() float64 { return float64(site.Health().Running) }))
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "onsight_event_streams", Help: "Streams of events that clients hold.",
+	}, func() float64 { return float64(site.Health().Streams) }))
 }
 
 // handler answers GET /metrics.

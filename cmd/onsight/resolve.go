@@ -157,7 +157,7 @@ func (p program) resolve(ctx context.Context, f *flags, name ons.Name, opt resol
 	if f.json() {
 		return p.printJSON(resolvedView{
 			Name: name.String(), Type: name.Type().String(), Value: text, Record: a.record,
-			AsOf: a.asOf, Source: a.source, Revealed: a.revealed, Events: events(name, a.history, a.rules.Network),
+			AsOf: a.asOf, Source: a.source, Revealed: a.revealed, Events: opened(name, a.history, a.rules.Network),
 		})
 	}
 	if _, err := fmt.Fprintln(p.stdout, text); err != nil {
@@ -172,7 +172,7 @@ func (p program) resolve(ctx context.Context, f *flags, name ons.Name, opt resol
 // printHistory lists every change of a name, oldest first.
 func (p program) printHistory(name ons.Name, a answer) error {
 	tw := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	for _, e := range events(name, a.history, a.rules.Network) {
+	for _, e := range opened(name, a.history, a.rules.Network) {
 		shown := "(does not open)"
 		if e.Value != nil {
 			shown = *e.Value
@@ -288,8 +288,8 @@ func (p program) askDaemon(ctx context.Context, f *flags, log *slog.Logger, name
 	return a, nil
 }
 
-// events opens what a name's history holds.
-func events(name ons.Name, history []ons.Record, n ons.Network) []eventView {
+// opened opens what a name's history holds.
+func opened(name ons.Name, history []ons.Record, n ons.Network) []eventView {
 	var out []eventView
 	for _, r := range history {
 		e := eventView{

@@ -9,6 +9,7 @@ import (
 
 	"onsight/directory"
 	"onsight/indexer"
+	"onsight/internal/events"
 	"onsight/internal/oxend"
 	"onsight/internal/store"
 	"onsight/ons"
@@ -77,7 +78,7 @@ func (p program) root() (*cobra.Command, *bool) {
 	f.register(root)
 	root.AddCommand(p.indexCommand(&f), p.serveCommand(&f), p.resolveCommand(&f), p.bundleCommand(&f), p.doctorCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f),
 		p.nodesCommand(&f), p.nodeCommand(&f), p.pickCommand(&f), p.swarmCommand(&f), p.pathsCommand(&f), p.probeCommand(&f), p.probersCommand(&f),
-		p.demoCommand(&f))
+		p.eventsCommand(&f), p.demoCommand(&f))
 	return root, started
 }
 
@@ -119,6 +120,8 @@ func hintFor(err error) string {
 		return "get one with `onsight bundle pull --server URL`"
 	case errors.Is(err, errRange):
 		return "take the bundle instead: `onsight bundle pull`, then resolve --offline"
+	case errors.Is(err, events.ErrReset):
+		return "forget what you have, and begin with --after start"
 	case errors.Is(err, errNoNodes):
 		return "let `onsight serve` follow them, or ask a daemon with --oxend"
 	case errors.Is(err, errUnmeasured):

@@ -18,6 +18,7 @@ import (
 	"onsight/api"
 	"onsight/directory"
 	"onsight/frontend"
+	"onsight/internal/events"
 	"onsight/internal/index"
 	"onsight/internal/oxend"
 	"onsight/internal/store"
@@ -103,7 +104,7 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	s, err := p.openService(ctx, f, opt, geo, log)
 	if err == nil {
 		defer s.db.Close()
-		err = errors.Join(s.index.Load(ctx), s.nodes.Load(ctx))
+		err = errors.Join(s.index.Load(ctx), s.nodes.Load(ctx), s.log.Load(ctx))
 	}
 	if told.Err() != nil {
 		return nil
@@ -122,12 +123,13 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	}
 	site := api.New(api.Config{
 		Snapshot: func() api.Snapshot { return s.index.Snapshot() },
-		Nodes:    s.nodes.Snapshot, Directory: s.nodes,
+		Nodes:    s.nodes.Snapshot, Directory: s.nodes, Events: s.log,
 		Upstreams: s.upstreams, Version: versionText(), Log: log,
 		Limits: opt.limits, Served: opt.served(s.metrics, log),
 	})
 	s.metrics.watch(site, s)
 	server := newServer(frontend.Handler(site.Handler()))
+	server.RegisterOnShutdown(site.EndStreams)
 	served := make(chan error, 2)
 	if opt.metrics != "" {
 		at, err := net.Listen("tcp", opt.metrics)
@@ -187,6 +189,7 @@ type service struct {
 	db    *store.Store
 	index *index.Index
 	nodes *directory.Directory
+	log   *events.Tail
 	write *writer // nil for a reader
 	seen  atomic.Pointer[[]api.Upstream]
 
@@ -200,13 +203,13 @@ func (p program) openService(ctx context.Context, f *flags, opt serveOptions, ge
 			return nil, err
 		}
 		nodes := directory.New(directory.Config{Store: db.Store, Geo: geo, Log: log})
-		return &service{db: db.Store, index: index.New(db.Store), nodes: nodes, metrics: newMetrics()}, nil
+		return &service{db: db.Store, index: index.New(db.Store), nodes: nodes, log: events.NewTail(db.Store), metrics: newMetrics()}, nil
 	}
 	w, err := p.openWriter(ctx, f, log, indexOptions{followOptions: opt.followOptions, probeEvery: opt.probes, geo: geo})
 	if err != nil {
 		return nil, err
 	}
-	return &service{db: w.db, index: index.New(w.db), nodes: w.nodes, write: w, metrics: newMetrics()}, nil
+	return &service{db: w.db, index: index.New(w.db), nodes: w.nodes, log: events.NewTail(w.db), write: w, metrics: newMetrics()}, nil
 }
 
 // look notes what is known of the daemons, where requests find it without a lock.

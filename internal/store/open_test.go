@@ -316,7 +316,7 @@ func TestPragmas(t *testing.T) {
 	}{
 		{dbOf(t, s.write), "journal_mode", "wal"},
 		{dbOf(t, s.write), "foreign_keys", "1"},
-		{dbOf(t, s.write), "synchronous", "1"},
+		{dbOf(t, s.write), "synchronous", "2"},
 		{dbOf(t, s.write), "busy_timeout", "10000"},
 		{dbOf(t, s.write), "journal_size_limit", "8388608"},
 		{dbOf(t, s.read), "query_only", "1"},
