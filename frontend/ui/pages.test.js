@@ -48,13 +48,15 @@ describe('home', () => {
     const nodes = await (await fetch(`${demo.url}/v1/nodes/aggregate?by=state`)).json();
     await page.locator('.panel', { has: page.getByRole('heading', { name: 'Service nodes' }) }).getByText(String(nodes.nodes), { exact: false }).first().waitFor();
 
-    await demo.devnet('mine', '1');
+    await demo.devnet('register', 'told_live', '@zoe');
+    await page.locator('[aria-labelledby=events-title] li').first().filter({ hasText: 'Session name bought' }).waitFor();
     await page.locator('.standing', { hasText: String(status.height + 1) }).waitFor();
   });
 
   inBrowser('says what an input is taken for and what would leave, and asks nobody while one types', async (page, context) => {
     await page.locator('.figure').first().waitFor();
-    await page.waitForLoadState('networkidle');
+    await page.locator('.figure').nth(2).waitFor();
+    await page.locator('[aria-labelledby=events-title] li').nth(5).waitFor();
     const asked = [];
     context.on('request', (r) => asked.push(new URL(r.url()).pathname));
     const key = 'a1'.repeat(32);
@@ -136,6 +138,25 @@ describe('a name', () => {
     await page.getByRole('heading', { name: 'dave', level: 1 }).waitFor();
     await page.reload();
     await page.getByText('does not know them', { exact: false }).waitFor();
+  });
+
+  inBrowser('is looked at again when the chain is reorganised, without loading anew', async (page) => {
+    await demo.devnet('register', 'fresh_one', '@zoe');
+    await lookUp(page, 'fresh_one');
+    await page.locator('[data-state=registered]').waitFor();
+    await page.getByText('not final yet', { exact: false }).waitFor();
+    await page.getByText('How this was answered').click();
+    const before = await page.locator('details code').first().textContent();
+    await demo.devnet('reorg', '2');
+    await page.getByText('The chain was reorganised: its newest 2 blocks', { exact: false }).waitFor();
+    await page.locator('details code').first().filter({ hasNotText: before }).waitFor();
+    // Its transaction is in the new blocks, too, or was taken back.
+    if ((await demo.onsight('resolve', 'fresh_one').catch(() => '')) !== '') assert.equal(await state(page), 'registered');
+    else {
+      await page.locator('[data-state=available]').waitFor();
+      await page.locator('li.gone s', { hasText: 'bought' }).waitFor();
+    }
+    await page.getByRole('button', { name: 'Close' }).click();
   });
 
   inBrowser('is not asked for where there are too few to hide among', async (page) => {

@@ -35,7 +35,9 @@ try {
     for (const [name, go] of Object.entries(pages)) {
       const context = await browser.newContext({ ...options, reducedMotion: 'reduce', locale: 'en-GB' });
       const page = await context.newPage();
-      await page.goto(demo.url, { waitUntil: 'networkidle' });
+      await page.goto(demo.url);
+      await page.locator('[aria-labelledby=events-title] li').nth(5).waitFor();
+      await page.locator('.figure').nth(2).waitFor();
       await go(page);
       await page.screenshot({ path: join(folder, `${name}-${look}.png`), fullPage: true });
       await context.close();

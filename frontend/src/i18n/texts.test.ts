@@ -28,7 +28,7 @@ test('no text is left over', () => {
     .map((f) => readFileSync(new URL(`../${f}`, import.meta.url), 'utf8'))
     .join('\n');
   // Of lists whose texts are chosen by a value, the list must be used.
-  const lists = /^(types|rules|kinds|theme|keys\.list|chain\.(ready|behind|lost|loading)|clients|why|advice|home\.(states|howSteps)|nav|name\.(states|says|value|howKind|kinds|next))\b/;
+  const lists = /^(types|rules|kinds|theme|keys\.list|chain\.(ready|behind|lost|loading)|clients|why|advice|home\.(states|howSteps)|nav|events\.(name|node)|name\.(states|says|value|howKind|kinds|next))\b/;
   const left = leaves(en).filter((p) => !lists.test(p) && !new RegExp(`\\.${p.split('.').at(-1)}\\b`).test(source));
   expect(left).toEqual([]);
 });

@@ -9,7 +9,8 @@ class Chain {
   status = $state.raw<Schemas['Status'] | null>(null);
   lost = $state(false); // the last request was not answered
   now = $state(Date.now() / 1000); // seconds
-  reorgs = $state(0); // that were noticed since the page was loaded
+  reorg = $state.raw<Schemas['Reorg'] | null>(null); // that came while the page was looked at; the visitor may put it away
+  private lastReorg: number | null = null; // its number; null: not asked yet
 
   /** "behind": it cannot tell what is not registered. "lost": what is shown is as of the last answer. */
   get standing(): Standing {
@@ -21,16 +22,19 @@ class Chain {
   async refresh(): Promise<void> {
     try {
       const next = must(await api.GET('/v1/status'));
-      const before = this.status;
-      if (before?.hash && next.hash && before.height !== null && next.height !== null && next.height <= before.height && next.hash !== before.hash) {
-        this.reorgs++;
-      }
+      if (next.hash !== this.status?.hash) await this.noticeReorg();
       this.status = next;
       this.lost = false;
     } catch {
       this.lost = true;
     }
     this.now = Date.now() / 1000;
+  }
+
+  private async noticeReorg(): Promise<void> {
+    const newest = must(await api.GET('/v1/reorgs', { params: { query: { limit: 1 } } })).reorgs[0];
+    if (this.lastReorg !== null && newest && newest.id > this.lastReorg) this.reorg = newest;
+    this.lastReorg = newest?.id ?? 0;
   }
 
   /** Keeps up with it, but in no tab that nobody looks at. Call it once. */
