@@ -39,6 +39,11 @@ test-ui: frontend chromium ## Test the dashboard: its types, its vectors, and it
 	@$(MAKE) --no-print-directory build
 	@cd frontend && npm run --silent check && npm test --silent && npm run --silent ui
 
+.PHONY: bench-ui
+bench-ui: frontend chromium ## Measure the pages in a browser on a slowed-down processor
+	@$(MAKE) --no-print-directory build
+	@cd frontend && node ui/bench.js
+
 .PHONY: shots
 shots: frontend chromium ## Take pictures of the pages into shots/
 	@$(MAKE) --no-print-directory build

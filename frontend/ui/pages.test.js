@@ -165,6 +165,7 @@ describe('a name', () => {
       const response = await route.fetch();
       await route.fulfill({ response, json: { ...(await response.json()), bits: 8 } });
     });
+    await page.reload();
     const ranges = [];
     page.on('request', (r) => {
       if (/\/range\/\d/.test(r.url())) ranges.push(r.url());

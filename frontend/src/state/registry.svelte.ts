@@ -54,8 +54,9 @@ class RegistryState {
     await lookup.recall(network);
   }
 
-  /** Asks what is offered. Throws RefusedError for too little to hide in. */
+  /** Asks what is offered, once a block. Throws RefusedError for too little to hide in. */
   async ask(): Promise<Offer> {
+    if (this.offer && this.offer.as_of?.hash === chain.status?.hash) return this.offer;
     const offer = must(await api.GET('/v1/names/range'));
     checkOffer(offer);
     this.offer = offer;
