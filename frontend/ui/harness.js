@@ -10,12 +10,11 @@ const root = new URL('../../', import.meta.url).pathname;
 const program = (name) => join(root, 'bin', name);
 
 /** Runs a program until close, up to the line that says where it serves, or the last one it needs to say. */
-async function start(folder, name, args, last) {
+async function start(folder, name, args, last, socket = '') {
   const env = { PATH: process.env.PATH, HOME: folder, TMPDIR: folder, XDG_DATA_HOME: folder };
   const child = spawn(program(name), args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   let url = '';
-  let socket = '';
   const lines = createInterface({ input: child.stdout });
   for await (const line of lines) {
     url ||= /^serving (\S+)/.exec(line)?.[1] ?? '';
@@ -57,9 +56,10 @@ export function startDemo(...flags) {
 /** Runs `onsight serve` on a network of its own that has these names, a line each: TYPE NAME VALUE [legacy]. */
 export function startNetwork(names) {
   const folder = makeFolder();
+  const socket = join(folder, 'socket');
   writeFileSync(join(folder, 'names'), names.join('\n') + '\n');
-  const args = ['--names', join(folder, 'names'), '--nodes', '12', '--socket', join(folder, 'socket'), program('onsight'), 'serve', '--listen', '127.0.0.1:0', '--db', join(folder, 'db'), '--interval', '1s'];
-  return start(folder, 'devnet', args, 'serving');
+  const args = ['--names', join(folder, 'names'), '--nodes', '12', '--socket', socket, program('onsight'), 'serve', '--listen', '127.0.0.1:0', '--db', join(folder, 'db'), '--interval', '1s'];
+  return start(folder, 'devnet', args, 'serving', socket);
 }
 
 /** Starts a browser that looks nobody up. */

@@ -201,6 +201,10 @@ test('values of 2020 are opened on consent', async () => {
     await page.getByRole('progressbar').waitFor();
     await page.getByTestId('value').waitFor({ timeout: 90_000 });
     assert.equal(await page.getByTestId('value').textContent(), id);
+    const { height } = await (await fetch(`${network.url}/v1/status`)).json();
+    await network.devnet('mine', '1');
+    await page.locator('.standing', { hasText: String(height + 1) }).waitFor();
+    assert.equal(await page.getByTestId('value').textContent(), id); // a new block does not close it
   } finally {
     await context.close();
     await network.close();

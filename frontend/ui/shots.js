@@ -26,9 +26,9 @@ async function lookUp(page, text) {
 }
 
 const looks = {
-  light: { colorScheme: 'light', viewport: { width: 1280, height: 860 } },
-  dark: { colorScheme: 'dark', viewport: { width: 1280, height: 860 } },
-  phone: { colorScheme: 'light', viewport: { width: 360, height: 740 }, deviceScaleFactor: 2 },
+  light: { colorScheme: 'light', viewport: { width: 1280, height: 960 } },
+  dark: { colorScheme: 'dark', viewport: { width: 1280, height: 960 } },
+  phone: { colorScheme: 'light', viewport: { width: 390, height: 844 }, deviceScaleFactor: 1.5 },
 };
 try {
   for (const [look, options] of Object.entries(looks)) {
@@ -39,7 +39,7 @@ try {
       await page.locator('[aria-labelledby=events-title] li').nth(5).waitFor();
       await page.locator('.figure').nth(2).waitFor();
       await go(page);
-      await page.screenshot({ path: join(folder, `${name}-${look}.png`), fullPage: true });
+      await page.screenshot({ path: join(folder, `${name}-${look}.png`) });
       await context.close();
     }
   }

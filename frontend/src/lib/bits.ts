@@ -1,5 +1,5 @@
 /**
- * How many bits of a hash are sent, and when a server is refused: the rules of `cmd/onsight/range.go`. Who asks for all names whose hashes
+ * How many bits of a hash are sent, and when a server is refused: the rules of `onsight resolve --server`. Who asks for all names whose hashes
  * begin with the same bits does not say which of them is meant, if only there are enough of them. Needs no cryptography.
  */
 export const leastHashes = 64; // different ones that a range must hold, else it is as good as the hash

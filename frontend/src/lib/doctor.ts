@@ -4,7 +4,7 @@ import { judge, readings, type Answer, type Verdict } from './client.js';
 import { hashOf } from './hash.js';
 import { lookalikes } from './lookalike.js';
 import { isName, lower, parseName, suffix, type Name } from './name.js';
-import { parseValue, valueText } from './text.js';
+import { valueText } from './text.js';
 import { open, type Sealed } from './value.js';
 
 const most = 1000; // look-alikes that are looked up
@@ -112,9 +112,4 @@ function advise(verdicts: Verdict[], names: Name[], of: (n: Name) => Answer, lok
   }
   if (accounts.size === 1) out.push('try_again');
   return out;
-}
-
-/** Reports whether a text is a Session id: clients take it as it is. */
-export function isSessionID(text: string): boolean {
-  return parseValue('session', text.trim(), '') !== null;
 }
