@@ -19,7 +19,8 @@ export class AnswerError extends Error {
 
 async function ask(request: Request): Promise<Response> {
   try {
-    return await fetch(request, { credentials: 'omit', referrerPolicy: 'no-referrer', signal: AbortSignal.timeout(patience) });
+    // What the browser keeps is checked each time: seconds old, it may not know a name that the page's newest block has.
+    return await fetch(request, { cache: 'no-cache', credentials: 'omit', referrerPolicy: 'no-referrer', signal: AbortSignal.timeout(patience) });
   } catch {
     throw new AnswerError(0, 'no_answer');
   }

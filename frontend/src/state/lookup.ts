@@ -55,9 +55,16 @@ export async function ask(hash: Uint8Array, more: boolean): Promise<Answer> {
   const { records, hashes } = readRange(reply.records, bits, number);
   const at = asOf(net, reply.as_of);
   return {
-    at, ready: reply.ready, known: knownOfRange(at, bits, records, hashes),
+    at, ready: reply.ready && isFresh(at), known: knownOfRange(at, bits, records, hashes),
     how: { kind: bits > 0 ? 'bits' : 'all', bits, index, hashes, allowed, digest: null },
   };
+}
+
+const maxLag = 2; // blocks, as the server's own
+
+/** Whether an answer is of about the newest block that the page knows of: a proxy may give an old copy. */
+function isFresh(at: AsOf): boolean {
+  return at.height + maxLag >= (chain.status?.height ?? 0);
 }
 
 function asOf(net: string, v: { height: number; hash: string; time: string } | null): AsOf {
@@ -70,7 +77,7 @@ async function fromBundle(): Promise<Answer> {
   const b = registry.bundle!;
   const known = knownOfBundle(b);
   return {
-    at: b.at, ready: chain.standing === 'ready', known,
+    at: b.at, ready: chain.standing === 'ready' && isFresh(b.at), known,
     how: { kind: 'bundle', bits: 0, index: '0', hashes: known.hashes, allowed: 0, digest: b.digest() },
   };
 }
