@@ -20,8 +20,39 @@ tools:
 build: tools ## Build the programs into bin/
 	@$(GO) build -o bin/ ./cmd/...
 
+# The dashboard is built where its sources, or the API it is made for, changed.
+.PHONY: frontend
+frontend: frontend/dist/routes.json ## Build the dashboard into frontend/dist, which the next build embeds
+
+frontend/dist/routes.json: frontend/node_modules/.package-lock.json api/openapi.json $(shell find frontend/src frontend/public frontend/scripts -type f ! -name schema.d.ts 2>/dev/null) $(wildcard frontend/*.html frontend/*.config.* frontend/tsconfig.json)
+	@cd frontend && npm run --silent build
+
+frontend/node_modules/.package-lock.json: frontend/package.json frontend/package-lock.json
+	@command -v npm >/dev/null || { echo "the dashboard needs Node.js 20 and npm: https://nodejs.org"; exit 1; }
+	@cd frontend && npm ci --silent --no-audit --no-fund && touch node_modules/.package-lock.json
+
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq chromium >/dev/null; else echo "the pages are tested in Chromium: install it"; exit 1; fi; }
+
+.PHONY: test-ui
+test-ui: frontend chromium ## Test the dashboard: its types, its vectors, and its pages in a browser on a living network
+	@$(MAKE) --no-print-directory build
+	@cd frontend && npm run --silent check && npm test --silent && npm run --silent ui
+
+.PHONY: bench-ui
+bench-ui: frontend chromium ## Measure the pages in a browser on a slowed-down processor
+	@$(MAKE) --no-print-directory build
+	@cd frontend && node ui/bench.js
+
+.PHONY: shots
+shots: frontend chromium ## Take pictures of the pages into shots/
+	@$(MAKE) --no-print-directory build
+	@cd frontend && node ui/shots.js ../shots
+
 .PHONY: demo
-demo: build ## A living network on loopback, the explorer on it, names looked up
+demo: frontend ## A living network on loopback, the explorer on it, names looked up
+	@$(MAKE) --no-print-directory build
 	@scripts/demo
 
 .PHONY: check
@@ -30,7 +61,7 @@ check: tools ## What a commit must pass: format, vet, staticcheck, all tests tha
 
 .PHONY: test
 test: tools ## Everything that CI runs
-	@scripts/stages fmt vet static race ranges accuracy kill bench-once demo clean
+	@scripts/stages frontend fmt vet static race ranges accuracy kill bench-once demo ui clean
 
 .PHONY: bench
 bench: tools ## Measure side by side, and print the ratios of docs/benchmarks.md

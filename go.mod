@@ -2,6 +2,8 @@ module onsight
 
 go 1.26.0
 
+ignore ./frontend/node_modules
+
 require (
 	filippo.io/edwards25519 v1.2.0
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0

@@ -23,6 +23,7 @@ var floors = map[string]int{
 	"internal/stack": 0,
 	"internal/gate":  0,
 	"ons":            1,
+	"frontend":       1,
 	// wires
 	"ons/remote":      2,
 	"internal/oxend":  2,

@@ -16,6 +16,7 @@ import (
 
 	"onsight/api"
 	"onsight/directory"
+	"onsight/frontend"
 	"onsight/internal/events"
 	"onsight/internal/gate"
 	"onsight/internal/index"
@@ -132,7 +133,7 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 		Admin: admin, Limits: opt.limits, Served: opt.served(s.metrics, log),
 	})
 	s.metrics.watch(site, s, entrance)
-	server := entrance.Server(site.Handler())
+	server := entrance.Server(frontend.Handler(site.Handler()))
 	server.RegisterOnShutdown(site.EndStreams)
 	served := make(chan error, 2)
 	if opt.metrics != "" {

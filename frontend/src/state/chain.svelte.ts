@@ -1,0 +1,53 @@
+/** Where the chain and its index stand, asked anew while the page is looked at. */
+import { api, must, type Schemas } from '../api/client.js';
+
+const every = 5000; // milliseconds
+
+export type Standing = 'loading' | 'ready' | 'behind' | 'lost';
+
+class Chain {
+  status = $state.raw<Schemas['Status'] | null>(null);
+  lost = $state(false); // the last request was not answered
+  now = $state(Date.now() / 1000); // seconds
+  reorg = $state.raw<Schemas['Reorg'] | null>(null); // that came while the page was looked at; the visitor may put it away
+  private lastReorg: number | null = null; // its number; null: not asked yet
+
+  /** "behind": it cannot tell what is not registered. "lost": what is shown is as of the last answer. */
+  get standing(): Standing {
+    if (this.lost) return 'lost';
+    if (!this.status) return 'loading';
+    return this.status.ready ? 'ready' : 'behind';
+  }
+
+  async refresh(): Promise<void> {
+    try {
+      const next = must(await api.GET('/v1/status'));
+      if (next.hash !== this.status?.hash) await this.noticeReorg();
+      this.status = next;
+      this.lost = false;
+    } catch {
+      this.lost = true;
+    }
+    this.now = Date.now() / 1000;
+  }
+
+  private async noticeReorg(): Promise<void> {
+    const newest = must(await api.GET('/v1/reorgs', { params: { query: { limit: 1 } } })).reorgs[0];
+    if (this.lastReorg !== null && newest && newest.id > this.lastReorg) this.reorg = newest;
+    this.lastReorg = newest?.id ?? 0;
+  }
+
+  /** Keeps up with it, but in no tab that nobody looks at. Call it once. */
+  start(): void {
+    const round = async (): Promise<void> => {
+      if (!document.hidden) await this.refresh();
+      setTimeout(round, every);
+    };
+    void round();
+    document.addEventListener('visibilitychange', () => {
+      if (!document.hidden) void this.refresh();
+    });
+  }
+}
+
+export const chain = new Chain();

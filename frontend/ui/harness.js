@@ -1,0 +1,92 @@
+// Starts real programs and Debian's Chromium for the tests of the pages.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { chromium } from 'playwright-core';
+
+const root = new URL('../../', import.meta.url).pathname;
+const program = (name) => join(root, 'bin', name);
+
+/** Runs a program until close, up to the line that says where it serves, or the last one it needs to say. */
+async function start(folder, name, args, last, socket = '') {
+  const env = { PATH: process.env.PATH, HOME: folder, TMPDIR: folder, XDG_DATA_HOME: folder };
+  const child = spawn(program(name), args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  let url = '';
+  const lines = createInterface({ input: child.stdout });
+  for await (const line of lines) {
+    url ||= /^serving (\S+)/.exec(line)?.[1] ?? '';
+    socket ||= /DEVNET_SOCKET=(\S+)/.exec(line)?.[1] ?? '';
+    if (line.includes(last)) break;
+  }
+  if (!url) throw new Error(`${name} did not start: run make build`);
+  child.stdout.resume();
+  const run = (what, how, more = {}) =>
+    new Promise((resolve, reject) => {
+      const one = spawn(program(what), how, { env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
+      let said = '';
+      let wrong = '';
+      one.stdout.on('data', (d) => (said += d));
+      one.stderr.on('data', (d) => (wrong += d));
+      one.once('exit', (code) => (code === 0 ? resolve(said) : reject(new Error(`${what} ${how.join(' ')}: ${wrong}`))));
+    });
+  return {
+    url,
+    /** Tells the network what happens. */
+    devnet: (...how) => run('devnet', how, { DEVNET_SOCKET: socket }),
+    /** Runs the program against the server, as somebody else would. */
+    onsight: (...how) => run('onsight', [...how, '--server', url]),
+    async close() {
+      child.kill('SIGTERM');
+      await ended;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const makeFolder = () => mkdtempSync(join(tmpdir(), 'onsight-ui-'));
+
+/** Runs `onsight demo`. */
+export function startDemo(...flags) {
+  return start(makeFolder(), 'onsight', ['demo', '--listen', '127.0.0.1:0', ...flags], 'Ctrl-C');
+}
+
+/** Runs `onsight serve` on a network of its own that has these names, a line each: TYPE NAME VALUE [legacy]. */
+export function startNetwork(names) {
+  const folder = makeFolder();
+  const socket = join(folder, 'socket');
+  writeFileSync(join(folder, 'names'), names.join('\n') + '\n');
+  const args = ['--names', join(folder, 'names'), '--nodes', '12', '--socket', socket, program('onsight'), 'serve', '--listen', '127.0.0.1:0', '--db', join(folder, 'db'), '--interval', '1s'];
+  return start(folder, 'devnet', args, 'serving', socket);
+}
+
+/** Starts a browser that looks nobody up. */
+export function startBrowser() {
+  const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+  if (!executablePath) throw new Error('no Chromium: run make test-ui, which installs it');
+  return chromium.launch({
+    executablePath,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+}
+
+/** Opens the first page, and waits until it stands. */
+export async function open(context, url) {
+  context.setDefaultTimeout(15_000);
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.locator('h1').waitFor();
+  return page;
+}
+
+/** Types into the box, and waits for what comes of it. */
+export async function lookUp(page, text) {
+  await page.locator('#box').fill(text);
+  await page.locator('#box').press('Enter');
+  await page.locator('[data-state]:not([data-state=asking]), [data-seen]:not([data-seen=asking])').waitFor();
+}
+
+/** The state that a name's page shows. */
+export const state = (page) => page.locator('[data-state]').getAttribute('data-state');
