@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"onsight/indexer"
+	"onsight/internal/stack"
 	"onsight/ons"
 )
 
@@ -31,7 +31,9 @@ type call struct {
 	start   time.Time
 	code    string   // of the error that was answered
 	inside  bool     // it was admitted
+	whole   bool     // its body was read to the end
 	visitor *visitor // whose it is, where that counts
+	out     meter    // what is written passes through, where that counts
 }
 
 // handle makes a gin handler of a route, which either writes a reply or returns an error. One without an operation is
@@ -93,7 +95,7 @@ func (c *call) done() {
 		if err, ok := p.(runtime.Error); ok {
 			what = err.Error()
 		}
-		c.cfg.Log.Error("panic while answering", "operation", c.route, "panic", what, "stack", string(debug.Stack()))
+		c.cfg.Log.Error("panic while answering", "operation", c.route, "panic", what, "stack", stack.Calls())
 		if c.gin.Writer.Written() {
 			panic(http.ErrAbortHandler) // the reply is broken: let the client see that
 		}

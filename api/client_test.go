@@ -15,7 +15,32 @@ import (
 	"time"
 
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
+
+// Defines values for AdminStatusLogLevel.
+const (
+	AdminStatusLogLevelDebug AdminStatusLogLevel = "debug"
+	AdminStatusLogLevelError AdminStatusLogLevel = "error"
+	AdminStatusLogLevelInfo  AdminStatusLogLevel = "info"
+	AdminStatusLogLevelWarn  AdminStatusLogLevel = "warn"
+)
+
+// Valid indicates whether the value is a known member of the AdminStatusLogLevel enum.
+func (e AdminStatusLogLevel) Valid() bool {
+	switch e {
+	case AdminStatusLogLevelDebug:
+		return true
+	case AdminStatusLogLevelError:
+		return true
+	case AdminStatusLogLevelInfo:
+		return true
+	case AdminStatusLogLevelWarn:
+		return true
+	default:
+		return false
+	}
+}
 
 // Defines values for AnswerStatus.
 const (
@@ -110,6 +135,24 @@ func (e ChangeType) Valid() bool {
 	}
 }
 
+// Defines values for EnrolReplyStatus.
+const (
+	Enrolled EnrolReplyStatus = "enrolled"
+	Removed  EnrolReplyStatus = "removed"
+)
+
+// Valid indicates whether the value is a known member of the EnrolReplyStatus enum.
+func (e EnrolReplyStatus) Valid() bool {
+	switch e {
+	case Enrolled:
+		return true
+	case Removed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EventKind.
 const (
 	EventKindBuy    EventKind = "buy"
@@ -194,6 +237,30 @@ func (e HistoryType) Valid() bool {
 	}
 }
 
+// Defines values for LevelReplyLevel.
+const (
+	LevelReplyLevelDebug LevelReplyLevel = "debug"
+	LevelReplyLevelError LevelReplyLevel = "error"
+	LevelReplyLevelInfo  LevelReplyLevel = "info"
+	LevelReplyLevelWarn  LevelReplyLevel = "warn"
+)
+
+// Valid indicates whether the value is a known member of the LevelReplyLevel enum.
+func (e LevelReplyLevel) Valid() bool {
+	switch e {
+	case LevelReplyLevelDebug:
+		return true
+	case LevelReplyLevelError:
+		return true
+	case LevelReplyLevelInfo:
+		return true
+	case LevelReplyLevelWarn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LogEntryKind.
 const (
 	LogEntryKindBuy         LogEntryKind = "buy"
@@ -245,6 +312,27 @@ func (e LogNameType) Valid() bool {
 	case LogNameTypeSession:
 		return true
 	case LogNameTypeWallet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NameKind.
+const (
+	NameKindBuy    NameKind = "buy"
+	NameKindRenew  NameKind = "renew"
+	NameKindUpdate NameKind = "update"
+)
+
+// Valid indicates whether the value is a known member of the NameKind enum.
+func (e NameKind) Valid() bool {
+	switch e {
+	case NameKindBuy:
+		return true
+	case NameKindRenew:
+		return true
+	case NameKindUpdate:
 		return true
 	default:
 		return false
@@ -311,6 +399,27 @@ func (e NameRefType) Valid() bool {
 	case NameRefTypeSession:
 		return true
 	case NameRefTypeWallet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NameReplyKind.
+const (
+	NameReplyKindBuy    NameReplyKind = "buy"
+	NameReplyKindRenew  NameReplyKind = "renew"
+	NameReplyKindUpdate NameReplyKind = "update"
+)
+
+// Valid indicates whether the value is a known member of the NameReplyKind enum.
+func (e NameReplyKind) Valid() bool {
+	switch e {
+	case NameReplyKindBuy:
+		return true
+	case NameReplyKindRenew:
+		return true
+	case NameReplyKindUpdate:
 		return true
 	default:
 		return false
@@ -592,9 +701,11 @@ func (e PicksStrategy) Valid() bool {
 
 // Defines values for ProblemCode.
 const (
+	ProblemCodeAdminClosed          ProblemCode = "admin_closed"
 	ProblemCodeBehind               ProblemCode = "behind"
 	ProblemCodeBodyTooLarge         ProblemCode = "body_too_large"
 	ProblemCodeBusy                 ProblemCode = "busy"
+	ProblemCodeCannotEnrol          ProblemCode = "cannot_enrol"
 	ProblemCodeInternal             ProblemCode = "internal"
 	ProblemCodeInvalidBody          ProblemCode = "invalid_body"
 	ProblemCodeInvalidCursor        ProblemCode = "invalid_cursor"
@@ -602,14 +713,17 @@ const (
 	ProblemCodeInvalidKey           ProblemCode = "invalid_key"
 	ProblemCodeInvalidOwner         ProblemCode = "invalid_owner"
 	ProblemCodeInvalidParameter     ProblemCode = "invalid_parameter"
+	ProblemCodeInvalidProber        ProblemCode = "invalid_prober"
 	ProblemCodeInvalidRange         ProblemCode = "invalid_range"
 	ProblemCodeInvalidReport        ProblemCode = "invalid_report"
 	ProblemCodeInvalidSwarm         ProblemCode = "invalid_swarm"
 	ProblemCodeInvalidType          ProblemCode = "invalid_type"
 	ProblemCodeLogReset             ProblemCode = "log_reset"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
+	ProblemCodeNoSuchHeight         ProblemCode = "no_such_height"
 	ProblemCodeNoSuchNode           ProblemCode = "no_such_node"
 	ProblemCodeNoSuchPath           ProblemCode = "no_such_path"
+	ProblemCodeNoSuchProber         ProblemCode = "no_such_prober"
 	ProblemCodeNoSuchSwarm          ProblemCode = "no_such_swarm"
 	ProblemCodeNoSuchVantagePoint   ProblemCode = "no_such_vantage_point"
 	ProblemCodeNotEnrolled          ProblemCode = "not_enrolled"
@@ -621,6 +735,7 @@ const (
 	ProblemCodeReportOutOfTime      ProblemCode = "report_out_of_time"
 	ProblemCodeTooManyAtOnce        ProblemCode = "too_many_at_once"
 	ProblemCodeTooManyNames         ProblemCode = "too_many_names"
+	ProblemCodeUnauthorized         ProblemCode = "unauthorized"
 	ProblemCodeUnknownParameter     ProblemCode = "unknown_parameter"
 	ProblemCodeUnsupportedMediaType ProblemCode = "unsupported_media_type"
 	ProblemCodeWrongNetwork         ProblemCode = "wrong_network"
@@ -630,11 +745,15 @@ const (
 // Valid indicates whether the value is a known member of the ProblemCode enum.
 func (e ProblemCode) Valid() bool {
 	switch e {
+	case ProblemCodeAdminClosed:
+		return true
 	case ProblemCodeBehind:
 		return true
 	case ProblemCodeBodyTooLarge:
 		return true
 	case ProblemCodeBusy:
+		return true
+	case ProblemCodeCannotEnrol:
 		return true
 	case ProblemCodeInternal:
 		return true
@@ -650,6 +769,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeInvalidParameter:
 		return true
+	case ProblemCodeInvalidProber:
+		return true
 	case ProblemCodeInvalidRange:
 		return true
 	case ProblemCodeInvalidReport:
@@ -662,9 +783,13 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeMethodNotAllowed:
 		return true
+	case ProblemCodeNoSuchHeight:
+		return true
 	case ProblemCodeNoSuchNode:
 		return true
 	case ProblemCodeNoSuchPath:
+		return true
+	case ProblemCodeNoSuchProber:
 		return true
 	case ProblemCodeNoSuchSwarm:
 		return true
@@ -687,6 +812,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeTooManyAtOnce:
 		return true
 	case ProblemCodeTooManyNames:
+		return true
+	case ProblemCodeUnauthorized:
 		return true
 	case ProblemCodeUnknownParameter:
 		return true
@@ -803,6 +930,30 @@ func (e VerdictHealth) Valid() bool {
 	}
 }
 
+// Defines values for LogLevelJSONBodyLevel.
+const (
+	LogLevelJSONBodyLevelDebug LogLevelJSONBodyLevel = "debug"
+	LogLevelJSONBodyLevelError LogLevelJSONBodyLevel = "error"
+	LogLevelJSONBodyLevelInfo  LogLevelJSONBodyLevel = "info"
+	LogLevelJSONBodyLevelWarn  LogLevelJSONBodyLevel = "warn"
+)
+
+// Valid indicates whether the value is a known member of the LogLevelJSONBodyLevel enum.
+func (e LogLevelJSONBodyLevel) Valid() bool {
+	switch e {
+	case LogLevelJSONBodyLevelDebug:
+		return true
+	case LogLevelJSONBodyLevelError:
+		return true
+	case LogLevelJSONBodyLevelInfo:
+		return true
+	case LogLevelJSONBodyLevelWarn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResolveParamsFull.
 const (
 	N0 ResolveParamsFull = "0"
@@ -863,6 +1014,21 @@ func (e HistoryParamsType) Valid() bool {
 	}
 }
 
+// Defines values for NodesParamsForm.
+const (
+	Map NodesParamsForm = "map"
+)
+
+// Valid indicates whether the value is a known member of the NodesParamsForm enum.
+func (e NodesParamsForm) Valid() bool {
+	switch e {
+	case Map:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NodeHistoryParamsSeries.
 const (
 	NodeHistoryParamsSeriesLatency NodeHistoryParamsSeries = "latency"
@@ -880,6 +1046,28 @@ func (e NodeHistoryParamsSeries) Valid() bool {
 		return false
 	}
 }
+
+// AdminStatus defines model for AdminStatus.
+type AdminStatus struct {
+	AsOf        *AsOf       `json:"as_of"`
+	Connections Connections `json:"connections"`
+
+	// FileLimit Files, connections among them, that may be open; 0 is any number, or not known
+	FileLimit  int64 `json:"file_limit"`
+	Goroutines int64 `json:"goroutines"`
+
+	// HeapBytes In use, garbage included
+	HeapBytes int64               `json:"heap_bytes"`
+	LogLevel  AdminStatusLogLevel `json:"log_level"`
+
+	// MemoryBytes Taken from the system and not given back; without SQLite's
+	MemoryBytes int64     `json:"memory_bytes"`
+	Requests    Requests  `json:"requests"`
+	StartedAt   time.Time `json:"started_at"`
+}
+
+// AdminStatusLogLevel defines model for AdminStatus.LogLevel.
+type AdminStatusLogLevel string
 
 // Answer defines model for Answer.
 type Answer struct {
@@ -949,10 +1137,45 @@ type ChangeType string
 
 // Changes defines model for Changes.
 type Changes struct {
-	Count int64 `json:"count"`
+	// Burned Atomic OXEN (1e-9), exactly what consensus demands for type, years and hard fork
+	Burned   string `json:"burned"`
+	Buys     int64  `json:"buys"`
+	Renewals int64  `json:"renewals"`
 
-	// Transactions The first 50
-	Transactions []Change `json:"transactions"`
+	// Unpriced Purchases and renewals that are not in burned, since their price is not known: 0 on mainnet, testnet and devnet
+	Unpriced int64 `json:"unpriced"`
+	Updates  int64 `json:"updates"`
+}
+
+// Connections defines model for Connections.
+type Connections struct {
+	// Accepted Since the start, as those below
+	Accepted int64 `json:"accepted"`
+
+	// ClientLimit Of one client; 0 is any number
+	ClientLimit int64 `json:"client_limit"`
+
+	// Clients That have them; trusted proxies and this machine are none
+	Clients int64 `json:"clients"`
+
+	// Displaced Waiting ones that were closed for new ones
+	Displaced int64 `json:"displaced"`
+
+	// Limit 0 is any number
+	Limit int64 `json:"limit"`
+	Open  int64 `json:"open"`
+
+	// RefusedClient New ones of clients that had too many
+	RefusedClient int64 `json:"refused_client"`
+
+	// RefusedTotal New ones while there were too many in all
+	RefusedTotal int64 `json:"refused_total"`
+
+	// Stalled Replies that were given up, since nobody read them
+	Stalled int64 `json:"stalled"`
+
+	// Waiting Of these, nothing is being answered
+	Waiting int64 `json:"waiting"`
 }
 
 // Counts defines model for Counts.
@@ -969,6 +1192,23 @@ type Counts struct {
 	// Wallet Names that live
 	Wallet int64 `json:"wallet"`
 }
+
+// Day defines model for Day.
+type Day struct {
+	Day     openapi_types.Date `json:"day"`
+	Lokinet Changes            `json:"lokinet"`
+	Session Changes            `json:"session"`
+	Wallet  Changes            `json:"wallet"`
+}
+
+// EnrolReply defines model for EnrolReply.
+type EnrolReply struct {
+	AsOf   *AsOf            `json:"as_of"`
+	Status EnrolReplyStatus `json:"status"`
+}
+
+// EnrolReplyStatus defines model for EnrolReply.Status.
+type EnrolReplyStatus string
 
 // Estimate defines model for Estimate.
 type Estimate struct {
@@ -1027,7 +1267,10 @@ type Event struct {
 	// PrevTxid The transaction it changes; null for a buy
 	PrevTxid       *string `json:"prev_txid"`
 	RegisterHeight int64   `json:"register_height"`
-	Txid           string  `json:"txid"`
+
+	// Time Of that block; null if the index does not know it
+	Time *time.Time `json:"time"`
+	Txid string     `json:"txid"`
 }
 
 // EventKind defines model for Event.Kind.
@@ -1062,6 +1305,9 @@ type HealthStatus string
 type History struct {
 	AsOf *AsOf `json:"as_of"`
 
+	// AtHeight The block after which it was like this; left out if none was asked for
+	AtHeight *int64 `json:"at_height,omitempty"`
+
 	// History Oldest first, all registrations
 	History  []Event `json:"history"`
 	NameHash string  `json:"name_hash"`
@@ -1077,6 +1323,15 @@ type HistoryStatus string
 
 // HistoryType defines model for History.Type.
 type HistoryType string
+
+// LevelReply defines model for LevelReply.
+type LevelReply struct {
+	AsOf  *AsOf           `json:"as_of"`
+	Level LevelReplyLevel `json:"level"`
+}
+
+// LevelReplyLevel defines model for LevelReply.Level.
+type LevelReplyLevel string
 
 // Log defines model for Log.
 type Log struct {
@@ -1181,6 +1436,9 @@ type Name struct {
 	// Final The chain cannot take the last transaction back
 	Final bool `json:"final"`
 
+	// Kind Of the last transaction
+	Kind NameKind `json:"kind"`
+
 	// Legacy The value has the form of 2020 and no nonce
 	Legacy bool `json:"legacy"`
 
@@ -1196,6 +1454,9 @@ type Name struct {
 	// RegisterHeight Block of the purchase that began this registration
 	RegisterHeight int64 `json:"register_height"`
 
+	// RegisteredAt Time of that block; null if the index does not know it
+	RegisteredAt *time.Time `json:"registered_at"`
+
 	// Status expiring: at most a twelfth of the network's year is left; expired: anybody may buy it; needs_update: its value has the form of 2020, which clients no longer read
 	Status NameStatus `json:"status"`
 
@@ -1205,13 +1466,28 @@ type Name struct {
 
 	// UpdateHeight Block of the last transaction
 	UpdateHeight int64 `json:"update_height"`
+
+	// UpdatedAt Time of that block; null if the index does not know it
+	UpdatedAt *time.Time `json:"updated_at"`
 }
+
+// NameKind Of the last transaction
+type NameKind string
 
 // NameStatus expiring: at most a twelfth of the network's year is left; expired: anybody may buy it; needs_update: its value has the form of 2020, which clients no longer read
 type NameStatus string
 
 // NameType defines model for Name.Type.
 type NameType string
+
+// NameList defines model for NameList.
+type NameList struct {
+	AsOf  *AsOf  `json:"as_of"`
+	Names []Name `json:"names"`
+
+	// Next Cursor of the next page; null: this is the last one
+	Next *string `json:"next"`
+}
 
 // NameRef defines model for NameRef.
 type NameRef struct {
@@ -1226,6 +1502,9 @@ type NameRefType string
 // NameReply defines model for NameReply.
 type NameReply struct {
 	AsOf *AsOf `json:"as_of"`
+
+	// AtHeight The block after which the name was like this; left out if none was asked for
+	AtHeight *int64 `json:"at_height,omitempty"`
 
 	// BackupOwner null if there is none
 	BackupOwner *string `json:"backup_owner"`
@@ -1245,6 +1524,9 @@ type NameReply struct {
 	// Final The chain cannot take the last transaction back
 	Final bool `json:"final"`
 
+	// Kind Of the last transaction
+	Kind NameReplyKind `json:"kind"`
+
 	// Legacy The value has the form of 2020 and no nonce
 	Legacy bool `json:"legacy"`
 
@@ -1260,6 +1542,9 @@ type NameReply struct {
 	// RegisterHeight Block of the purchase that began this registration
 	RegisterHeight int64 `json:"register_height"`
 
+	// RegisteredAt Time of that block; null if the index does not know it
+	RegisteredAt *time.Time `json:"registered_at"`
+
 	// Status expiring: at most a twelfth of the network's year is left; expired: anybody may buy it; needs_update: its value has the form of 2020, which clients no longer read
 	Status NameReplyStatus `json:"status"`
 
@@ -1269,7 +1554,13 @@ type NameReply struct {
 
 	// UpdateHeight Block of the last transaction
 	UpdateHeight int64 `json:"update_height"`
+
+	// UpdatedAt Time of that block; null if the index does not know it
+	UpdatedAt *time.Time `json:"updated_at"`
 }
+
+// NameReplyKind Of the last transaction
+type NameReplyKind string
 
 // NameReplyStatus expiring: at most a twelfth of the network's year is left; expired: anybody may buy it; needs_update: its value has the form of 2020, which clients no longer read
 type NameReplyStatus string
@@ -1591,12 +1882,41 @@ type NodeHistory struct {
 // NodeHistorySeries latency: mean of a slot in seconds; uptime: share of the checks that were answered
 type NodeHistorySeries string
 
+// NodeMap defines model for NodeMap.
+type NodeMap struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Network That the nodes are of
+	Network string `json:"network"`
+
+	// Nodes By key, all but those that are gone. Each has the fields of Node but key and last_seen; what is null there, or in an object there, is absent here
+	Nodes map[string]map[string]interface{} `json:"nodes"`
+
+	// Truncated Nodes that are not here
+	Truncated int64 `json:"truncated"`
+}
+
+// NodePatch defines model for NodePatch.
+type NodePatch struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Network That the nodes are of
+	Network string `json:"network"`
+
+	// Nodes What changed of each node; null: it is on the list no more
+	Nodes     map[string]*map[string]interface{} `json:"nodes"`
+	Truncated int64                              `json:"truncated"`
+}
+
 // Nodes defines model for Nodes.
 type Nodes struct {
 	AsOf *AsOf `json:"as_of"`
 
 	// Network That the nodes are of
 	Network string `json:"network"`
+
+	// Next What to give as offset for the page after this; null: this is the last one
+	Next *int64 `json:"next"`
 
 	// Nodes By key unless order says otherwise
 	Nodes []Node `json:"nodes"`
@@ -1641,6 +1961,29 @@ type Owned struct {
 	Owner string  `json:"owner"`
 }
 
+// Owners defines model for Owners.
+type Owners struct {
+	// Count Different owners of names that live; backup owners do not count
+	Count int64 `json:"count"`
+
+	// Gini 0 if all have equally many, towards 1 if one has nearly all
+	Gini float64 `json:"gini"`
+
+	// Hhi Sum of the squares of the shares: 1 if there is but one owner
+	Hhi float64 `json:"hhi"`
+
+	// Nakamoto How many owners together have more than half
+	Nakamoto int64 `json:"nakamoto"`
+
+	// OfOne Owners of just one name
+	OfOne       int64   `json:"of_one"`
+	Top100Share float64 `json:"top_100_share"`
+	Top10Share  float64 `json:"top_10_share"`
+
+	// Top1Share Of the names, of the owner who has most
+	Top1Share float64 `json:"top_1_share"`
+}
+
 // Past defines model for Past.
 type Past struct {
 	BackupOwner *string `json:"backup_owner"`
@@ -1661,12 +2004,18 @@ type Past struct {
 	PrevTxid       *string `json:"prev_txid"`
 	RegisterHeight int64   `json:"register_height"`
 
+	// RegisteredAt Time of that block; null if the index does not know it
+	RegisteredAt *time.Time `json:"registered_at"`
+
 	// Txid This transaction
 	Txid string   `json:"txid"`
 	Type PastType `json:"type"`
 
 	// UpdateHeight Block of this transaction
 	UpdateHeight int64 `json:"update_height"`
+
+	// UpdatedAt Time of that block; null if the index does not know it
+	UpdatedAt *time.Time `json:"updated_at"`
 }
 
 // PastKind defines model for Past.Kind.
@@ -1759,6 +2108,27 @@ type Ports struct {
 	Storage *int32 `json:"storage"`
 }
 
+// Prober defines model for Prober.
+type Prober struct {
+	EnrolledAt time.Time `json:"enrolled_at"`
+
+	// Key Ed25519, of its signatures
+	Key  string `json:"key"`
+	Name string `json:"name"`
+
+	// ReportedAt null if it never did
+	ReportedAt *time.Time `json:"reported_at"`
+
+	// Sequence Of its newest report
+	Sequence int64 `json:"sequence"`
+}
+
+// Probers defines model for Probers.
+type Probers struct {
+	AsOf    *AsOf    `json:"as_of"`
+	Probers []Prober `json:"probers"`
+}
+
 // Problem defines model for Problem.
 type Problem struct {
 	AsOf *AsOf `json:"as_of"`
@@ -1831,10 +2201,16 @@ type Ranged struct {
 	Owner          string  `json:"owner"`
 	RegisterHeight int64   `json:"register_height"`
 
+	// RegisteredAt Time of that block; null if the index does not know it
+	RegisteredAt *time.Time `json:"registered_at"`
+
 	// Txid The last transaction
 	Txid         string     `json:"txid"`
 	Type         RangedType `json:"type"`
 	UpdateHeight int64      `json:"update_height"`
+
+	// UpdatedAt Time of that block; null if the index does not know it
+	UpdatedAt *time.Time `json:"updated_at"`
 }
 
 // RangedType defines model for Ranged.Type.
@@ -1910,11 +2286,11 @@ type Reorg struct {
 	Id int64 `json:"id"`
 
 	// Redone ONS transactions of the blocks that came in the same step. In the log they follow
-	Redone Changes `json:"redone"`
-	To     *Point  `json:"to"`
+	Redone Transactions `json:"redone"`
+	To     *Point       `json:"to"`
 
 	// Undone ONS transactions that were taken back
-	Undone Changes `json:"undone"`
+	Undone Transactions `json:"undone"`
 }
 
 // Reorgs defines model for Reorgs.
@@ -1939,6 +2315,26 @@ type ReportReply struct {
 
 // ReportReplyStatus defines model for ReportReply.Status.
 type ReportReplyStatus string
+
+// Requests defines model for Requests.
+type Requests struct {
+	ClientBurst int64 `json:"client_burst"`
+
+	// ClientLimit Running ones of one client; 0 is any number
+	ClientLimit int64 `json:"client_limit"`
+
+	// ClientRate A second, of one client; 0 is any number
+	ClientRate float64 `json:"client_rate"`
+
+	// ClientsRemembered Clients whose limits are not full again
+	ClientsRemembered int64 `json:"clients_remembered"`
+
+	// Limit Running ones of all clients; 0 is any number
+	Limit int64 `json:"limit"`
+
+	// Running Those that count against the limits
+	Running int64 `json:"running"`
+}
 
 // Resolve defines model for Resolve.
 type Resolve struct {
@@ -1993,6 +2389,21 @@ type Stake struct {
 
 	// Reserved Atomic
 	Reserved string `json:"reserved"`
+}
+
+// Statistics defines model for Statistics.
+type Statistics struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Burned By all types, atomic OXEN (1e-9)
+	Burned string `json:"burned"`
+
+	// Days Days with changes, oldest first
+	Days    []Day  `json:"days"`
+	Lokinet Totals `json:"lokinet"`
+	Owners  Owners `json:"owners"`
+	Session Totals `json:"session"`
+	Wallet  Totals `json:"wallet"`
 }
 
 // Status defines model for Status.
@@ -2149,6 +2560,35 @@ type Term struct {
 	Words  string  `json:"words"`
 }
 
+// Totals defines model for Totals.
+type Totals struct {
+	// Active Names that live
+	Active int64 `json:"active"`
+
+	// Changes Since the first block with names
+	Changes Changes `json:"changes"`
+
+	// Expired Names that do not any more: with active all that are known
+	Expired int64 `json:"expired"`
+
+	// Known Names that ever had a record
+	Known int64 `json:"known"`
+
+	// Legacy Names that live whose value has the form of 2020 (argon2), which clients no longer read
+	Legacy int64 `json:"legacy"`
+
+	// LegacyShare Of those that live; 0 if there are none
+	LegacyShare float64 `json:"legacy_share"`
+}
+
+// Transactions defines model for Transactions.
+type Transactions struct {
+	Count int64 `json:"count"`
+
+	// Transactions The first 50
+	Transactions []Change `json:"transactions"`
+}
+
 // Unauthenticated defines model for Unauthenticated.
 type Unauthenticated struct {
 	// ClockOffset Its clock less ours, seconds
@@ -2210,6 +2650,20 @@ type MethodNotAllowed = Problem
 // NoSuchPath defines model for NoSuchPath.
 type NoSuchPath = Problem
 
+// LogLevelJSONBody defines parameters for LogLevel.
+type LogLevelJSONBody struct {
+	Level LogLevelJSONBodyLevel `json:"level"`
+}
+
+// LogLevelJSONBodyLevel defines parameters for LogLevel.
+type LogLevelJSONBodyLevel string
+
+// EnrolJSONBody defines parameters for Enrol.
+type EnrolJSONBody struct {
+	// Key As onsight probe keygen prints it
+	Key string `json:"key"`
+}
+
 // EventsParams defines parameters for Events.
 type EventsParams struct {
 	// After Begin behind: a cursor, start, or now, behind the newest entry
@@ -2234,10 +2688,40 @@ type EventStreamParams struct {
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
+// NamesParams defines parameters for Names.
+type NamesParams struct {
+	// Type Types of names, separated by commas: session, wallet, lokinet
+	Type *string `form:"type,omitempty" json:"type,omitempty"`
+
+	// Kind Kinds of the last transaction, separated by commas: buy, update, renew
+	Kind *string `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Status Statuses, separated by commas: registered, expiring, expired, needs_update
+	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// Limit Length of the page
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Next Where the page begins: `next` of the page before
+	Next *string `form:"next,omitempty" json:"next,omitempty"`
+}
+
 // BundleParams defines parameters for Bundle.
 type BundleParams struct {
 	// Since Hash of the block of a bundle you have
 	Since *string `form:"since,omitempty" json:"since,omitempty"`
+}
+
+// ExpiringParams defines parameters for Expiring.
+type ExpiringParams struct {
+	// Within Blocks; without it a twelfth of the network's year, as the status `expiring`
+	Within *int64 `form:"within,omitempty" json:"within,omitempty"`
+
+	// Limit Length of the page
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Next Where the page begins: `next` of the page before
+	Next *string `form:"next,omitempty" json:"next,omitempty"`
 }
 
 // ResolveParams defines parameters for Resolve.
@@ -2249,6 +2733,18 @@ type ResolveParams struct {
 // ResolveParamsFull defines parameters for Resolve.
 type ResolveParamsFull string
 
+// StatisticsParams defines parameters for Statistics.
+type StatisticsParams struct {
+	// Days How many days to list, that of the newest block and those before it
+	Days *int `form:"days,omitempty" json:"days,omitempty"`
+}
+
+// NameParams defines parameters for Name.
+type NameParams struct {
+	// AtHeight Height of a block: as it was after that one
+	AtHeight *int64 `form:"at_height,omitempty" json:"at_height,omitempty"`
+}
+
 // NameParamsType defines parameters for Name.
 type NameParamsType string
 
@@ -2259,6 +2755,9 @@ type HistoryParams struct {
 
 	// Next Where the page begins: `next` of the page before
 	Next *string `form:"next,omitempty" json:"next,omitempty"`
+
+	// AtHeight Height of a block: as it was after that one
+	AtHeight *int64 `form:"at_height,omitempty" json:"at_height,omitempty"`
 }
 
 // HistoryParamsType defines parameters for History.
@@ -2328,6 +2827,20 @@ type NodesParams struct {
 
 	// Offset 0 to 999999
 	Offset *int `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// Form map: the nodes by their keys, to which patches apply
+	Form *NodesParamsForm `form:"form,omitempty" json:"form,omitempty"`
+
+	// Since The ETag of the map you have
+	Since *string `form:"since,omitempty" json:"since,omitempty"`
+}
+
+// NodesParamsForm defines parameters for Nodes.
+type NodesParamsForm string
+
+// Nodes200JSONResponseBody defines parameters for Nodes.
+type Nodes200JSONResponseBody struct {
+	union json.RawMessage
 }
 
 // AggregateParams defines parameters for Aggregate.
@@ -2446,6 +2959,12 @@ type NodeHistoryParams struct {
 	// Vantage From where: here, which it is without it, or the name of an enrolled vantage point
 	Vantage *string                  `form:"vantage,omitempty" json:"vantage,omitempty"`
 	Series  *NodeHistoryParamsSeries `form:"series,omitempty" json:"series,omitempty"`
+
+	// From Beginning of the first slot that counts, or in it; without it as far as there is. RFC 3339, or seconds since 1970
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To End; without it now. RFC 3339, or seconds since 1970
+	To *string `form:"to,omitempty" json:"to,omitempty"`
 }
 
 // NodeHistoryParamsSeries defines parameters for NodeHistory.
@@ -2475,8 +2994,76 @@ type ReorgsParams struct {
 	Next *string `form:"next,omitempty" json:"next,omitempty"`
 }
 
+// LogLevelJSONRequestBody defines body for LogLevel for application/json ContentType.
+type LogLevelJSONRequestBody LogLevelJSONBody
+
+// EnrolJSONRequestBody defines body for Enrol for application/json ContentType.
+type EnrolJSONRequestBody EnrolJSONBody
+
 // ResolveJSONRequestBody defines body for Resolve for application/json ContentType.
 type ResolveJSONRequestBody = Resolve
+
+// AsNodes returns the union data inside the Nodes200JSONResponseBody as a Nodes
+func (t Nodes200JSONResponseBody) AsNodes() (Nodes, error) {
+	var body Nodes
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNodes overwrites any union data inside the Nodes200JSONResponseBody as the provided Nodes
+func (t *Nodes200JSONResponseBody) FromNodes(v Nodes) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNodes performs a merge with any union data inside the Nodes200JSONResponseBody, using the provided Nodes
+func (t *Nodes200JSONResponseBody) MergeNodes(v Nodes) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsNodeMap returns the union data inside the Nodes200JSONResponseBody as a NodeMap
+func (t Nodes200JSONResponseBody) AsNodeMap() (NodeMap, error) {
+	var body NodeMap
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNodeMap overwrites any union data inside the Nodes200JSONResponseBody as the provided NodeMap
+func (t *Nodes200JSONResponseBody) FromNodeMap(v NodeMap) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNodeMap performs a merge with any union data inside the Nodes200JSONResponseBody, using the provided NodeMap
+func (t *Nodes200JSONResponseBody) MergeNodeMap(v NodeMap) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t Nodes200JSONResponseBody) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *Nodes200JSONResponseBody) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -2569,6 +3156,63 @@ type ClientInterface interface {
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// LogLevelWithBody Log more or less
+	//
+	// Until the server ends. Closed unless the server has a token for its operator.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+	LogLevelWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LogLevel Log more or less
+	//
+	// Until the server ends. Closed unless the server has a token for its operator.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+	LogLevel(ctx context.Context, body LogLevelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Probers Who may report measurements
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Corresponds with GET /v1/admin/probers (the `Probers` operationId).
+	Probers(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Dismiss Take that back, and delete what the machine measured
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Corresponds with DELETE /v1/admin/probers/{name} (the `Dismiss` operationId).
+	Dismiss(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EnrolWithBody Let a machine report measurements
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+	EnrolWithBody(ctx context.Context, name string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Enrol Let a machine report measurements
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+	Enrol(ctx context.Context, name string, body EnrolJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AdminStatus How the server stands
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Corresponds with GET /v1/admin/status (the `AdminStatus` operationId).
+	AdminStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Events Everything that happened, oldest first
 	//
 	// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
@@ -2583,12 +3227,26 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/events/stream (the `EventStream` operationId).
 	EventStream(ctx context.Context, params *EventStreamParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Names The names that changed last, newest first
+	//
+	// Each name once, as it is now, by its hash: names themselves are not on the chain. All filters have to hold; of several values separated by commas one has to. A page looks at 20,000 records at most, so it may be short, or even empty, and still have a `next`. What changes while you read pages goes to the top: it is not met again.
+	//
+	// Corresponds with GET /v1/names (the `Names` operationId).
+	Names(ctx context.Context, params *NamesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Bundle The whole registry, to look names up without asking
 	//
 	// Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
 	//
 	// Corresponds with GET /v1/names/bundle (the `Bundle` operationId).
 	Bundle(ctx context.Context, params *BundleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Expiring The names that expire soonest, those first
+	//
+	// Names that live and end within so many blocks; only lokinet names end. 720 blocks are about a day.
+	//
+	// Corresponds with GET /v1/names/expiring (the `Expiring` operationId).
+	Expiring(ctx context.Context, params *ExpiringParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Ranges Which ranges of hashes may be asked for
 	//
@@ -2629,14 +3287,23 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/names/resolve (the `Resolve` operationId).
 	Resolve(ctx context.Context, params *ResolveParams, body ResolveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Statistics Numbers of all names, and of each day
+	//
+	// What is burned is exact: a purchase or renewal must burn what consensus demands, no more and no less, which follows from its type, its years and the hard fork. Nothing here names a name or an owner.
+	//
+	// Corresponds with GET /v1/names/statistics (the `Statistics` operationId).
+	Statistics(ctx context.Context, params *StatisticsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Name The newest record of a name
 	//
-	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`.
+	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
-	Name(ctx context.Context, pType NameParamsType, hash string, reqEditors ...RequestEditorFn) (*http.Response, error)
+	Name(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// History What happened to a name, oldest first
+	//
+	// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Corresponds with GET /v1/names/{type}/{hash}/history (the `History` operationId).
 	History(ctx context.Context, pType HistoryParamsType, hash string, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2644,6 +3311,8 @@ type ClientInterface interface {
 	// Nodes The service nodes that are asked for
 	//
 	// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+	//
+	// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
 	//
 	// Corresponds with GET /v1/nodes (the `Nodes` operationId).
 	Nodes(ctx context.Context, params *NodesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2672,6 +3341,8 @@ type ClientInterface interface {
 	Pick(ctx context.Context, params *PickParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Node All that is known of a node, gone or not
+	//
+	// With its score by terms, what speaks against it, a forecast with its assumptions, and the `vantages` that its history may be asked of.
 	//
 	// Corresponds with GET /v1/nodes/{key} (the `Node` operationId).
 	Node(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2724,6 +3395,8 @@ type ClientInterface interface {
 	Reorgs(ctx context.Context, params *ReorgsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StorageNodes Storage servers, in the form of api.oxen.io
+	//
+	// Active ones that are not known to be down, in an order that changes with every block.
 	//
 	// Corresponds with GET /v1/service-nodes/storage-nodes (the `StorageNodes` operationId).
 	StorageNodes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2793,6 +3466,133 @@ func (c *Client) Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 	return c.Client.Do(req)
 }
 
+// LogLevelWithBody Log more or less
+//
+// Until the server ends. Closed unless the server has a token for its operator.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+func (c *Client) LogLevelWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLogLevelRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LogLevel Log more or less
+//
+// Until the server ends. Closed unless the server has a token for its operator.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+func (c *Client) LogLevel(ctx context.Context, body LogLevelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLogLevelRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Probers Who may report measurements
+//
+// Closed unless the server has a token for its operator.
+//
+// Corresponds with GET /v1/admin/probers (the `Probers` operationId).
+func (c *Client) Probers(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProbersRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Dismiss Take that back, and delete what the machine measured
+//
+// Closed unless the server has a token for its operator.
+//
+// Corresponds with DELETE /v1/admin/probers/{name} (the `Dismiss` operationId).
+func (c *Client) Dismiss(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDismissRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EnrolWithBody Let a machine report measurements
+//
+// Closed unless the server has a token for its operator.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+func (c *Client) EnrolWithBody(ctx context.Context, name string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEnrolRequestWithBody(c.Server, name, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Enrol Let a machine report measurements
+//
+// Closed unless the server has a token for its operator.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+func (c *Client) Enrol(ctx context.Context, name string, body EnrolJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEnrolRequest(c.Server, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AdminStatus How the server stands
+//
+// Closed unless the server has a token for its operator.
+//
+// Corresponds with GET /v1/admin/status (the `AdminStatus` operationId).
+func (c *Client) AdminStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAdminStatusRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Events Everything that happened, oldest first
 //
 // Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
@@ -2827,6 +3627,23 @@ func (c *Client) EventStream(ctx context.Context, params *EventStreamParams, req
 	return c.Client.Do(req)
 }
 
+// Names The names that changed last, newest first
+//
+// Each name once, as it is now, by its hash: names themselves are not on the chain. All filters have to hold; of several values separated by commas one has to. A page looks at 20,000 records at most, so it may be short, or even empty, and still have a `next`. What changes while you read pages goes to the top: it is not met again.
+//
+// Corresponds with GET /v1/names (the `Names` operationId).
+func (c *Client) Names(ctx context.Context, params *NamesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewNamesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Bundle The whole registry, to look names up without asking
 //
 // Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
@@ -2834,6 +3651,23 @@ func (c *Client) EventStream(ctx context.Context, params *EventStreamParams, req
 // Corresponds with GET /v1/names/bundle (the `Bundle` operationId).
 func (c *Client) Bundle(ctx context.Context, params *BundleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewBundleRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Expiring The names that expire soonest, those first
+//
+// Names that live and end within so many blocks; only lokinet names end. 720 blocks are about a day.
+//
+// Corresponds with GET /v1/names/expiring (the `Expiring` operationId).
+func (c *Client) Expiring(ctx context.Context, params *ExpiringParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExpiringRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2933,13 +3767,30 @@ func (c *Client) Resolve(ctx context.Context, params *ResolveParams, body Resolv
 	return c.Client.Do(req)
 }
 
+// Statistics Numbers of all names, and of each day
+//
+// What is burned is exact: a purchase or renewal must burn what consensus demands, no more and no less, which follows from its type, its years and the hard fork. Nothing here names a name or an owner.
+//
+// Corresponds with GET /v1/names/statistics (the `Statistics` operationId).
+func (c *Client) Statistics(ctx context.Context, params *StatisticsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStatisticsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Name The newest record of a name
 //
-// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`.
+// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
-func (c *Client) Name(ctx context.Context, pType NameParamsType, hash string, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewNameRequest(c.Server, pType, hash)
+func (c *Client) Name(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewNameRequest(c.Server, pType, hash, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2951,6 +3802,8 @@ func (c *Client) Name(ctx context.Context, pType NameParamsType, hash string, re
 }
 
 // History What happened to a name, oldest first
+//
+// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Corresponds with GET /v1/names/{type}/{hash}/history (the `History` operationId).
 func (c *Client) History(ctx context.Context, pType HistoryParamsType, hash string, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2968,6 +3821,8 @@ func (c *Client) History(ctx context.Context, pType HistoryParamsType, hash stri
 // Nodes The service nodes that are asked for
 //
 // All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+//
+// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
 //
 // Corresponds with GET /v1/nodes (the `Nodes` operationId).
 func (c *Client) Nodes(ctx context.Context, params *NodesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3036,6 +3891,8 @@ func (c *Client) Pick(ctx context.Context, params *PickParams, reqEditors ...Req
 }
 
 // Node All that is known of a node, gone or not
+//
+// With its score by terms, what speaks against it, a forecast with its assumptions, and the `vantages` that its history may be asked of.
 //
 // Corresponds with GET /v1/nodes/{key} (the `Node` operationId).
 func (c *Client) Node(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3169,6 +4026,8 @@ func (c *Client) Reorgs(ctx context.Context, params *ReorgsParams, reqEditors ..
 
 // StorageNodes Storage servers, in the form of api.oxen.io
 //
+// Active ones that are not known to be down, in an order that changes with every block.
+//
 // Corresponds with GET /v1/service-nodes/storage-nodes (the `StorageNodes` operationId).
 func (c *Client) StorageNodes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStorageNodesRequest(c.Server)
@@ -3293,6 +4152,181 @@ func NewReadyzRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/readyz")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLogLevelRequest calls the generic LogLevel builder with application/json body
+func NewLogLevelRequest(server string, body LogLevelJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLogLevelRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewLogLevelRequestWithBody constructs an http.Request for the LogLevel method, with any body, and a specified content type
+func NewLogLevelRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/log-level")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewProbersRequest constructs an http.Request for the Probers method
+func NewProbersRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/probers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDismissRequest constructs an http.Request for the Dismiss method
+func NewDismissRequest(server string, name string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/probers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEnrolRequest calls the generic Enrol builder with application/json body
+func NewEnrolRequest(server string, name string, body EnrolJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEnrolRequestWithBody(server, name, "application/json", bodyReader)
+}
+
+// NewEnrolRequestWithBody constructs an http.Request for the Enrol method, with any body, and a specified content type
+func NewEnrolRequestWithBody(server string, name string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/probers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewAdminStatusRequest constructs an http.Request for the AdminStatus method
+func NewAdminStatusRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/status")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3469,6 +4503,108 @@ func NewEventStreamRequest(server string, params *EventStreamParams) (*http.Requ
 	return req, nil
 }
 
+// NewNamesRequest constructs an http.Request for the Names method
+func NewNamesRequest(server string, params *NamesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/names")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Type != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Next != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "next", *params.Next, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewBundleRequest constructs an http.Request for the Bundle method
 func NewBundleRequest(server string, params *BundleParams) (*http.Request, error) {
 	var err error
@@ -3500,6 +4636,84 @@ func NewBundleRequest(server string, params *BundleParams) (*http.Request, error
 		if params.Since != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExpiringRequest constructs an http.Request for the Expiring method
+func NewExpiringRequest(server string, params *ExpiringParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/names/expiring")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Within != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "within", *params.Within, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Next != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "next", *params.Next, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3699,8 +4913,62 @@ func NewResolveRequestWithBody(server string, params *ResolveParams, contentType
 	return req, nil
 }
 
+// NewStatisticsRequest constructs an http.Request for the Statistics method
+func NewStatisticsRequest(server string, params *StatisticsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/names/statistics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Days != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "days", *params.Days, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewNameRequest constructs an http.Request for the Name method
-func NewNameRequest(server string, pType NameParamsType, hash string) (*http.Request, error) {
+func NewNameRequest(server string, pType NameParamsType, hash string, params *NameParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -3730,6 +4998,33 @@ func NewNameRequest(server string, pType NameParamsType, hash string) (*http.Req
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.AtHeight != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at_height", *params.AtHeight, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -3797,6 +5092,18 @@ func NewHistoryRequest(server string, pType HistoryParamsType, hash string, para
 		if params.Next != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "next", *params.Next, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AtHeight != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at_height", *params.AtHeight, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4091,6 +5398,30 @@ func NewNodesRequest(server string, params *NodesParams) (*http.Request, error) 
 		if params.Offset != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Form != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "form", *params.Form, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4774,6 +6105,30 @@ func NewNodeHistoryRequest(server string, key string, params *NodeHistoryParams)
 
 		}
 
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -5219,6 +6574,69 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	ReadyzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReadyzResponse, error)
 
+	// LogLevelWithBodyWithResponse Log more or less
+	//
+	// Until the server ends. Closed unless the server has a token for its operator.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+	LogLevelWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LogLevelResponse, error)
+
+	// LogLevelWithResponse Log more or less
+	//
+	// Until the server ends. Closed unless the server has a token for its operator.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+	LogLevelWithResponse(ctx context.Context, body LogLevelJSONRequestBody, reqEditors ...RequestEditorFn) (*LogLevelResponse, error)
+
+	// ProbersWithResponse Who may report measurements
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/admin/probers (the `Probers` operationId).
+	ProbersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ProbersResponse, error)
+
+	// DismissWithResponse Take that back, and delete what the machine measured
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/admin/probers/{name} (the `Dismiss` operationId).
+	DismissWithResponse(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*DismissResponse, error)
+
+	// EnrolWithBodyWithResponse Let a machine report measurements
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+	EnrolWithBodyWithResponse(ctx context.Context, name string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EnrolResponse, error)
+
+	// EnrolWithResponse Let a machine report measurements
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+	EnrolWithResponse(ctx context.Context, name string, body EnrolJSONRequestBody, reqEditors ...RequestEditorFn) (*EnrolResponse, error)
+
+	// AdminStatusWithResponse How the server stands
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/admin/status (the `AdminStatus` operationId).
+	AdminStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*AdminStatusResponse, error)
+
 	// EventsWithResponse Everything that happened, oldest first
 	//
 	// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
@@ -5237,6 +6655,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/events/stream (the `EventStream` operationId).
 	EventStreamWithResponse(ctx context.Context, params *EventStreamParams, reqEditors ...RequestEditorFn) (*EventStreamResponse, error)
 
+	// NamesWithResponse The names that changed last, newest first
+	//
+	// Each name once, as it is now, by its hash: names themselves are not on the chain. All filters have to hold; of several values separated by commas one has to. A page looks at 20,000 records at most, so it may be short, or even empty, and still have a `next`. What changes while you read pages goes to the top: it is not met again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/names (the `Names` operationId).
+	NamesWithResponse(ctx context.Context, params *NamesParams, reqEditors ...RequestEditorFn) (*NamesResponse, error)
+
 	// BundleWithResponse The whole registry, to look names up without asking
 	//
 	// Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
@@ -5245,6 +6672,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/names/bundle (the `Bundle` operationId).
 	BundleWithResponse(ctx context.Context, params *BundleParams, reqEditors ...RequestEditorFn) (*BundleResponse, error)
+
+	// ExpiringWithResponse The names that expire soonest, those first
+	//
+	// Names that live and end within so many blocks; only lokinet names end. 720 blocks are about a day.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/names/expiring (the `Expiring` operationId).
+	ExpiringWithResponse(ctx context.Context, params *ExpiringParams, reqEditors ...RequestEditorFn) (*ExpiringResponse, error)
 
 	// RangesWithResponse Which ranges of hashes may be asked for
 	//
@@ -5291,16 +6727,27 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/names/resolve (the `Resolve` operationId).
 	ResolveWithResponse(ctx context.Context, params *ResolveParams, body ResolveJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveResponse, error)
 
+	// StatisticsWithResponse Numbers of all names, and of each day
+	//
+	// What is burned is exact: a purchase or renewal must burn what consensus demands, no more and no less, which follows from its type, its years and the hard fork. Nothing here names a name or an owner.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/names/statistics (the `Statistics` operationId).
+	StatisticsWithResponse(ctx context.Context, params *StatisticsParams, reqEditors ...RequestEditorFn) (*StatisticsResponse, error)
+
 	// NameWithResponse The newest record of a name
 	//
-	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`.
+	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
-	NameWithResponse(ctx context.Context, pType NameParamsType, hash string, reqEditors ...RequestEditorFn) (*NameResponse, error)
+	NameWithResponse(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*NameResponse, error)
 
 	// HistoryWithResponse What happened to a name, oldest first
+	//
+	// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5310,6 +6757,8 @@ type ClientWithResponsesInterface interface {
 	// NodesWithResponse The service nodes that are asked for
 	//
 	// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+	//
+	// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5346,6 +6795,8 @@ type ClientWithResponsesInterface interface {
 	PickWithResponse(ctx context.Context, params *PickParams, reqEditors ...RequestEditorFn) (*PickResponse, error)
 
 	// NodeWithResponse All that is known of a node, gone or not
+	//
+	// With its score by terms, what speaks against it, a forecast with its assumptions, and the `vantages` that its history may be asked of.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5412,6 +6863,8 @@ type ClientWithResponsesInterface interface {
 	ReorgsWithResponse(ctx context.Context, params *ReorgsParams, reqEditors ...RequestEditorFn) (*ReorgsResponse, error)
 
 	// StorageNodesWithResponse Storage servers, in the form of api.oxen.io
+	//
+	// Active ones that are not known to be down, in an order that changes with every block.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5501,6 +6954,7 @@ func (r HealthzResponse) ContentType() string {
 type OpenapiResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // OpenapiResponse429Headers the declared response headers of an HTTP 429 response for Openapi
@@ -5651,6 +7105,533 @@ func (r ReadyzResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReadyzResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// LogLevelResponse429Headers the declared response headers of an HTTP 429 response for LogLevel
+type LogLevelResponse429Headers struct {
+	RetryAfter int
+}
+
+// LogLevelResponse503Headers the declared response headers of an HTTP 503 response for LogLevel
+type LogLevelResponse503Headers struct {
+	RetryAfter int
+}
+
+type LogLevelResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LevelReply
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *LogLevelResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *LogLevelResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LogLevelResponse) GetJSON200() *LevelReply {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r LogLevelResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LogLevelResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LogLevelResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LogLevelResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ProbersResponse429Headers the declared response headers of an HTTP 429 response for Probers
+type ProbersResponse429Headers struct {
+	RetryAfter int
+}
+
+// ProbersResponse503Headers the declared response headers of an HTTP 503 response for Probers
+type ProbersResponse503Headers struct {
+	RetryAfter int
+}
+
+type ProbersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Probers
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ProbersResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ProbersResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ProbersResponse) GetJSON200() *Probers {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProbersResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProbersResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProbersResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProbersResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProbersResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProbersResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ProbersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProbersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProbersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProbersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DismissResponse429Headers the declared response headers of an HTTP 429 response for Dismiss
+type DismissResponse429Headers struct {
+	RetryAfter int
+}
+
+// DismissResponse503Headers the declared response headers of an HTTP 503 response for Dismiss
+type DismissResponse503Headers struct {
+	RetryAfter int
+}
+
+type DismissResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EnrolReply
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DismissResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DismissResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DismissResponse) GetJSON200() *EnrolReply {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DismissResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DismissResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DismissResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DismissResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DismissResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DismissResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DismissResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DismissResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DismissResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DismissResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DismissResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// EnrolResponse429Headers the declared response headers of an HTTP 429 response for Enrol
+type EnrolResponse429Headers struct {
+	RetryAfter int
+}
+
+// EnrolResponse503Headers the declared response headers of an HTTP 503 response for Enrol
+type EnrolResponse503Headers struct {
+	RetryAfter int
+}
+
+type EnrolResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EnrolReply
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *EnrolResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *EnrolResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EnrolResponse) GetJSON200() *EnrolReply {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON409() *Problem {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r EnrolResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EnrolResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EnrolResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EnrolResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AdminStatusResponse429Headers the declared response headers of an HTTP 429 response for AdminStatus
+type AdminStatusResponse429Headers struct {
+	RetryAfter int
+}
+
+// AdminStatusResponse503Headers the declared response headers of an HTTP 503 response for AdminStatus
+type AdminStatusResponse503Headers struct {
+	RetryAfter int
+}
+
+type AdminStatusResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AdminStatus
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *AdminStatusResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *AdminStatusResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AdminStatusResponse) GetJSON200() *AdminStatus {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AdminStatusResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AdminStatusResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AdminStatusResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r AdminStatusResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r AdminStatusResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r AdminStatusResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r AdminStatusResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AdminStatusResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AdminStatusResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AdminStatusResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5840,10 +7821,103 @@ func (r EventStreamResponse) ContentType() string {
 	return ""
 }
 
+// NamesResponse200Headers the declared response headers of an HTTP 200 response for Names
+type NamesResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+	LastModified *string
+}
+
+// NamesResponse429Headers the declared response headers of an HTTP 429 response for Names
+type NamesResponse429Headers struct {
+	RetryAfter int
+}
+
+// NamesResponse503Headers the declared response headers of an HTTP 503 response for Names
+type NamesResponse503Headers struct {
+	RetryAfter int
+}
+
+type NamesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NameList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *NamesResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *NamesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *NamesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r NamesResponse) GetJSON200() *NameList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r NamesResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r NamesResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r NamesResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r NamesResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r NamesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r NamesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r NamesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r NamesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // BundleResponse200Headers the declared response headers of an HTTP 200 response for Bundle
 type BundleResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // BundleResponse429Headers the declared response headers of an HTTP 429 response for Bundle
@@ -5924,9 +7998,103 @@ func (r BundleResponse) ContentType() string {
 	return ""
 }
 
+// ExpiringResponse200Headers the declared response headers of an HTTP 200 response for Expiring
+type ExpiringResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+	LastModified *string
+}
+
+// ExpiringResponse429Headers the declared response headers of an HTTP 429 response for Expiring
+type ExpiringResponse429Headers struct {
+	RetryAfter int
+}
+
+// ExpiringResponse503Headers the declared response headers of an HTTP 503 response for Expiring
+type ExpiringResponse503Headers struct {
+	RetryAfter int
+}
+
+type ExpiringResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NameList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExpiringResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ExpiringResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ExpiringResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExpiringResponse) GetJSON200() *NameList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ExpiringResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ExpiringResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ExpiringResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ExpiringResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ExpiringResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExpiringResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExpiringResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExpiringResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // RangesResponse200Headers the declared response headers of an HTTP 200 response for Ranges
 type RangesResponse200Headers struct {
 	CacheControl *string
+	ETag         *string
+	LastModified *string
 }
 
 // RangesResponse429Headers the declared response headers of an HTTP 429 response for Ranges
@@ -6018,6 +8186,7 @@ func (r RangesResponse) ContentType() string {
 type RangeResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // RangeResponse429Headers the declared response headers of an HTTP 429 response for Range
@@ -6109,6 +8278,7 @@ func (r RangeResponse) ContentType() string {
 type RangeHistoryResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // RangeHistoryResponse429Headers the declared response headers of an HTTP 429 response for RangeHistory
@@ -6293,10 +8463,103 @@ func (r ResolveResponse) ContentType() string {
 	return ""
 }
 
+// StatisticsResponse200Headers the declared response headers of an HTTP 200 response for Statistics
+type StatisticsResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+	LastModified *string
+}
+
+// StatisticsResponse429Headers the declared response headers of an HTTP 429 response for Statistics
+type StatisticsResponse429Headers struct {
+	RetryAfter int
+}
+
+// StatisticsResponse503Headers the declared response headers of an HTTP 503 response for Statistics
+type StatisticsResponse503Headers struct {
+	RetryAfter int
+}
+
+type StatisticsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Statistics
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *StatisticsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StatisticsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *StatisticsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r StatisticsResponse) GetJSON200() *Statistics {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r StatisticsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StatisticsResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r StatisticsResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r StatisticsResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r StatisticsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StatisticsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StatisticsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StatisticsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // NameResponse200Headers the declared response headers of an HTTP 200 response for Name
 type NameResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NameResponse429Headers the declared response headers of an HTTP 429 response for Name
@@ -6395,6 +8658,7 @@ func (r NameResponse) ContentType() string {
 type HistoryResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // HistoryResponse429Headers the declared response headers of an HTTP 429 response for History
@@ -6493,6 +8757,7 @@ func (r HistoryResponse) ContentType() string {
 type NodesResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodesResponse429Headers the declared response headers of an HTTP 429 response for Nodes
@@ -6509,7 +8774,9 @@ type NodesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Nodes
+	JSON200 *Nodes200JSONResponseBody
+	// ApplicationmergePatchJSON200 the response for an HTTP 200 `application/merge-patch+json` response
+	ApplicationmergePatchJSON200 *NodePatch
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Problem
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
@@ -6527,8 +8794,13 @@ type NodesResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r NodesResponse) GetJSON200() *Nodes {
+func (r NodesResponse) GetJSON200() *Nodes200JSONResponseBody {
 	return r.JSON200
+}
+
+// GetApplicationmergePatchJSON200 returns the response for an HTTP 200 `application/merge-patch+json` response
+func (r NodesResponse) GetApplicationmergePatchJSON200() *NodePatch {
+	return r.ApplicationmergePatchJSON200
 }
 
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
@@ -6584,6 +8856,7 @@ func (r NodesResponse) ContentType() string {
 type AggregateResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // AggregateResponse429Headers the declared response headers of an HTTP 429 response for Aggregate
@@ -6675,6 +8948,7 @@ func (r AggregateResponse) ContentType() string {
 type AllNodeEventsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // AllNodeEventsResponse429Headers the declared response headers of an HTTP 429 response for AllNodeEvents
@@ -6856,6 +9130,7 @@ func (r PickResponse) ContentType() string {
 type NodeResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodeResponse429Headers the declared response headers of an HTTP 429 response for Node
@@ -6954,6 +9229,7 @@ func (r NodeResponse) ContentType() string {
 type NodeEventsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodeEventsResponse429Headers the declared response headers of an HTTP 429 response for NodeEvents
@@ -7052,6 +9328,7 @@ func (r NodeEventsResponse) ContentType() string {
 type NodeHistoryResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodeHistoryResponse429Headers the declared response headers of an HTTP 429 response for NodeHistory
@@ -7150,6 +9427,7 @@ func (r NodeHistoryResponse) ContentType() string {
 type OwnedResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // OwnedResponse429Headers the declared response headers of an HTTP 429 response for Owned
@@ -7241,6 +9519,7 @@ func (r OwnedResponse) ContentType() string {
 type PathsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // PathsResponse429Headers the declared response headers of an HTTP 429 response for Paths
@@ -7595,6 +9874,7 @@ func (r ReorgsResponse) ContentType() string {
 type StorageNodesResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // StorageNodesResponse429Headers the declared response headers of an HTTP 429 response for StorageNodes
@@ -7769,6 +10049,7 @@ func (r StatusResponse) ContentType() string {
 type SwarmsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // SwarmsResponse429Headers the declared response headers of an HTTP 429 response for Swarms
@@ -7860,6 +10141,7 @@ func (r SwarmsResponse) ContentType() string {
 type SwarmResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // SwarmResponse429Headers the declared response headers of an HTTP 429 response for Swarm
@@ -7995,6 +10277,111 @@ func (c *ClientWithResponses) ReadyzWithResponse(ctx context.Context, reqEditors
 	return ParseReadyzResponse(rsp)
 }
 
+// LogLevelWithBodyWithResponse Log more or less
+//
+// Until the server ends. Closed unless the server has a token for its operator.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+func (c *ClientWithResponses) LogLevelWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LogLevelResponse, error) {
+	rsp, err := c.LogLevelWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLogLevelResponse(rsp)
+}
+
+// LogLevelWithResponse Log more or less
+//
+// Until the server ends. Closed unless the server has a token for its operator.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+func (c *ClientWithResponses) LogLevelWithResponse(ctx context.Context, body LogLevelJSONRequestBody, reqEditors ...RequestEditorFn) (*LogLevelResponse, error) {
+	rsp, err := c.LogLevel(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLogLevelResponse(rsp)
+}
+
+// ProbersWithResponse Who may report measurements
+//
+// Closed unless the server has a token for its operator.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/admin/probers (the `Probers` operationId).
+func (c *ClientWithResponses) ProbersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ProbersResponse, error) {
+	rsp, err := c.Probers(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProbersResponse(rsp)
+}
+
+// DismissWithResponse Take that back, and delete what the machine measured
+//
+// Closed unless the server has a token for its operator.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/admin/probers/{name} (the `Dismiss` operationId).
+func (c *ClientWithResponses) DismissWithResponse(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*DismissResponse, error) {
+	rsp, err := c.Dismiss(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDismissResponse(rsp)
+}
+
+// EnrolWithBodyWithResponse Let a machine report measurements
+//
+// Closed unless the server has a token for its operator.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+func (c *ClientWithResponses) EnrolWithBodyWithResponse(ctx context.Context, name string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EnrolResponse, error) {
+	rsp, err := c.EnrolWithBody(ctx, name, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEnrolResponse(rsp)
+}
+
+// EnrolWithResponse Let a machine report measurements
+//
+// Closed unless the server has a token for its operator.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+func (c *ClientWithResponses) EnrolWithResponse(ctx context.Context, name string, body EnrolJSONRequestBody, reqEditors ...RequestEditorFn) (*EnrolResponse, error) {
+	rsp, err := c.Enrol(ctx, name, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEnrolResponse(rsp)
+}
+
+// AdminStatusWithResponse How the server stands
+//
+// Closed unless the server has a token for its operator.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/admin/status (the `AdminStatus` operationId).
+func (c *ClientWithResponses) AdminStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*AdminStatusResponse, error) {
+	rsp, err := c.AdminStatus(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAdminStatusResponse(rsp)
+}
+
 // EventsWithResponse Everything that happened, oldest first
 //
 // Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
@@ -8025,6 +10412,21 @@ func (c *ClientWithResponses) EventStreamWithResponse(ctx context.Context, param
 	return ParseEventStreamResponse(rsp)
 }
 
+// NamesWithResponse The names that changed last, newest first
+//
+// Each name once, as it is now, by its hash: names themselves are not on the chain. All filters have to hold; of several values separated by commas one has to. A page looks at 20,000 records at most, so it may be short, or even empty, and still have a `next`. What changes while you read pages goes to the top: it is not met again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/names (the `Names` operationId).
+func (c *ClientWithResponses) NamesWithResponse(ctx context.Context, params *NamesParams, reqEditors ...RequestEditorFn) (*NamesResponse, error) {
+	rsp, err := c.Names(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseNamesResponse(rsp)
+}
+
 // BundleWithResponse The whole registry, to look names up without asking
 //
 // Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
@@ -8038,6 +10440,21 @@ func (c *ClientWithResponses) BundleWithResponse(ctx context.Context, params *Bu
 		return nil, err
 	}
 	return ParseBundleResponse(rsp)
+}
+
+// ExpiringWithResponse The names that expire soonest, those first
+//
+// Names that live and end within so many blocks; only lokinet names end. 720 blocks are about a day.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/names/expiring (the `Expiring` operationId).
+func (c *ClientWithResponses) ExpiringWithResponse(ctx context.Context, params *ExpiringParams, reqEditors ...RequestEditorFn) (*ExpiringResponse, error) {
+	rsp, err := c.Expiring(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExpiringResponse(rsp)
 }
 
 // RangesWithResponse Which ranges of hashes may be asked for
@@ -8115,15 +10532,30 @@ func (c *ClientWithResponses) ResolveWithResponse(ctx context.Context, params *R
 	return ParseResolveResponse(rsp)
 }
 
+// StatisticsWithResponse Numbers of all names, and of each day
+//
+// What is burned is exact: a purchase or renewal must burn what consensus demands, no more and no less, which follows from its type, its years and the hard fork. Nothing here names a name or an owner.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/names/statistics (the `Statistics` operationId).
+func (c *ClientWithResponses) StatisticsWithResponse(ctx context.Context, params *StatisticsParams, reqEditors ...RequestEditorFn) (*StatisticsResponse, error) {
+	rsp, err := c.Statistics(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStatisticsResponse(rsp)
+}
+
 // NameWithResponse The newest record of a name
 //
-// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`.
+// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
-func (c *ClientWithResponses) NameWithResponse(ctx context.Context, pType NameParamsType, hash string, reqEditors ...RequestEditorFn) (*NameResponse, error) {
-	rsp, err := c.Name(ctx, pType, hash, reqEditors...)
+func (c *ClientWithResponses) NameWithResponse(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*NameResponse, error) {
+	rsp, err := c.Name(ctx, pType, hash, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -8131,6 +10563,8 @@ func (c *ClientWithResponses) NameWithResponse(ctx context.Context, pType NamePa
 }
 
 // HistoryWithResponse What happened to a name, oldest first
+//
+// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8146,6 +10580,8 @@ func (c *ClientWithResponses) HistoryWithResponse(ctx context.Context, pType His
 // NodesWithResponse The service nodes that are asked for
 //
 // All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+//
+// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8206,6 +10642,8 @@ func (c *ClientWithResponses) PickWithResponse(ctx context.Context, params *Pick
 }
 
 // NodeWithResponse All that is known of a node, gone or not
+//
+// With its score by terms, what speaks against it, a forecast with its assumptions, and the `vantages` that its history may be asked of.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8320,6 +10758,8 @@ func (c *ClientWithResponses) ReorgsWithResponse(ctx context.Context, params *Re
 }
 
 // StorageNodesWithResponse Storage servers, in the form of api.oxen.io
+//
+// Active ones that are not known to be down, in an order that changes with every block.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8484,6 +10924,13 @@ func ParseOpenapiResponse(rsp *http.Response) (*OpenapiResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers OpenapiResponse429Headers
@@ -8557,6 +11004,503 @@ func ParseReadyzResponse(rsp *http.Response) (*ReadyzResponse, error) {
 	switch {
 	case rsp.StatusCode == 503:
 		var headers ReadyzResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseLogLevelResponse parses an HTTP response from a LogLevelWithResponse call
+func ParseLogLevelResponse(rsp *http.Response) (*LogLevelResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LogLevelResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LevelReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers LogLevelResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers LogLevelResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseProbersResponse parses an HTTP response from a ProbersWithResponse call
+func ParseProbersResponse(rsp *http.Response) (*ProbersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProbersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Probers
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ProbersResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ProbersResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDismissResponse parses an HTTP response from a DismissWithResponse call
+func ParseDismissResponse(rsp *http.Response) (*DismissResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DismissResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EnrolReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DismissResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers DismissResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseEnrolResponse parses an HTTP response from a EnrolWithResponse call
+func ParseEnrolResponse(rsp *http.Response) (*EnrolResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EnrolResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EnrolReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers EnrolResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers EnrolResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAdminStatusResponse parses an HTTP response from a AdminStatusWithResponse call
+func ParseAdminStatusResponse(rsp *http.Response) (*AdminStatusResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AdminStatusResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AdminStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers AdminStatusResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers AdminStatusResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -8765,6 +11709,110 @@ func ParseEventStreamResponse(rsp *http.Response) (*EventStreamResponse, error) 
 	return response, nil
 }
 
+// ParseNamesResponse parses an HTTP response from a NamesWithResponse call
+func ParseNamesResponse(rsp *http.Response) (*NamesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &NamesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NameList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers NamesResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers NamesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers NamesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseBundleResponse parses an HTTP response from a BundleWithResponse call
 func ParseBundleResponse(rsp *http.Response) (*BundleResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8829,6 +11877,13 @@ func ParseBundleResponse(rsp *http.Response) (*BundleResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers BundleResponse429Headers
@@ -8842,6 +11897,110 @@ func ParseBundleResponse(rsp *http.Response) (*BundleResponse, error) {
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers BundleResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExpiringResponse parses an HTTP response from a ExpiringWithResponse call
+func ParseExpiringResponse(rsp *http.Response) (*ExpiringResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExpiringResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NameList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExpiringResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ExpiringResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ExpiringResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -8875,6 +12034,9 @@ func ParseRangesResponse(rsp *http.Response) (*RangesResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Problem
@@ -8915,6 +12077,20 @@ func ParseRangesResponse(rsp *http.Response) (*RangesResponse, error) {
 				return nil, err
 			}
 			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -9013,6 +12189,13 @@ func ParseRangeResponse(rsp *http.Response) (*RangeResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers RangeResponse429Headers
@@ -9109,6 +12292,13 @@ func ParseRangeHistoryResponse(rsp *http.Response) (*RangeHistoryResponse, error
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -9227,6 +12417,110 @@ func ParseResolveResponse(rsp *http.Response) (*ResolveResponse, error) {
 	return response, nil
 }
 
+// ParseStatisticsResponse parses an HTTP response from a StatisticsWithResponse call
+func ParseStatisticsResponse(rsp *http.Response) (*StatisticsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StatisticsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Statistics
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers StatisticsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers StatisticsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers StatisticsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseNameResponse parses an HTTP response from a NameWithResponse call
 func ParseNameResponse(rsp *http.Response) (*NameResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -9304,6 +12598,13 @@ func ParseNameResponse(rsp *http.Response) (*NameResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -9409,6 +12710,13 @@ func ParseHistoryResponse(rsp *http.Response) (*HistoryResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers HistoryResponse429Headers
@@ -9449,12 +12757,19 @@ func ParseNodesResponse(rsp *http.Response) (*NodesResponse, error) {
 	}
 
 	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Nodes
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 200:
+		var dest Nodes200JSONResponseBody
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/merge-patch+json" && rsp.StatusCode == 200:
+		var dest NodePatch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationmergePatchJSON200 = &dest
 
 	case rsp.StatusCode == 304:
 		break // No content-type
@@ -9505,6 +12820,13 @@ func ParseNodesResponse(rsp *http.Response) (*NodesResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -9603,6 +12925,13 @@ func ParseAggregateResponse(rsp *http.Response) (*AggregateResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers AggregateResponse429Headers
@@ -9699,6 +13028,13 @@ func ParseAllNodeEventsResponse(rsp *http.Response) (*AllNodeEventsResponse, err
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -9891,6 +13227,13 @@ func ParseNodeResponse(rsp *http.Response) (*NodeResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers NodeResponse429Headers
@@ -9994,6 +13337,13 @@ func ParseNodeEventsResponse(rsp *http.Response) (*NodeEventsResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -10099,6 +13449,13 @@ func ParseNodeHistoryResponse(rsp *http.Response) (*NodeHistoryResponse, error) 
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers NodeHistoryResponse429Headers
@@ -10196,6 +13553,13 @@ func ParseOwnedResponse(rsp *http.Response) (*OwnedResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers OwnedResponse429Headers
@@ -10292,6 +13656,13 @@ func ParsePathsResponse(rsp *http.Response) (*PathsResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -10632,6 +14003,13 @@ func ParseStorageNodesResponse(rsp *http.Response) (*StorageNodesResponse, error
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers StorageNodesResponse429Headers
@@ -10806,6 +14184,13 @@ func ParseSwarmsResponse(rsp *http.Response) (*SwarmsResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers SwarmsResponse429Headers
@@ -10909,6 +14294,13 @@ func ParseSwarmResponse(rsp *http.Response) (*SwarmResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:

@@ -87,14 +87,14 @@ type logNodeView struct {
 
 // reorgView is one time that blocks were taken back.
 type reorgView struct {
-	ID     uint64      `json:"id" doc:"Counts from 1"`
-	At     string      `json:"at" format:"date-time" doc:"When it was noticed"`
-	Depth  uint64      `json:"depth" doc:"Blocks that were taken back: from less base. More than 4,096 blocks deep it may be up to 255 too many"`
-	Base   pointView   `json:"base" doc:"The block that stayed"`
-	From   pointView   `json:"from" doc:"The newest block that was taken back"`
-	To     *pointView  `json:"to" doc:"The newest block that came in the same step; null: it was not kept"`
-	Undone changesView `json:"undone" doc:"ONS transactions that were taken back"`
-	Redone changesView `json:"redone" doc:"ONS transactions of the blocks that came in the same step. In the log they follow"`
+	ID     uint64           `json:"id" doc:"Counts from 1"`
+	At     string           `json:"at" format:"date-time" doc:"When it was noticed"`
+	Depth  uint64           `json:"depth" doc:"Blocks that were taken back: from less base. More than 4,096 blocks deep it may be up to 255 too many"`
+	Base   pointView        `json:"base" doc:"The block that stayed"`
+	From   pointView        `json:"from" doc:"The newest block that was taken back"`
+	To     *pointView       `json:"to" doc:"The newest block that came in the same step; null: it was not kept"`
+	Undone transactionsView `json:"undone" doc:"ONS transactions that were taken back"`
+	Redone transactionsView `json:"redone" doc:"ONS transactions of the blocks that came in the same step. In the log they follow"`
 }
 
 type pointView struct {
@@ -102,7 +102,7 @@ type pointView struct {
 	Hash   string `json:"hash" pattern:"^[0-9a-f]{64}$"`
 }
 
-type changesView struct {
+type transactionsView struct {
 	Count        uint64       `json:"count"`
 	Transactions []changeView `json:"transactions" nullable:"false" doc:"The first 50"`
 }
@@ -177,7 +177,7 @@ func newLogNodeView(kind events.Kind, h *events.Happening) *logNodeView {
 func newReorgView(u *events.Undoing) reorgView {
 	v := reorgView{
 		ID: u.ID, At: u.At.UTC().Format(time.RFC3339), Depth: u.Depth(), Base: newPointView(u.Base), From: newPointView(u.From),
-		Undone: newChangesView(u.Undone), Redone: newChangesView(u.Redone),
+		Undone: newTransactionsView(u.Undone), Redone: newTransactionsView(u.Redone),
 	}
 	if u.To != nil {
 		to := newPointView(*u.To)
@@ -188,8 +188,8 @@ func newReorgView(u *events.Undoing) reorgView {
 
 func newPointView(p indexer.Point) pointView { return pointView{p.Height, p.Hash.String()} }
 
-func newChangesView(c events.Changes) changesView {
-	v := changesView{Count: c.Count, Transactions: make([]changeView, len(c.First))}
+func newTransactionsView(c events.Changes) transactionsView {
+	v := transactionsView{Count: c.Count, Transactions: make([]changeView, len(c.First))}
 	for i, t := range c.First {
 		v.Transactions[i] = changeView{t.Height, t.TxIndex, t.Kind.String(), t.Key.Type.String(), t.Key.Hash.String(), t.Txid.String()}
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"onsight/indexer"
 )
 
@@ -32,6 +34,9 @@ func (c *call) begin() error {
 	h["Content-Security-Policy"] = noContent
 	h["Referrer-Policy"] = noReferrer
 	h["X-Content-Type-Options"] = noSniff
+	if c.gin.Request.Method == http.MethodGet {
+		c.unread() // there is no use for a body
+	}
 	if !c.timed {
 		return nil
 	}
@@ -53,13 +58,63 @@ func (c *call) begin() error {
 		return err
 	}
 	c.inside, c.visitor = true, v
+	if v != nil {
+		c.out = meter{c.gin.Writer, c, 0}
+		c.gin.Writer = &c.out
+		c.charge(work[c.route])
+		if c.gin.Request.URL.RawQuery != "" {
+			c.charge(workOfQuery[c.route])
+		}
+	}
 	return nil
 }
+
+// charge counts the request as n more, where it counts.
+func (c *call) charge(n int) {
+	if n > 0 && c.visitor != nil && c.cfg.Limits.Rate > 0 {
+		c.crowd.charge(c.visitor, n, c.cfg.Now()) // which may be long after it began
+	}
+}
+
+// meter charges a client for what it is sent, before it is: many large replies at once are not sent before they count.
+type meter struct {
+	gin.ResponseWriter
+	call *call
+	sent int
+}
+
+// Write implements http.ResponseWriter.
+func (m *meter) Write(b []byte) (int, error) {
+	before := m.sent / bytesPerRequest
+	m.sent += len(b)
+	m.call.charge(m.sent/bytesPerRequest - before)
+	return m.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (m *meter) Unwrap() http.ResponseWriter { return m.ResponseWriter }
+
+// unread has the server not wait for what of a body nobody wants. It would do that before it replies, so that connections
+// whose requests were refused could be held open as if they were being answered. Such a connection ends with the reply: to
+// net/http a deadline that is over is a client that went away, and it would cancel what is asked over it next.
+func (c *call) unread() {
+	if c.gin.Request.ContentLength == 0 || c.whole {
+		return
+	}
+	c.gin.Writer.Header()["Connection"] = []string{"close"}
+	// An error means that there is no connection.
+	_ = http.NewResponseController(c.gin.Writer).SetReadDeadline(longAgo)
+}
+
+var longAgo = time.Unix(1, 0)
 
 // end ends what begin began.
 func (c *call) end() {
 	if c.inside {
 		c.crowd.leave(c.visitor)
+	}
+	if c.out.ResponseWriter != nil {
+		c.gin.Writer = c.out.ResponseWriter // gin has it longer than we have the call
 	}
 	if c.cfg.Served != nil {
 		c.cfg.Served(Served{c.route, c.gin.Writer.Status(), c.code, c.cfg.Now().Sub(c.start)})
@@ -73,7 +128,7 @@ func (c *call) preflight() bool {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", h.Get("Allow"))
-	h.Set("Access-Control-Allow-Headers", "Content-Type, If-None-Match, Last-Event-ID")
+	h.Set("Access-Control-Allow-Headers", "Content-Type, If-None-Match, If-Modified-Since, Last-Event-ID")
 	h.Set("Access-Control-Max-Age", "86400")
 	c.gin.Writer.WriteHeader(http.StatusNoContent)
 	c.gin.Writer.WriteHeaderNow()

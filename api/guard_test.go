@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"onsight/api"
 	"onsight/indexer"
+	"onsight/ons"
 )
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
@@ -155,6 +157,137 @@ func TestRates(t *testing.T) {
 	}
 }
 
+// TestCosts asks for something dear, and then for something cheap until it is refused: what was dear counted as several
+// requests, at most as many as leave a whole burst to wait for.
+func TestCosts(t *testing.T) {
+	t.Parallel()
+	many := make([]ons.Record, 1000)
+	for i := range many {
+		many[i] = record(byte(i))
+		many[i].Hash[1] = byte(i >> 8)
+	}
+	const burst, size = 40, 128 << 10
+	for _, c := range []struct {
+		method, path, body string
+		cost               int
+	}{
+		{"GET", "/v1/status", "", 1},
+		{"GET", path(many[0]), "", 1},
+		{"GET", "/v1/nodes?fields=key", "", 5},
+		{"GET", "/v1/nodes/aggregate?by=state", "", 10},
+		{"GET", "/v1/nodes/pick", "", 10},
+		{"GET", "/v1/nodes/events", "", 5},
+		{"POST", "/v1/names/resolve", batch(many[:63]...), 1},
+		{"POST", "/v1/names/resolve", batch(many...), 16},
+		{"GET", "/v1/names/range/0/0", "", 1}, // and what these send
+		{"GET", "/v1/nodes", "", 1},
+	} {
+		t.Run(c.method+" "+c.path, func(t *testing.T) {
+			t.Parallel()
+			cfg := nodeConfig(t, api.GenerateNodes(7, 300, now), &api.Shelf{})
+			x := indexOf(t, synced(), slices.Clone(many)...)
+			cfg.Snapshot = func() api.Snapshot { return x.Snapshot() }
+			cfg.Limits = api.Limits{Rate: 1, Burst: burst, Proxies: loopback}
+			s := serve(t, cfg)
+			header := from("192.0.2.1")
+			header.Set("Accept-Encoding", "identity")
+			one := s.send(t, c.method, c.path, c.body, header)
+			if one.status != 200 {
+				t.Fatalf("got %d %s", one.status, one.body)
+			}
+			want := c.cost + len(one.body)/size
+			left := 0
+			for s.send(t, "GET", "/v1/status", "", from("192.0.2.1")).status == 200 {
+				left++
+			}
+			if burst-left != want {
+				t.Errorf("counted as %d requests, want %d", burst-left, want)
+			}
+			if got := s.send(t, "GET", "/v1/status", "", from("192.0.2.2")); got.status != 200 {
+				t.Errorf("another client: got %d", got.status)
+			}
+		})
+	}
+}
+
+// TestDebt asks for as much as it is given at once: a whole burst is to wait for, and no more.
+func TestDebt(t *testing.T) {
+	t.Parallel()
+	cfg := nodeConfig(t, api.GenerateNodes(7, 30, now), &api.Shelf{})
+	cfg.Limits = api.Limits{Rate: 1, Burst: 5, Proxies: loopback}
+	var at time.Duration // requests come one after the other
+	cfg.Now = func() time.Time { return now.Add(at) }
+	s := serve(t, cfg)
+	for _, step := range []struct {
+		after time.Duration
+		want  int
+		retry string
+	}{{0, 200, ""}, {0, 429, "6"}, {5 * time.Second, 429, "1"}, {time.Second, 200, ""}, {0, 429, "6"}, {time.Hour, 200, ""}, {0, 429, "6"}} {
+		at += step.after
+		got := s.send(t, "GET", "/v1/nodes/pick", "", from("192.0.2.1"))
+		if got.status != step.want || got.header.Get("Retry-After") != step.retry {
+			t.Errorf("after %v: got %d, come again after %q, want %d, %q", at, got.status, got.header.Get("Retry-After"), step.want, step.retry)
+		}
+	}
+}
+
+// TestUnread announces bodies and does not send them. Nobody waits for one that is of no use: the reply comes at once, and the
+// connection ends with it. A body that is there already is no reason to end it.
+func TestUnread(t *testing.T) {
+	t.Parallel()
+	r := record(1)
+	cfg := nodeConfig(t, api.GenerateNodes(7, 300, now), &api.Shelf{})
+	cfg.Limits = api.Limits{Rate: 0.01, Burst: 100, Proxies: loopback}
+	s := serve(t, cfg)
+	for s.send(t, "GET", "/v1/nodes/pick", "", from("192.0.2.9")).status == 200 { // until that client is refused
+	}
+	for _, c := range []struct {
+		line, header, body string
+		announced          int
+		status             int
+		close              bool
+	}{
+		{"POST /v1/names/resolve", "X-Forwarded-For: 192.0.2.9\r\nContent-Type: application/json\r\n", "{", 100_000, 429, true},
+		{"POST /v1/names/resolve", "Content-Type: text/plain\r\n", "{", 100_000, 415, true},
+		{"POST /v1/nowhere", "", "x", 10, 404, true},
+		{"PUT /v1/status", "", "x", 10, 405, true},
+		{"GET /v1/nodes", "", "x", 100_000, 200, true}, // a reply that is longer than what is buffered
+		{"GET " + path(r), "", "", 10, 404, true},
+		{"GET /healthz", "", "whole", 5, 200, true}, // which nobody read
+		{"POST /v1/names/resolve", "Content-Type: application/json\r\n", `{"names":[]}`, 12, 200, false},
+		{"POST /v1/names/resolve", "Content-Type: application/json\r\n", `{"names":1}`, 11, 400, false},
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		request := fmt.Sprintf("%s HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n%s", c.line, c.header, c.announced, c.body)
+		in := bufio.NewReader(conn)
+		for again := false; ; again = true {
+			if _, err := io.WriteString(conn, request); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatalf("%s: %v", c.line, err)
+			}
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+				t.Fatalf("%s: %v", c.line, err)
+			}
+			if resp.StatusCode != c.status || resp.Close != c.close {
+				t.Errorf("%s with %d of %d bytes: got %d, closing %v, want %d, %v", c.line, len(c.body), c.announced, resp.StatusCode, resp.Close, c.status, c.close)
+			}
+			if c.close || again {
+				break
+			}
+		}
+	}
+}
+
 // TestPreflight asks as a browser does before a page's own request.
 func TestPreflight(t *testing.T) {
 	t.Parallel()
@@ -187,7 +320,7 @@ func TestPreflight(t *testing.T) {
 		if resp.StatusCode != c.status || h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Access-Control-Allow-Methods") != c.allow || h.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("%s, %s: got %d %v, want %d %s", c.path, c.asks, resp.StatusCode, h, c.status, c.allow)
 		}
-		if c.allow != "" && (h.Get("Access-Control-Allow-Headers") != "Content-Type, If-None-Match, Last-Event-ID" || h.Get("Access-Control-Max-Age") == "") {
+		if c.allow != "" && (h.Get("Access-Control-Allow-Headers") != "Content-Type, If-None-Match, If-Modified-Since, Last-Event-ID" || h.Get("Access-Control-Max-Age") == "") {
 			t.Errorf("%s: got %v", c.path, h)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"onsight/internal/events"
 )
 
-var update = flag.Bool("update", false, "write openapi.json and the client made from it")
+var update = flag.Bool("update", false, "write openapi.json, the client made from it, and docs/api.md")
 
 // golden compares a file of the tree with what the code makes of it now, or writes it.
 func golden(t *testing.T, path string, got []byte) {
@@ -33,11 +33,21 @@ func golden(t *testing.T, path string, got []byte) {
 	}
 }
 
-// TestDocument shows that the document in the tree is what the code says, and the client what the document says.
+// TestDocument shows that the document in the tree is what the code says, and that docs/api.md and the client are what the document says.
 func TestDocument(t *testing.T) {
 	nodes := func() *directory.Snapshot { return &directory.Snapshot{} }
 	s := New(Config{Nodes: nodes, Directory: &Shelf{}, Events: events.NewTail(nil)})
 	golden(t, "openapi.json", s.document)
+
+	introduction, err := os.ReadFile("introduction.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := markdown(introduction, s.document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "../docs/api.md", page)
 
 	out := filepath.Join(t.TempDir(), "client_test.go")
 	gen := exec.CommandContext(t.Context(), "go", "tool", "-modfile=../tools/go.mod", "oapi-codegen", "-config", "client.yaml", "-o", out, "openapi.json")

@@ -29,17 +29,20 @@ type pastView struct {
 	Owner            string  `json:"owner"`
 	BackupOwner      *string `json:"backup_owner"`
 	RegisterHeight   uint64  `json:"register_height"`
+	RegisteredAt     *string `json:"registered_at" format:"date-time" doc:"Time of that block; null if the index does not know it"`
 	UpdateHeight     uint64  `json:"update_height" doc:"Block of this transaction"`
+	UpdatedAt        *string `json:"updated_at" format:"date-time" doc:"Time of that block; null if the index does not know it"`
 	ExpirationHeight *uint64 `json:"expiration_height" doc:"Last height at which it lived; null if it never expires"`
 	Txid             string  `json:"txid" pattern:"^[0-9a-f]{64}$" doc:"This transaction"`
 }
 
-func newPastView(r *ons.Record, n ons.Network) pastView {
-	v := newRangedView(r, n)
+func newPastView(r *ons.Record, m moment) pastView {
+	v := newRangedView(r, m)
 	past := pastView{
 		Kind: r.Kind.String(), Type: v.Type, NameHash: v.NameHash, EncryptedValue: v.EncryptedValue, Nonce: v.Nonce,
 		Owner: v.Owner, BackupOwner: v.BackupOwner,
-		RegisterHeight: v.RegisterHeight, UpdateHeight: v.UpdateHeight, ExpirationHeight: v.ExpirationHeight, Txid: v.Txid,
+		RegisterHeight: v.RegisterHeight, RegisteredAt: v.RegisteredAt, UpdateHeight: v.UpdateHeight, UpdatedAt: v.UpdatedAt,
+		ExpirationHeight: v.ExpirationHeight, Txid: v.Txid,
 	}
 	if r.Prev != (ons.Txid{}) {
 		past.PrevTxid = ref(r.Prev.String())
@@ -48,7 +51,7 @@ func newPastView(r *ons.Record, n ons.Network) pastView {
 }
 
 // appendPast writes a pastView.
-func appendPast(b []byte, r *ons.Record, n ons.Network) []byte {
+func appendPast(b []byte, r *ons.Record, m moment) []byte {
 	b = append(b, `{"kind":"`...)
 	b = append(b, r.Kind.String()...)
 	b = append(b, `","prev_txid":`...)
@@ -60,7 +63,7 @@ func appendPast(b []byte, r *ons.Record, n ons.Network) []byte {
 		b = append(b, '"', ',')
 	}
 	brace := len(b)
-	b = appendRanged(b, r, n)
+	b = appendRanged(b, r, m)
 	return append(b[:brace], b[brace+1:]...) // without the brace
 }
 
@@ -78,7 +81,7 @@ func examplePasts() pastsView {
 	v := pastsView{Bits: 6, Ready: true}
 	for _, r := range exampleChanges() {
 		v.Index = strconv.FormatInt(int64(r.Hash[0]>>2), 16)
-		v.Records = append(v.Records, newPastView(r, ons.Mainnet))
+		v.Records = append(v.Records, newPastView(r, exampleMoment()))
 	}
 	return v
 }

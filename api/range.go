@@ -48,13 +48,14 @@ type piece struct {
 
 // encoder appends the records of a range as JSON, each with a comma before it, given the newest ones; it returns how many
 // there are.
-type encoder func(b []byte, snap Snapshot, newest []*ons.Record, n ons.Network) ([]byte, int)
+type encoder func(b []byte, snap Snapshot, newest []*ons.Record, m moment) ([]byte, int)
 
 // newRack makes the ranges of a snapshot that has a tip, of those of an older one where that is known to be the same.
 func newRack(old *rack, snap Snapshot, state indexer.State, encode encoder) *rack {
 	r := &rack{tip: *state.Tip, digest: state.Digest}
 	var stale [pieces]bool
 	known := false
+	m := momentIn(snap, state)
 	if old != nil {
 		var changed []ons.Key
 		changed, known = snap.Changed(old.tip.Hash)
@@ -67,7 +68,7 @@ func newRack(old *rack, snap Snapshot, state indexer.State, encode encoder) *rac
 		if known && !stale[i] {
 			r.pieces[i] = old.pieces[i]
 		} else {
-			r.pieces[i] = newPiece(snap, i, state.Network, encode)
+			r.pieces[i] = newPiece(snap, i, m, encode)
 		}
 		p := &r.pieces[i]
 		if kept += len(p.body); kept > keptPieces {
@@ -85,10 +86,10 @@ func newRack(old *rack, snap Snapshot, state indexer.State, encode encoder) *rac
 	return r
 }
 
-func newPiece(snap Snapshot, i int, n ons.Network, encode encoder) piece {
+func newPiece(snap Snapshot, i int, m moment, encode encoder) piece {
 	newest := snap.Bucket(maxBits, uint64(i))
 	var p piece
-	p.body, p.records = encode(nil, snap, newest, n)
+	p.body, p.records = encode(nil, snap, newest, m)
 	for j, r := range newest {
 		if j == 0 || r.Hash != newest[j-1].Hash {
 			p.hashes++
@@ -99,22 +100,22 @@ func newPiece(snap Snapshot, i int, n ons.Network, encode encoder) piece {
 }
 
 // encodeNewest is the encoder of the newest records.
-func encodeNewest(b []byte, _ Snapshot, newest []*ons.Record, n ons.Network) ([]byte, int) {
+func encodeNewest(b []byte, _ Snapshot, newest []*ons.Record, m moment) ([]byte, int) {
 	for _, r := range newest {
 		b = append(b, ',')
-		b = appendRanged(b, r, n)
+		b = appendRanged(b, r, m)
 	}
 	return b, len(newest)
 }
 
 // encodeHistories is the encoder of all records, those of a name oldest first.
-func encodeHistories(b []byte, snap Snapshot, newest []*ons.Record, n ons.Network) ([]byte, int) {
+func encodeHistories(b []byte, snap Snapshot, newest []*ons.Record, m moment) ([]byte, int) {
 	count := 0
 	for _, r := range newest {
 		all := snap.History(r.Key())
 		for _, one := range all {
 			b = append(b, ',')
-			b = appendPast(b, one, n)
+			b = appendPast(b, one, m)
 		}
 		count += len(all)
 	}
@@ -122,12 +123,12 @@ func encodeHistories(b []byte, snap Snapshot, newest []*ons.Record, n ons.Networ
 }
 
 // body returns the records of a piece, encoded again if they were not kept.
-func (r *rack) body(i int, snap Snapshot, n ons.Network, encode encoder) []byte {
+func (r *rack) body(i int, snap Snapshot, m moment, encode encoder) []byte {
 	p := &r.pieces[i]
 	if p.body != nil || p.records == 0 {
 		return p.body
 	}
-	b, _ := encode(nil, snap, snap.Bucket(maxBits, uint64(i)), n)
+	b, _ := encode(nil, snap, snap.Bucket(maxBits, uint64(i)), m)
 	return b
 }
 
@@ -141,33 +142,44 @@ type shelf struct {
 	bundle  func() (*ons.Bundle, error)
 }
 
-// shelfOf returns the ranges of a snapshot that has a tip. Requests that come together share them.
+// shelfOf returns the ranges of a snapshot that has a tip. After a block the first request makes them, and those that come
+// meanwhile wait for it.
 func (s *Server) shelfOf(snap Snapshot, state indexer.State) *shelf {
-	for {
-		old := s.shelf.Load()
-		if old != nil && old.tip == *state.Tip && old.digest == state.Digest {
-			return old
-		}
-		fresh := newShelf(old, snap, state)
-		if s.shelf.CompareAndSwap(old, fresh) {
-			return fresh
-		}
+	if now := s.shelf.Load(); now.shows(state) {
+		return now
 	}
+	s.shelving.Lock()
+	defer s.shelving.Unlock()
+	old := s.shelf.Load()
+	if old.shows(state) {
+		return old
+	}
+	fresh := newShelf(old, snap, state)
+	s.shelf.Store(fresh)
+	return fresh
+}
+
+func (s *shelf) shows(state indexer.State) bool { return s != nil && s.rack.shows(state) }
+
+func (r *rack) shows(state indexer.State) bool {
+	return r != nil && r.tip == *state.Tip && r.digest == state.Digest
 }
 
 // historiesOf is shelfOf for the histories in ranges, which are made when somebody asks for one: they are larger, and seldom
 // asked for.
 func (s *Server) historiesOf(snap Snapshot, state indexer.State) *rack {
-	for {
-		old := s.histories.Load()
-		if old != nil && old.tip == *state.Tip && old.digest == state.Digest {
-			return old
-		}
-		fresh := newRack(old, snap, state, encodeHistories)
-		if s.histories.CompareAndSwap(old, fresh) {
-			return fresh
-		}
+	if now := s.histories.Load(); now.shows(state) {
+		return now
 	}
+	s.shelving.Lock()
+	defer s.shelving.Unlock()
+	old := s.histories.Load()
+	if old.shows(state) {
+		return old
+	}
+	fresh := newRack(old, snap, state, encodeHistories)
+	s.histories.Store(fresh)
+	return fresh
 }
 
 // newShelf makes the ranges of a snapshot, of those of an older one where that is known to be the same.
@@ -250,9 +262,13 @@ func (s *Server) ranges(c *call) error {
 		return c.missing()
 	}
 	shelf := s.shelfOf(c.snap, c.state)
-	return c.send(rangesView{
+	v := rangesView{
 		Bits: shelf.bits, K: rangeK, Records: shelf.records, Hashes: shelf.hashes, SizeClass: shelf.sizes[shelf.bits], Ready: c.behind() == "",
-	}, atTip)
+	}
+	if !v.Ready {
+		return c.reply(v) // this may change without a block
+	}
+	return c.sendView(v) // tagged by content: what is offered depends on what was offered before
 }
 
 // bucket answers GET /v1/names/range/{bits}/{index}: the newest records of all names of a range. It is hot: pieces are made
@@ -282,10 +298,7 @@ func (c *call) sendRange(offered int, r *rack, encode encoder) error {
 	ready := c.behind() == ""
 	h := c.gin.Writer.Header()
 	if ready {
-		tag := c.frame.tags[c.route]
-		h["Etag"] = tag
-		h["Cache-Control"] = atTipAsIs
-		if c.notModified(tag[0]) {
+		if c.kept(c.frame.tags[c.route], atTipAsIs) {
 			return nil
 		}
 	} else {
@@ -299,12 +312,12 @@ func (c *call) sendRange(offered int, r *rack, encode encoder) error {
 	b := c.buffer()
 	defer c.release(b)
 	// An error means that the client has gone; there is nobody to tell.
-	_ = r.write(c.gin.Writer, b, c.snap, c.state.Network, encode, bits, number, ready, c.frame.asOf)
+	_ = r.write(c.gin.Writer, b, c.snap, c.moment(), encode, bits, number, ready, c.frame.asOf)
 	return nil
 }
 
 // write writes a reply, through a buffer.
-func (r *rack) write(w io.Writer, b *[]byte, snap Snapshot, n ons.Network, encode encoder, bits, number int, ready bool, asOf []byte) (err error) {
+func (r *rack) write(w io.Writer, b *[]byte, snap Snapshot, m moment, encode encoder, bits, number int, ready bool, asOf []byte) (err error) {
 	sent := 0
 	flush := func(most int) {
 		if len(*b) >= most && err == nil {
@@ -323,7 +336,7 @@ func (r *rack) write(w io.Writer, b *[]byte, snap Snapshot, n ons.Network, encod
 	first := true
 	width := pieces >> bits
 	for i := number * width; i < (number+1)*width && err == nil; i++ {
-		body := r.body(i, snap, n, encode)
+		body := r.body(i, snap, m, encode)
 		if first && len(body) > 0 {
 			body, first = body[1:], false // the comma
 		}
@@ -386,10 +399,7 @@ func (s *Server) bundle(c *call) error {
 			}
 		}
 	}
-	h := c.gin.Writer.Header()
-	h["Etag"] = []string{`"` + text + `"`}
-	h["Cache-Control"] = atTipAsIs
-	if c.notModified(h["Etag"][0]) {
+	if c.kept([]string{`"` + text + `"`}, atTipAsIs) {
 		return nil
 	}
 	c.write(http.StatusOK, bytesType, body)

@@ -12,10 +12,13 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"onsight/api"
 	"onsight/indexer"
 	"onsight/internal/index"
 	"onsight/ons"
@@ -92,7 +95,7 @@ func wire(t testing.TB, url string) (http.Header, []byte) {
 func TestRanges(t *testing.T) {
 	t.Parallel()
 	sizes := []int{0, 1, 63, 100, 200, 1_000, 10_000}
-	if os.Getenv("RANGES") != "" { // make ranges: a minute, and 2 GB of memory
+	if os.Getenv("RANGES") != "" { // make ranges
 		sizes = []int{1_000_000}
 	}
 	for _, n := range sizes {
@@ -169,9 +172,9 @@ func (s *site) histories(t *testing.T, snap *index.Snapshot) {
 		UpdateHeight     uint64 `json:"update_height"`
 	}
 	var got struct{ Records []change }
-	code, body := s.do(t, "GET", "/v1/names/range/0/0/history", "")
-	if err := json.Unmarshal(body, &got); err != nil || code != 200 {
-		t.Fatalf("%d %v", code, err)
+	_, body := wire(t, s.url+"/v1/names/range/0/0/history")
+	if err := json.Unmarshal(body, &got); err != nil {
+		t.Fatal(err)
 	}
 	for _, newest := range snap.Bucket(0, 0) {
 		for _, r := range snap.History(newest.Key()) {
@@ -184,6 +187,41 @@ func (s *site) histories(t *testing.T, snap *index.Snapshot) {
 	}
 	if len(got.Records) != 0 {
 		t.Fatalf("%d too many", len(got.Records))
+	}
+}
+
+// counted counts what ranges are made of.
+type counted struct {
+	api.Snapshot
+	buckets *atomic.Int64
+}
+
+func (c counted) Bucket(bits int, number uint64) []*ons.Record {
+	c.buckets.Add(1)
+	return c.Snapshot.Bucket(bits, number)
+}
+
+// TestRangesOnce: requests that come together after a block make its ranges once.
+func TestRangesOnce(t *testing.T) {
+	t.Parallel()
+	x := indexOf(t, synced(), names(rand.New(rand.NewPCG(1, 0)), 2000)...)
+	var buckets atomic.Int64
+	cfg := config(x)
+	cfg.Snapshot = func() api.Snapshot { return counted{x.Snapshot(), &buckets} }
+	h := api.New(cfg).Handler()
+	begin, together := make(chan struct{}), sync.WaitGroup{}
+	for range 20 {
+		together.Go(func() {
+			<-begin
+			if w := get(h, "/v1/names/range/1/0", nil); w.Code != 200 {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		})
+	}
+	close(begin)
+	together.Wait()
+	if n := buckets.Load(); n != 256 {
+		t.Errorf("%d pieces were made, want each of 256 once", n)
 	}
 }
 
@@ -260,9 +298,13 @@ func (c *steps) next() indexer.Delta {
 	binary.LittleEndian.PutUint64(c.hash[:], c.seq)
 	state := synced()
 	state.Tip = &indexer.Point{Height: uint64(len(c.blocks)), Hash: c.hash}
-	return indexer.Delta{
+	d := indexer.Delta{
 		Seq: c.seq, Full: c.seq == 1, Base: uint64(base), Records: slices.Concat(c.blocks[base:]...), Tip: state.Tip, State: state,
 	}
+	for _, r := range d.Records {
+		d.Times = append(d.Times, int64(c.seq*1000+r.Updated)) // another time for a block that is another one
+	}
+	return d
 }
 
 // TestBundle follows a chain over 1,000 steps with reorganisations by deltas, each of which must give a fresh bundle; ranges
@@ -325,7 +367,12 @@ func TestBundle(t *testing.T) {
 			t.Errorf("%s: got %v %v", r.Hash, sealed, err)
 		}
 	}
-	code, _ := s.do(t, "GET", "/v1/names/bundle?since="+strings.Repeat("0", 64), "") // held to the document
+	for _, path := range []string{"range/0/0", "range/0/0/history"} { // held to the document
+		if code, body := s.do(t, "GET", "/v1/names/"+path, ""); code != 200 {
+			t.Errorf("%s: %d %s", path, code, body)
+		}
+	}
+	code, _ := s.do(t, "GET", "/v1/names/bundle?since="+strings.Repeat("0", 64), "") // as well
 	digest := have.Digest()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/v1/names/bundle", nil)
 	if err != nil {

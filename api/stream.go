@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"onsight/internal/events"
+	"onsight/internal/gate"
 	"onsight/ons"
 )
 
@@ -72,7 +73,7 @@ func (c *call) hold() (leave func(), err error) {
 	if client.IsLoopback() && !proxied { // this machine's own
 		limits = Limits{}
 	}
-	client = clientOf(client)
+	client = gate.Client(client)
 	if err := c.holders.enter(client, limits); err != nil {
 		h := c.gin.Writer.Header()
 		h["Retry-After"] = []string{retryAfter}

@@ -93,6 +93,7 @@ type Delta struct {
 	Full    bool         // start from nothing; Base means nothing
 	Base    uint64       // height; everything above it is dropped
 	Records []ons.Record // all above Base, in the chain's order; with Full all there are
+	Times   []int64      // of each of Records, what its block says when it was made, Unix seconds; nil: not known
 	Tip     *Point       // newest block; nil while there is none. The same as State.Tip
 	State   State
 }

@@ -20,12 +20,16 @@ var floors = map[string]int{
 	// words
 	"internal/curve": 0,
 	"internal/bt":    0,
+	"internal/stack": 0,
+	"internal/gate":  0,
 	"ons":            1,
 	"frontend":       1,
 	// wires
-	"internal/oxend": 2,
-	"internal/snode": 2,
-	"internal/onion": 2,
+	"ons/remote":      2,
+	"internal/oxend":  2,
+	"internal/snode":  2,
+	"internal/onion":  2,
+	"internal/census": 2,
 	// domains
 	"indexer":                 3,
 	"directory":               3,

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,6 +13,7 @@ import (
 
 	"onsight/indexer"
 	"onsight/ons"
+	"onsight/ons/remote"
 )
 
 // errNoBundle means that there is no bundle to look into.
@@ -47,11 +47,15 @@ by a bundle that is whole: its digest is checked.`,
 	resolve := &cobra.Command{
 		Use:     "resolve NAME",
 		Short:   "Print the value a name stands for, from the bundle",
-		Long:    "Print the value a name stands for, from the bundle, without asking anybody: the same as onsight resolve --offline.",
+		Long:    "Print the value a name stands for, from the bundle, without asking anybody: the same as onsight resolve --offline.\n\n" + typedHelp,
 		Example: `  onsight bundle resolve jagerman`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name, err := parseName(kind, args[0])
+			text, err := p.typed(args[0])
+			if err != nil {
+				return err
+			}
+			name, err := parseName(kind, text)
 			if err != nil {
 				return err
 			}
@@ -110,9 +114,7 @@ func (f *flags) askBundle(ctx context.Context, env func(string) string, key ons.
 		source: fromBundle, revealed: nothing, rules: ons.Rules{Network: at.Network},
 		asOf: asOfView{Height: at.Height, Hash: at.Hash.String(), Time: clock(at.Time)},
 	}
-	if age := time.Since(time.Unix(at.Time, 0)); age > staleAfter {
-		a.warning = fmt.Sprintf("the bundle is of block %d, %s ago: this may be out of date", at.Height, age.Round(time.Second))
-	}
+	a.warning = stale(at)
 	a.sealed, err = b.Lookup(ctx, key.Type, key.Hash)
 	return a, err
 }
@@ -130,85 +132,72 @@ type pulledView struct {
 }
 
 func (p program) pullBundle(ctx context.Context, f *flags, server string) error {
-	r, err := openRemote(ctx, f, server)
+	r, err := f.openRemote(ctx, server)
 	if err != nil {
 		return err
 	}
-	path := f.bundle
-	if path == "" {
-		if path, err = defaultFile(p.env, r.network, ".bundle"); err != nil {
-			return err
-		}
-	}
-	old, err := readBundle(path)
-	switch {
-	case err == nil && old.At().Network != r.network:
-		return fmt.Errorf("%s: holds %s, not %s: %w: %w", path, old.At().Network, r.network, indexer.ErrOtherNetwork, ons.ErrUnavailable)
-	case err != nil && !errors.Is(err, errNoBundle):
-		fmt.Fprintf(p.stderr, "onsight: warning: %v: getting it anew\n", err)
-	}
-	next, received, delta, err := r.bundle(ctx, old)
+	got, path, err := p.freshBundle(ctx, f, r)
 	if err != nil {
 		return err
 	}
-	if old != nil && next.At().Height < old.At().Height {
-		return fmt.Errorf("%s: its bundle is of block %d, older than the one here of block %d: %w",
-			r.base.Host, next.At().Height, old.At().Height, ons.ErrUnavailable)
-	}
-	if err := writeFile(path, next.Bytes()); err != nil {
-		return fmt.Errorf("keep the bundle: %w", err)
-	}
+	next := got.Bundle
 	at, n := next.At(), next.Len()
-	if !r.ready {
-		fmt.Fprintf(p.stderr, "onsight: warning: the server stands at block %d and does not know the newest ones\n", at.Height)
-	}
 	v := pulledView{
 		File: path, Network: string(at.Network), AsOf: asOfView{Height: at.Height, Hash: at.Hash.String(), Time: clock(at.Time)},
 		Names:  countsView{Session: uint64(n[0]), Wallet: uint64(n[1]), Lokinet: uint64(n[2])},
-		Digest: fmt.Sprintf("%x", next.Digest()), Bytes: len(next.Bytes()), Received: received, Delta: delta,
+		Digest: fmt.Sprintf("%x", next.Digest()), Bytes: len(next.Bytes()), Received: got.Received, Delta: got.Delta,
 	}
 	if f.json() {
 		return p.printJSON(v)
 	}
 	what := "all of it"
-	if delta {
+	if v.Delta {
 		what = "what changed"
 	}
 	_, err = fmt.Fprintf(p.stdout, "%s: %s at height %d: %d session, %d wallet and %d lokinet names, digest %s; %d bytes received, %s\n",
-		v.File, v.Network, at.Height, n[0], n[1], n[2], v.Digest, received, what)
+		v.File, v.Network, at.Height, n[0], n[1], n[2], v.Digest, v.Received, what)
 	return err
 }
 
-// bundle gets what changed since old, or all if there is no old one or that cannot be told.
-func (r *remote) bundle(ctx context.Context, old *ons.Bundle) (next *ons.Bundle, received int, delta bool, err error) {
-	all := r.base.JoinPath("v1", "names", "bundle")
-	u := *all
-	if old != nil {
-		u.RawQuery = url.Values{"since": {old.At().Hash.String()}}.Encode()
-	}
-	body, err := getBody(ctx, &u, maxRegistry, registryTime)
-	if err != nil {
-		return nil, 0, false, err
-	}
-	received = len(body)
-	if old != nil && ons.IsDelta(body) {
-		if next, err := old.Apply(body); err == nil {
-			return next, received, true, nil
+// freshBundle brings the bundle that is kept here up to date, and returns it with its file.
+func (p program) freshBundle(ctx context.Context, f *flags, r *remote.Server) (got remote.Pulled, path string, err error) {
+	if path = f.bundle; path == "" {
+		if path, err = defaultFile(p.env, r.Network(), ".bundle"); err != nil {
+			return got, path, err
 		}
-		// Ours is not what the server takes it for: get it anew.
-		if body, err = getBody(ctx, all, maxRegistry, registryTime); err != nil {
-			return nil, 0, false, err
+	}
+	old, err := readBundle(path)
+	switch {
+	case err == nil && old.At().Network != r.Network():
+		return got, path, fmt.Errorf("%s: holds %s, not %s: %w: %w", path, old.At().Network, r.Network(), indexer.ErrOtherNetwork, ons.ErrUnavailable)
+	case err != nil && !errors.Is(err, errNoBundle):
+		fmt.Fprintf(p.stderr, "onsight: warning: %v: getting it anew\n", err)
+	}
+	if got, err = r.Bundle(ctx, old); err != nil {
+		return got, path, err
+	}
+	if got.Bundle != old {
+		if err := writeFile(path, got.Bundle.Bytes()); err != nil {
+			return got, path, fmt.Errorf("keep the bundle: %w", err)
 		}
-		received += len(body)
 	}
-	next, err = ons.ParseBundle(body)
-	if err == nil && next.At().Network != r.network {
-		err = fmt.Errorf("it is of %s", next.At().Network)
+	switch at := got.Bundle.At(); {
+	case !r.Ready():
+		fmt.Fprintf(p.stderr, "onsight: warning: the server stands at block %d and does not know the newest ones\n", at.Height)
+	case r.Files():
+		if warning := stale(at); warning != "" {
+			fmt.Fprintln(p.stderr, "onsight: warning:", warning)
+		}
 	}
-	if err != nil {
-		return nil, 0, false, fmt.Errorf("%s: %w: %w", r.base.Host, ons.ErrUnavailable, err)
+	return got, path, nil
+}
+
+// stale is the warning about an old bundle; "" if it is new.
+func stale(at ons.BundlePoint) string {
+	if age := time.Since(time.Unix(at.Time, 0)); age > staleAfter {
+		return fmt.Sprintf("the bundle is of block %d, %s ago: this may be out of date", at.Height, age.Round(time.Second))
 	}
-	return next, received, false, nil
+	return ""
 }
 
 // writeFile puts a file in the place of what is there in one step.

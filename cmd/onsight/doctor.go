@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -31,7 +30,7 @@ var (
 )
 
 func (p program) doctorCommand(f *flags) *cobra.Command {
-	var server string
+	var opt doctorOptions
 	cmd := &cobra.Command{
 		Use:   "doctor NAME",
 		Short: "Say which clients find a name, and why not",
@@ -39,22 +38,53 @@ func (p program) doctorCommand(f *flags) *cobra.Command {
 that is registered and can be read, and which registered names look like it. Clients differ in capitals, blanks, letters that are
 not ASCII and values of 2020, so give NAME as your friends type it.
 
-Asked is who resolve asks: the database if there is one (--db), else a daemon (--oxend); with --server, an onsight server. Everything but
-that is worked out here. Look-alikes are looked for in a database only: who is asked for all of them knows the name.
+Asked is who resolve asks: the database if there is one (--db), else a daemon (--oxend). With --server the bundle that is kept here is
+brought up to date by that of an onsight server, and everything looked up in it: several hashes, or ranges of them, that belong to one
+text would give it away. --exact sends the hashes all the same. --offline takes the bundle as it is. With a daemon named, its pool of
+transactions is looked through for names that are bought and not mined yet.
+
+Look-alikes are looked for in a database or a bundle only: who is asked for all of them knows the name.
+
+` + typedHelp + `
 
 Exit codes: 0 every client finds it · 1 some do not · 3 could not find out · 4 none does, or NAME.loki is not registered`,
 		Example: `  onsight doctor mag69
   onsight doctor 'Ünal' --server https://names.example.org`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkTyped(args[0]); err != nil {
+			text, err := p.typed(args[0])
+			if err != nil {
 				return err
 			}
-			return p.doctor(cmd.Context(), f, args[0], server)
+			if err := opt.check(); err != nil {
+				return err
+			}
+			if err := checkTyped(text); err != nil {
+				return err
+			}
+			return p.doctor(cmd.Context(), f, text, opt)
 		},
 	}
-	cmd.Flags().StringVar(&server, "server", "", "ask the onsight server at `URL`")
+	cmd.Flags().StringVar(&opt.server, "server", "", "look into the bundle of the onsight server at `URL`")
+	cmd.Flags().BoolVar(&opt.exact, "exact", false, "send the server the hashes of all readings")
+	cmd.Flags().BoolVar(&opt.offline, "offline", false, "ask nobody: look into the bundle")
 	return cmd
+}
+
+// doctorOptions are whom to ask.
+type doctorOptions struct {
+	server         string
+	exact, offline bool
+}
+
+func (o *doctorOptions) check() error {
+	switch {
+	case o.offline && o.server != "":
+		return usagef("--offline: asks nobody: leave --server out")
+	case o.exact && o.server == "":
+		return usagef("--exact: is about --server")
+	}
+	return nil
 }
 
 // checkTyped refuses what no client takes for a name to look up.
@@ -80,8 +110,9 @@ type doctorView struct {
 	Names      []registeredView `json:"names"`
 	Lookalikes *lookalikesView  `json:"lookalikes"` // null: not looked for
 	Advice     []string         `json:"advice"`
-	Source     string           `json:"source"`          // "index", "daemon" or "server"
-	Revealed   int              `json:"hashes_revealed"` // to who was asked; none to an index
+	Source     string           `json:"source"`          // "index", "daemon", "exact" (a server) or "bundle"
+	Revealed   int              `json:"hashes_revealed"` // to who was asked; none to an index, nor by a bundle
+	Pool       *bool            `json:"pool"`            // whether a daemon's pool was looked through; null: no daemon to ask
 }
 
 type clientView struct {
@@ -96,13 +127,14 @@ type clientView struct {
 type registeredView struct {
 	Name   string  `json:"name"`
 	Type   string  `json:"type"`
-	State  string  `json:"state"` // registered, needs_update, unreadable, expired, not_registered, unknown
+	State  string  `json:"state"` // registered, needs_update, unreadable, expired, not_registered, not_mined
 	Value  *string `json:"value"`
 	Reason string  `json:"reason,omitempty"`
 	Same   *bool   `json:"same_value,omitempty"` // of a look-alike: as the name asked about; left out where that is not known
 }
 
 type lookalikesView struct {
+	By    string           `json:"by"` // "index" or "bundle"
 	Tried int              `json:"tried"`
 	More  bool             `json:"more"` // there are more than were tried
 	Found []registeredView `json:"found"`
@@ -117,7 +149,9 @@ type patient struct {
 	main     ons.Name   // of names, the one it is about
 	answers  map[ons.Name]ons.Answer
 	expired  map[ons.Name]uint64 // at which height, where that is known
+	waiting  map[ons.Key]bool    // in a daemon's pool; nil: it was not looked through
 	source   string
+	server   string // that gave the bundle; "" if none was asked
 	network  ons.Network
 }
 
@@ -149,15 +183,23 @@ func admit(text string) *patient {
 	return c
 }
 
-func (p program) doctor(ctx context.Context, f *flags, text, server string) error {
+func (p program) doctor(ctx context.Context, f *flags, text string, opt doctorOptions) error {
 	c := admit(text)
 	v := doctorView{Text: text}
 	var err error
 	if len(c.names) > 0 {
-		v.Lookalikes, err = p.examine(ctx, f, c, server)
+		v.Lookalikes, err = p.examine(ctx, f, c, opt)
 	}
 	if err != nil {
 		return err
+	}
+	if (len(f.oxend) > 0 || c.source == fromDaemon) && c.wanting() {
+		looked := true
+		if err := p.lookIntoPool(ctx, f, c); err != nil {
+			looked = false
+			fmt.Fprintln(p.stderr, "onsight: warning: a daemon's pool could not be looked through for names that are not mined yet:", err)
+		}
+		v.Pool = &looked
 	}
 	var verdicts []ons.Verdict
 	for _, r := range c.readings {
@@ -171,7 +213,7 @@ func (p program) doctor(ctx context.Context, f *flags, text, server string) erro
 	if f.json() {
 		err = p.printJSON(v)
 	} else {
-		err = p.printDoctor(v)
+		err = p.printDoctor(v, c.who())
 	}
 	if err != nil {
 		return err
@@ -179,18 +221,31 @@ func (p program) doctor(ctx context.Context, f *flags, text, server string) erro
 	return c.outcome(verdicts)
 }
 
-// examine asks whom resolve asks for every name, and a database for look-alikes too.
-func (p program) examine(ctx context.Context, f *flags, c *patient, server string) (*lookalikesView, error) {
-	if server != "" {
-		c.source = "server"
-		return nil, c.ask(func(n ons.Name) (ons.Sealed, error) {
-			a, err := p.askServer(ctx, f, ons.Key{Type: n.Type(), Hash: n.Hash()}, resolveOptions{server: server, exact: true})
-			p.stderr = io.Discard // the same warnings would come again
-			if err == nil {
-				c.network = a.rules.Network
-			}
-			return a.sealed, err
-		})
+// examine asks whom resolve asks for every name, and a database or a bundle for look-alikes too.
+func (p program) examine(ctx context.Context, f *flags, c *patient, opt doctorOptions) (*lookalikesView, error) {
+	switch {
+	case opt.exact:
+		return p.examineExact(ctx, f, c, opt.server)
+	case opt.server != "":
+		r, err := f.openRemote(ctx, opt.server)
+		if err != nil {
+			return nil, err
+		}
+		got, _, err := p.freshBundle(ctx, f, r)
+		if err != nil {
+			return nil, err
+		}
+		c.server = r.Host()
+		return c.examineBundle(ctx, got.Bundle)
+	case opt.offline:
+		b, err := f.readBundle(p.env)
+		if err != nil {
+			return nil, err
+		}
+		if warning := stale(b.At()); warning != "" {
+			fmt.Fprintln(p.stderr, "onsight: warning:", warning)
+		}
+		return c.examineBundle(ctx, b)
 	}
 	local := f.path() != ""
 	if !local && len(f.oxend) == 0 {
@@ -213,8 +268,82 @@ func (p program) examine(ctx context.Context, f *flags, c *patient, server strin
 	if err != nil {
 		return nil, err
 	}
-	c.source, c.network = "daemon", pick.Identity.Network
-	return nil, c.ask(func(n ons.Name) (ons.Sealed, error) { return pool.Lookup(ctx, n.Type(), n.Hash()) })
+	c.source, c.network = fromDaemon, pick.Identity.Network
+	err = c.ask(func(n ons.Name) (ons.Sealed, error) { return pool.Lookup(ctx, n.Type(), n.Hash()) })
+	if err != nil {
+		return nil, err
+	}
+	return p.stored(ctx, f, c)
+}
+
+// examineExact sends a server all hashes, as it was told to.
+func (p program) examineExact(ctx context.Context, f *flags, c *patient, server string) (*lookalikesView, error) {
+	r, err := f.openRemote(ctx, server)
+	if err != nil {
+		return nil, err
+	}
+	if !r.Ready() {
+		fmt.Fprintln(p.stderr, "onsight: warning: the server does not know the newest blocks: this may be out of date")
+	}
+	c.source, c.network = fromExact, r.Network()
+	if err := c.ask(func(n ons.Name) (ons.Sealed, error) { return r.Exact().Lookup(ctx, n.Type(), n.Hash()) }); err != nil {
+		return nil, err
+	}
+	return p.stored(ctx, f, c)
+}
+
+// stored looks for look-alikes in the bundle that is kept here; nil if there is none that can be read.
+func (p program) stored(ctx context.Context, f *flags, c *patient) (*lookalikesView, error) {
+	own := *f
+	own.network = string(c.network)
+	b, err := own.readBundle(p.env)
+	switch {
+	case err == nil:
+		return c.lookalikes(ctx, fromBundle, inBundle(b))
+	case !errors.Is(err, errNoBundle):
+		fmt.Fprintf(p.stderr, "onsight: warning: %v: look-alikes are not looked for\n", err)
+	}
+	return nil, nil
+}
+
+// examineBundle asks nobody.
+func (c *patient) examineBundle(ctx context.Context, b *ons.Bundle) (*lookalikesView, error) {
+	c.source, c.network = fromBundle, b.At().Network
+	err := c.ask(func(n ons.Name) (ons.Sealed, error) {
+		sealed, err := b.Lookup(ctx, n.Type(), n.Hash())
+		if _, expires, ok := b.Find(ons.Key{Type: n.Type(), Hash: n.Hash()}); ok && err != nil {
+			c.expired[n] = expires
+		}
+		return sealed, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.lookalikes(ctx, fromBundle, inBundle(b))
+}
+
+// wanting reports whether a name is not there that may be bought.
+func (c *patient) wanting() bool {
+	return slices.ContainsFunc(c.names, func(n ons.Name) bool { return !c.has(n) })
+}
+
+// lookIntoPool looks for names that wait to be mined. All of the pool is asked for, which reveals nothing of them.
+func (p program) lookIntoPool(ctx context.Context, f *flags, c *patient) error {
+	own := *f
+	own.network = string(c.network)
+	pool, err := own.pool(f.logger(p, slog.LevelWarn), indexer.State{})
+	if err != nil {
+		return err
+	}
+	ops, err := pool.Pending(ctx)
+	if err != nil {
+		return err
+	}
+	c.waiting = map[ons.Key]bool{}
+	for _, op := range ops {
+		c.waiting[op.Key()] = true
+	}
+	return nil
 }
 
 func (p program) examineIndex(ctx context.Context, f *flags, c *patient) (*lookalikesView, error) {
@@ -229,7 +358,7 @@ func (p program) examineIndex(ctx context.Context, f *flags, c *patient) (*looka
 	if st := db.state; st.Phase != indexer.Synced {
 		fmt.Fprintf(p.stderr, "onsight: warning: the index stands at block %d of %d (%s): this may be out of date\n", st.Tip.Height, st.Target, st.Phase)
 	}
-	c.source, c.network = "index", db.state.Network
+	c.source, c.network = fromIndex, db.state.Network
 	err = c.ask(func(n ons.Name) (ons.Sealed, error) {
 		key := ons.Key{Type: n.Type(), Hash: n.Hash()}
 		sealed, err := db.Lookup(ctx, key.Type, key.Hash)
@@ -244,7 +373,19 @@ func (p program) examineIndex(ctx context.Context, f *flags, c *patient) (*looka
 	if err != nil {
 		return nil, err
 	}
-	return c.lookalikes(ctx, db)
+	return c.lookalikes(ctx, fromIndex, func(ctx context.Context, keys []ons.Key) (map[ons.Key]ons.Sealed, error) {
+		records, err := db.Current(ctx, keys, db.state.Tip.Height)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		live := map[ons.Key]ons.Sealed{}
+		for k, r := range records {
+			if r.Live(db.state.Tip.Height + 1) {
+				live[k] = r.Sealed
+			}
+		}
+		return live, nil
+	})
 }
 
 // ask asks for every name. It ends at the first that could not be found out.
@@ -264,9 +405,24 @@ func (c *patient) ask(look func(ons.Name) (ons.Sealed, error)) error {
 	return nil
 }
 
+// livingIn returns those of some keys that live, with their values.
+type livingIn func(ctx context.Context, keys []ons.Key) (map[ons.Key]ons.Sealed, error)
+
+func inBundle(b *ons.Bundle) livingIn {
+	return func(ctx context.Context, keys []ons.Key) (map[ons.Key]ons.Sealed, error) {
+		live := map[ons.Key]ons.Sealed{}
+		for _, k := range keys {
+			if sealed, err := b.Lookup(ctx, k.Type, k.Hash); err == nil {
+				live[k] = sealed
+			}
+		}
+		return live, nil
+	}
+}
+
 // lookalikes looks for names that are easily taken for the one it is about. Values of 2020 are not opened: each takes a second.
-func (c *patient) lookalikes(ctx context.Context, db *database) (*lookalikesView, error) {
-	v := &lookalikesView{Found: []registeredView{}}
+func (c *patient) lookalikes(ctx context.Context, by string, living livingIn) (*lookalikesView, error) {
+	v := &lookalikesView{By: by, Found: []registeredView{}}
 	if c.main == (ons.Name{}) {
 		return v, nil
 	}
@@ -279,21 +435,21 @@ func (c *patient) lookalikes(ctx context.Context, db *database) (*lookalikesView
 	for i, n := range names {
 		keys[i] = ons.Key{Type: n.Type(), Hash: n.Hash()}
 	}
-	records, err := db.Current(ctx, keys, db.state.Tip.Height)
+	live, err := living(ctx, keys)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, err
 	}
 	mine := c.answers[c.main]
 	for i, n := range names {
-		r, ok := records[keys[i]]
-		if !ok || !r.Live(db.state.Tip.Height+1) {
+		sealed, ok := live[keys[i]]
+		if !ok {
 			continue
 		}
-		if r.Sealed.Legacy() {
+		if sealed.Legacy() {
 			v.Found = append(v.Found, registeredView{Name: n.String(), Type: n.Type().String(), State: string(ons.StatusNeedsUpdate)})
 			continue
 		}
-		value, err := n.Open(r.Sealed)
+		value, err := n.Open(sealed)
 		seen := registered(n, ons.Answer{Value: value, Err: err}, c.network)
 		if err == nil && mine.Err == nil {
 			same := bytes.Equal(value.Bytes, mine.Value.Bytes)
@@ -319,6 +475,9 @@ func (c *patient) registered(n ons.Name) registeredView {
 	v := registered(n, c.answers[n], c.network)
 	if at := c.expired[n]; at != 0 && v.State == "not_registered" {
 		v.State, v.Reason = string(ons.StatusExpired), fmt.Sprintf("at height %d", at)
+	}
+	if c.waiting[ons.Key{Type: n.Type(), Hash: n.Hash()}] && !c.has(n) {
+		v.State, v.Reason = "not_mined", "its purchase waits in the daemon's pool"
 	}
 	return v
 }
@@ -346,7 +505,7 @@ func registered(n ons.Name, a ons.Answer, network ons.Network) registeredView {
 // revealed is how many hashes who was asked has seen: a session and a wallet name of one text have the same.
 func (c *patient) revealed() int {
 	seen := map[ons.Hash]bool{}
-	if c.source == "daemon" || c.source == "server" {
+	if c.source == fromDaemon || c.source == fromExact {
 		for _, n := range c.names {
 			seen[n.Hash()] = true
 		}
@@ -396,7 +555,14 @@ func (c *patient) advice(verdicts []ons.Verdict) []string {
 				add(fmt.Sprintf("it is registered as a %s name: clients look for session names only, which are bought apart", n.Type()))
 			}
 		}
-		add("if it was bought just now: nobody finds it before the transaction is mined and the nodes have the block")
+		waits := func(n ons.Name) bool {
+			return n.Type() == ons.Session && c.waiting[ons.Key{Type: n.Type(), Hash: n.Hash()}]
+		}
+		if slices.ContainsFunc(c.names, waits) {
+			add("it is bought and not mined yet: clients find it when the transaction is in a block, two minutes a block, and the nodes have that")
+		} else if c.waiting == nil {
+			add("if it was bought just now: nobody finds it before the transaction is mined and the nodes have the block")
+		}
 	}
 	if len(values) == 1 {
 		add("where it is found here and still not in an app: desktop, Android and iOS ask three nodes and give up if one does not answer or answers otherwise: try again; and bring the app up to date, as old ones look for nothing that is not ASCII")
@@ -427,7 +593,7 @@ func (c *patient) outcome(verdicts []ons.Verdict) error {
 	return errSomeMiss
 }
 
-func (p program) printDoctor(v doctorView) error {
+func (p program) printDoctor(v doctorView, who string) error {
 	tw := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "CLIENT\tASKS FOR\tFINDS")
 	for _, c := range v.Clients {
@@ -453,7 +619,7 @@ func (p program) printDoctor(v doctorView) error {
 	switch l := v.Lookalikes; {
 	case len(v.Names) == 0:
 	case l == nil:
-		fmt.Fprintln(p.stdout, "look-alikes: not looked for, as who was asked would know the name by them; an index of your own tells (onsight index)")
+		fmt.Fprintln(p.stdout, "look-alikes: not looked for, as who was asked would know the name by them; a bundle tells (onsight bundle pull), or an index of your own")
 	case l.More:
 		fmt.Fprintf(p.stdout, "look-alikes: %d registered of the nearest %d\n", len(l.Found), l.Tried)
 	default:
@@ -470,15 +636,30 @@ func (p program) printDoctor(v doctorView) error {
 	for _, s := range v.Advice {
 		fmt.Fprintln(p.stdout, "advice: "+s)
 	}
-	who := "nobody"
-	switch v.Source {
-	case "index":
-		who = "an index on this machine: nobody learnt anything"
-	case "daemon", "server":
-		who = fmt.Sprintf("a %s, which learnt your address and the hashes of the names above: %d", v.Source, v.Revealed)
-	}
 	_, err := fmt.Fprintln(p.stdout, "asked: "+who)
 	return err
+}
+
+// who is who was asked, and what they learnt.
+func (c *patient) who() string {
+	who := "nobody"
+	switch c.source {
+	case fromIndex:
+		who = "an index on this machine: nobody learnt anything"
+	case fromBundle:
+		who = "the bundle on this machine: nobody learnt anything"
+		if c.server != "" {
+			who = fmt.Sprintf("the bundle of %s, which learnt your address and that its bundle was asked for, and nothing of the name", c.server)
+		}
+	case fromDaemon:
+		who = fmt.Sprintf("a daemon, which learnt your address and the hashes of the names above: %d", c.revealed())
+	case fromExact:
+		who = fmt.Sprintf("a server, which learnt your address and the hashes of the names above: %d", c.revealed())
+	}
+	if c.waiting != nil && c.source != fromDaemon {
+		who += "; and a daemon for all of its pool"
+	}
+	return who
 }
 
 // line is a row of a table.

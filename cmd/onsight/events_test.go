@@ -187,7 +187,7 @@ func TestEventsKilled(t *testing.T) {
 		want[i] = string(api.EventLine(log, &all[i], ons.Fakechain))
 	}
 	seen := len(got)
-	if seen < 500 || seen >= len(want) || reorgs < 5 {
+	if seen < 500 || seen >= len(want) || reorgs < 3 {
 		t.Fatalf("%d of %d events were seen, %d reorganisations: want more of a test", seen, len(want), reorgs)
 	}
 	consume(len(want) - seen)

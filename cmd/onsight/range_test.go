@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -21,18 +22,6 @@ import (
 	"onsight/internal/index"
 	"onsight/ons"
 )
-
-// TestCapBits has the bounds.
-func TestCapBits(t *testing.T) {
-	t.Parallel()
-	for names, want := range map[int]int{
-		-1: 0, 0: 0, 127: 0, 128: 0, 255: 0, 256: 1, 511: 1, 512: 2, 1000: 2, 8191: 5, 8192: 6, 10_000: 6, 32767: 7, 32768: 8, 1_000_000_000: 8,
-	} {
-		if got := capBits(names); got != want {
-			t.Errorf("%d names: %d bits, want %d", names, got, want)
-		}
-	}
-}
 
 // registry is a database of made-up names that open: name-0, name-1 and so on.
 type registry struct {
@@ -174,7 +163,7 @@ func TestPrivate(t *testing.T) {
 			t.Errorf("got %q, want %q", out, value(i))
 		}
 		asked, h := w.paths(), hashOf(t, fmt.Sprintf("name-%d", i))
-		want := fmt.Sprintf("/v1/names/range/%d/%x", width, firstBits(h, width))
+		want := fmt.Sprintf("/v1/names/range/%d/%x", width, binary.BigEndian.Uint64(h[:8])>>(64-width))
 		if !strings.HasSuffix(asked, want) || strings.Contains(asked, h.String()) || strings.Contains(asked, "name-") {
 			t.Errorf("asked %s, want %s", asked, want)
 		}
@@ -216,6 +205,30 @@ func TestPrivate(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	// What happened to a name is worked out here.
+	for _, way := range []string{"--server", "--exact"} {
+		args := []string{"--server", w.URL}
+		if way == "--exact" {
+			args = append(args, way)
+		}
+		out, _ = run(0, append([]string{"resolve", fmt.Sprintf("name-%d", names), "--history"}, args...)...)
+		if !strings.HasPrefix(out, value(names)+"\n2  buy  "+value(names)) {
+			t.Errorf("%s: got %q", way, out)
+		}
+		if asked := w.paths(); (way == "--server") != strings.HasSuffix(asked, fmt.Sprintf("/4/%x/history", hashOf(t, fmt.Sprintf("name-%d", names))[0]>>4)) || !strings.Contains(asked, "/history") {
+			t.Errorf("asked %s", asked)
+		}
+		out, _ = run(0, append([]string{"resolve", "name-7", "--at-height", "1", "-o", "json"}, args...)...)
+		if err := json.Unmarshal([]byte(out), &got); err != nil || got.Value != value(7) || got.AtHeight == nil || *got.AtHeight != 1 || got.AsOf.Height != 2 {
+			t.Errorf("%s: %v %s", way, err, out)
+		}
+		run(exitNotRegistered, append([]string{"resolve", "name-7", "--at-height", "0"}, args...)...)
+		run(exitNotRegistered, append([]string{"resolve", fmt.Sprintf("name-%d", names), "--at-height", "1"}, args...)...)
+		run(exitUnavailable, append([]string{"resolve", "name-7", "--at-height", "3"}, args...)...)
+	}
+	run(exitUsage, "resolve", "name-7", "--at-height", "3", "--offline")
+	run(exitUsage, "resolve", "name-7", "--history", "--offline")
+
 	// With the server gone every name is found.
 	w.Server.Close()
 	w.paths()
@@ -243,47 +256,4 @@ func TestPrivate(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(exitUnavailable, "resolve", "name-1", "--offline", "--bundle", filepath.Join(home, "damaged"))
-}
-
-// TestRangeLies asks servers that offer or give too little to hide in.
-func TestRangeLies(t *testing.T) {
-	t.Parallel()
-	body := func(path, text string) func(*http.Response) error {
-		return func(r *http.Response) error {
-			if strings.HasPrefix(r.Request.URL.Path, path) {
-				rec := httptest.NewRecorder()
-				fmt.Fprint(rec, text)
-				*r = *rec.Result()
-				r.ContentLength = int64(len(text))
-			}
-			return nil
-		}
-	}
-	for name, c := range map[string]struct {
-		lie  func(*http.Response) error
-		want string
-	}{
-		"too many bits":        {body("/v1/names/range", `{"bits":9,"hashes":1000000000}`), "offers ranges of 9 bits"},
-		"too few names":        {body("/v1/names/range", `{"bits":5,"hashes":2047}`), "offers ranges of 5 bits for 2047 names"},
-		"negative":             {body("/v1/names/range", `{"bits":-1,"hashes":-1}`), "offers ranges of -1 bits"},
-		"a range of one":       {body("/v1/names/range/", `{"ready":true,"records":[],"as_of":{"height":1}}`), "gives a range of 0 names"},
-		"names of other range": {body("/v1/names/range/", `{"ready":true,"records":[{"name_hash":"x"}],"as_of":{"height":1}}`), "gives names of another range"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := watch(t, 3000)
-			env := map[string]string{"XDG_DATA_HOME": t.TempDir()}
-			if code, _, stderr := runProgram(t, env, "bundle", "pull", "--server", w.URL); code != 0 {
-				t.Fatal(stderr)
-			}
-			w.lie = c.lie
-			code, _, stderr := runProgram(t, env, "resolve", "name-1", "--server", w.URL)
-			if code != exitUnavailable || !strings.Contains(stderr, c.want) {
-				t.Errorf("exit code %d: %s", code, stderr)
-			}
-			if asked := w.paths(); strings.Contains(c.want, "offers") && strings.Contains(asked, "/range/") {
-				t.Errorf("asked %s all the same", asked)
-			}
-		})
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"onsight/internal/oxend"
 	"onsight/internal/store"
 	"onsight/ons"
+	"onsight/ons/remote"
 )
 
 // Exit codes, as `onsight help` lists them.
@@ -76,7 +77,7 @@ func (p program) root() (*cobra.Command, *bool) {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	f.register(root)
-	root.AddCommand(p.indexCommand(&f), p.serveCommand(&f), p.resolveCommand(&f), p.bundleCommand(&f), p.doctorCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f),
+	root.AddCommand(p.indexCommand(&f), p.serveCommand(&f), p.resolveCommand(&f), p.namesCommand(&f), p.statsCommand(&f), p.bundleCommand(&f), p.exportCommand(&f), p.doctorCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f),
 		p.nodesCommand(&f), p.nodeCommand(&f), p.pickCommand(&f), p.swarmCommand(&f), p.pathsCommand(&f), p.probeCommand(&f), p.probersCommand(&f),
 		p.eventsCommand(&f), p.demoCommand(&f))
 	return root, started
@@ -118,7 +119,7 @@ func hintFor(err error) string {
 		return "make one with `onsight index`, or ask a daemon with --oxend"
 	case errors.Is(err, errNoBundle):
 		return "get one with `onsight bundle pull --server URL`"
-	case errors.Is(err, errRange):
+	case errors.Is(err, remote.ErrRefused):
 		return "take the bundle instead: `onsight bundle pull`, then resolve --offline"
 	case errors.Is(err, events.ErrReset):
 		return "forget what you have, and begin with --after start"

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/url"
 	"runtime/debug"
 	"slices"
@@ -19,20 +18,14 @@ import (
 	"onsight/directory"
 	"onsight/frontend"
 	"onsight/internal/events"
+	"onsight/internal/gate"
 	"onsight/internal/index"
 	"onsight/internal/oxend"
 	"onsight/internal/store"
 )
 
-// Bounds of one connection: no client may hold one open by being slow.
-const (
-	headerTimeout = 5 * time.Second
-	readTimeout   = 15 * time.Second
-	writeTimeout  = 30 * time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 16 << 10
-	stopTimeout   = 10 * time.Second
-)
+// stopTimeout is how long requests under way may take when the program is told to stop.
+const stopTimeout = 10 * time.Second
 
 // gcPercent is how much the heap may grow between two collections while serving.
 const gcPercent = 25
@@ -95,7 +88,13 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	told := ctx // ends when the program is told to stop, which is no failure
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	log := f.logger(p, opt.level)
+	level := new(slog.LevelVar)
+	level.Set(f.logLevel(opt.level))
+	log := f.loggerAt(p, level)
+	token, err := opt.adminToken()
+	if err != nil {
+		return err
+	}
 	geo, err := opt.geoOptions.open()
 	if err != nil {
 		return err
@@ -121,14 +120,20 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	lines := opt.connections(log)
+	entrance := gate.Open(listener, lines)
+	var admin *api.Admin
+	if token != "" {
+		admin = &api.Admin{Token: token, Probers: enrolment{s.db}, Connections: entrance.Stats, Lines: lines, Files: fileLimit(), Level: level}
+	}
 	site := api.New(api.Config{
 		Snapshot: func() api.Snapshot { return s.index.Snapshot() },
 		Nodes:    s.nodes.Snapshot, Directory: s.nodes, Events: s.log,
 		Upstreams: s.upstreams, Version: versionText(), Log: log,
-		Limits: opt.limits, Served: opt.served(s.metrics, log),
+		Admin: admin, Limits: opt.limits, Served: opt.served(s.metrics, log),
 	})
-	s.metrics.watch(site, s)
-	server := newServer(frontend.Handler(site.Handler()))
+	s.metrics.watch(site, s, entrance)
+	server := entrance.Server(frontend.Handler(site.Handler()))
 	server.RegisterOnShutdown(site.EndStreams)
 	served := make(chan error, 2)
 	if opt.metrics != "" {
@@ -137,13 +142,14 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 			return errors.Join(fmt.Errorf("listen for metrics: %w", err), listener.Close())
 		}
 		log.Info("serving metrics", "address", at.Addr().String())
-		figures := newServer(s.metrics.handler())
+		door := gate.Open(at, gate.Limits{Total: metricsConnections})
+		figures := door.Server(s.metrics.handler())
 		defer figures.Close()
-		go func() { served <- figures.Serve(at) }()
+		go func() { served <- figures.Serve(door) }()
 	}
 	stopJobs := s.startJobs(ctx, cancel, opt, log)
 	defer stopJobs()
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(entrance) }()
 	if opt.ready == nil {
 		opt.ready = func(at net.Addr) error {
 			_, err := fmt.Fprintf(p.stdout, "serving http://%s\n", at)
@@ -173,15 +179,6 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 		return nil
 	}
 	return context.Cause(ctx)
-}
-
-// newServer returns a server with the bounds above.
-func newServer(h http.Handler) *http.Server {
-	return &http.Server{
-		Handler: h, MaxHeaderBytes: maxHeader,
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // its lines hold client addresses
-	}
 }
 
 // service is what the jobs of serve work on.

@@ -52,6 +52,10 @@ func testStore(t *testing.T, dir func(t *testing.T) string) {
 		t.Parallel()
 		testNonsense(t, fresh)
 	})
+	t.Run("Times", func(t *testing.T) {
+		t.Parallel()
+		testTimes(t, fresh)
+	})
 	t.Run("Undone", func(t *testing.T) {
 		t.Parallel()
 		testUndone(t, fresh)
@@ -109,6 +113,36 @@ func testNonsense(t *testing.T, fresh func(*testing.T) (*Store, uint64)) {
 		if d := cmp.Diff(want, dump(t, s)); d != "" {
 			t.Errorf("%s changed the database (-want +got):\n%s", name, d)
 		}
+	}
+}
+
+// testTimes shows that blocks are dated as they say, also after others took their place.
+func testTimes(t *testing.T, fresh func(*testing.T) (*Store, uint64)) {
+	s, epoch := fresh(t)
+	g := newGen(8)
+	chain := g.blocks(1000, 40, 60)
+	mustCommit(t, s, epoch, indexer.Range{Blocks: chain})
+	other := g.blocks(1021, 10, 20)
+	for i := range other {
+		other[i].Time += 77
+	}
+	mustCommit(t, s, epoch, indexer.Range{Base: point(chain[20]), Blocks: other})
+	d, err := s.Since(t.Context(), 0)
+	if err != nil || len(d.Times) != len(d.Records) || len(d.Records) == 0 {
+		t.Fatalf("%d times of %d records, error %v", len(d.Times), len(d.Records), err)
+	}
+	made := map[uint64]int64{}
+	for _, b := range append(chain[:21:21], other...) {
+		made[b.Height] = b.Time
+	}
+	for i, r := range d.Records {
+		unix, ok, err := s.Time(t.Context(), r.Updated)
+		if want := made[r.Updated]; d.Times[i] != want || unix != want || !ok || err != nil {
+			t.Errorf("block %d: got %d and %d, %v, %v, want %d", r.Updated, d.Times[i], unix, ok, err, want)
+		}
+	}
+	if _, ok, err := s.Time(t.Context(), 1031); ok || err != nil {
+		t.Errorf("a block that is not there: got %v, error %v", ok, err)
 	}
 }
 
