@@ -1340,10 +1340,10 @@ type Log struct {
 	// Events Oldest first
 	Events []LogEntry `json:"events"`
 
-	// Head Cursor of the newest entry of the log
-	Head string `json:"head"`
+	// Head Cursor of the newest entry of the log; absent of a page that may be kept for ever
+	Head *string `json:"head,omitempty"`
 
-	// Next What to give as after next. While it is not head there is more, even if this page has few entries or none
+	// Next What to give as after next, until it is head: while it is not, there may be more, even if this page has few entries or none
 	Next string `json:"next"`
 }
 
@@ -3215,7 +3215,7 @@ type ClientInterface interface {
 
 	// Events Everything that happened, oldest first
 	//
-	// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
+	// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever, so it does not say where the log ends, and there may be more.
 	//
 	// Corresponds with GET /v1/events (the `Events` operationId).
 	Events(ctx context.Context, params *EventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3595,7 +3595,7 @@ func (c *Client) AdminStatus(ctx context.Context, reqEditors ...RequestEditorFn)
 
 // Events Everything that happened, oldest first
 //
-// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
+// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever, so it does not say where the log ends, and there may be more.
 //
 // Corresponds with GET /v1/events (the `Events` operationId).
 func (c *Client) Events(ctx context.Context, params *EventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6639,7 +6639,7 @@ type ClientWithResponsesInterface interface {
 
 	// EventsWithResponse Everything that happened, oldest first
 	//
-	// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
+	// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever, so it does not say where the log ends, and there may be more.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10384,7 +10384,7 @@ func (c *ClientWithResponses) AdminStatusWithResponse(ctx context.Context, reqEd
 
 // EventsWithResponse Everything that happened, oldest first
 //
-// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
+// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever, so it does not say where the log ends, and there may be more.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -146,12 +146,13 @@ func (s *Server) follow(ctx context.Context, out *streamWriter, at events.Cursor
 	defer tick.Stop()
 	for {
 		_, grown := s.cfg.Events.Head() // before reading, so that nothing comes between
-		p, err := s.logPage(ctx, at, kinds, streamPage)
+		network := s.cfg.Snapshot().State().Network
+		p, err := s.logPage(ctx, at, kinds, streamPage, network)
 		if err != nil {
 			return err
 		}
 		at.Seq = max(at.Seq, p.Next)
-		if err := out.entries(&p, s.cfg.Snapshot().State().Network); err != nil {
+		if err := out.entries(&p, network); err != nil {
 			return err
 		}
 		if p.Next < p.Head {
