@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -350,4 +351,106 @@ func TestStreamLimits(t *testing.T) {
 		done()
 	}
 	wait(t, func() bool { return site.Health().Running == 0 })
+}
+
+// TestStreamHead asks for the header of a stream as a client that is held to limits: the reply ends, and holds no stream.
+func TestStreamHead(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	cfg := b.config()
+	cfg.Limits = api.Limits{Rate: 1, Burst: 9, ClientStreams: 1, Proxies: loopback}
+	site := api.New(cfg)
+	server := httptest.NewServer(site.Handler())
+	t.Cleanup(server.Close)
+	t.Cleanup(site.EndStreams)
+	for _, client := range []string{"", "192.0.2.1"} {
+		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+		defer stop()
+		req, err := http.NewRequestWithContext(ctx, "HEAD", server.URL+"/v1/events/stream", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if client != "" {
+			req.Header.Set("X-Forwarded-For", client)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatalf("client %q: %v", client, err)
+		}
+		resp.Body.Close()
+		wait(t, func() bool { return site.Health().Running == 0 })
+		if n := site.Health().Streams; resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" || n > 0 {
+			t.Errorf("client %q: %d %v, %d streams", client, resp.StatusCode, resp.Header, n)
+		}
+	}
+}
+
+// TestStreamCharged has a client catch up over a stream: that counts against it as pages do, the stream waits while the client is in
+// debt, and goes on without a gap.
+func TestStreamCharged(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.commit(t, 0, 3000)
+	cfg := b.config()
+	cfg.Heartbeat = 5 * time.Millisecond
+	cfg.Limits = api.Limits{Rate: 1, Burst: 10, Proxies: loopback}
+	var clock atomic.Int64
+	cfg.Now = func() time.Time { return now.Add(time.Duration(clock.Load())) }
+	site := api.New(cfg)
+	server := httptest.NewServer(site.Handler())
+	t.Cleanup(server.CloseClientConnections)
+	ask := func(path string) *http.Response {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Forwarded-For", "192.0.2.1")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		return resp
+	}
+	resp := ask("/v1/events/stream?after=start")
+	st := &stream{resp: resp, in: bufio.NewScanner(resp.Body)}
+	want := b.lines(t)
+	var got []string
+	pause := func() { // reads until nothing but signs of life comes
+		for quiet := 0; quiet < 5; {
+			data, ok := st.step()
+			if !ok {
+				t.Fatalf("the stream ended: %v", st.in.Err())
+			}
+			if quiet++; data != "" {
+				got, quiet = append(got, data), 0
+			}
+		}
+	}
+	pause()
+	if len(got) == 0 || len(got) > 1500 {
+		t.Errorf("%d of %d entries came for a burst of 10 requests", len(got), len(want))
+	}
+	if resp := ask("/v1/status"); resp.StatusCode != 429 {
+		t.Errorf("a request beside a stream in debt: %d", resp.StatusCode)
+	}
+	for i := 0; len(got) < len(want) && i < 1000; i++ {
+		clock.Add(int64(5 * time.Second))
+		before := len(got)
+		pause()
+		if n := len(got) - before; n > 1500 {
+			t.Fatalf("%d entries came in 5 seconds of 1 request each", n)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("-want +got:\n%s", cmp.Diff(want, got))
+	}
+	// What comes by and by is as before, also for a client that was forgotten meanwhile.
+	clock.Add(int64(24 * time.Hour))
+	b.commit(t, 0, 3)
+	for _, want := range b.lines(t)[len(want):] {
+		if got := st.next(t); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
 }
