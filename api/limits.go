@@ -41,7 +41,7 @@ var unlimited = map[string]bool{"healthz": true, "readyz": true, "realtime": tru
 // ask the database or write to it. A look-up takes some 20 µs of the machine, of which 5 are ours; by BenchmarkHandler a pick
 // takes 1 ms. What is made once a block is not in it, nor what only sends much.
 var work = map[string]int{"pick": 9, "aggregate": 9, "report": 9, "nodeHistory": 4, "nodeEvents": 4, "allNodeEvents": 4,
-	"events": 4, "eventStream": 4, "reorgs": 4}
+	"events": 4, "eventStream": 4} // and more by how long a page may be, like reorgs: see eventsPerRequest
 
 // workOfQuery is the same of operations whose reply is made for the request only when it has a query.
 var workOfQuery = map[string]int{"nodes": 4}

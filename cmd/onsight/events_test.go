@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -210,6 +213,31 @@ func TestEventsKilled(t *testing.T) {
 		if code := s.stop(syscall.SIGTERM); code != 0 {
 			t.Errorf("exit code %d after SIGTERM, want 0", code)
 		}
+	}
+}
+
+// TestEventsPaged reads a log in pages from a server that refuses some at first, and says where the log ends only in the last.
+func TestEventsPaged(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked++; asked%2 == 0 {
+			w.Header().Set("Retry-After", "0")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		n := asked / 2
+		w.Header().Set("Onsight-Next", fmt.Sprintf("0123456789abcdef-%d", n+1))
+		if n == 2 {
+			w.Header().Set("Onsight-Head", "0123456789abcdef-3")
+		}
+		fmt.Fprintf(w, `{"cursor":"0123456789abcdef-%d"}`+"\n", n+1)
+	}))
+	defer server.Close()
+	code, out, stderr := runProgram(t, nil, "events", "--server", server.URL, "-o", "jsonl")
+	if want := 3; code != 0 || strings.Count(out, "\n") != want {
+		t.Errorf("exit code %d, %s, want %d lines: %s", code, out, want, stderr)
 	}
 }
 
