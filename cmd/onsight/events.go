@@ -139,6 +139,9 @@ func (p program) ownEvents(ctx context.Context, f *flags, opt eventsOptions, kin
 		if err != nil {
 			return unavailable(err)
 		}
+		if page.Log != at.Log { // see Store.NewLog
+			return fmt.Errorf("%s: %w", db.path, events.ErrReset)
+		}
 		network, err := db.network(ctx)
 		if err != nil {
 			return unavailable(err)

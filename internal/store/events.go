@@ -136,6 +136,25 @@ func logNodes(tx *gorm.DB, rows []nodeEventRow, reasons []directory.Event) error
 	return appendEvents(tx, out)
 }
 
+// NewLog draws another id for the log, whose entries stay: cursors that were given before are of none now. It is for a database
+// that was restored from an older copy, which gives numbers anew that somebody has seen. It returns indexer.ErrFenced as Commit does.
+func (s *Store) NewLog(ctx context.Context, epoch uint64) error {
+	if s.write == nil || s.shared {
+		return ErrReadOnly
+	}
+	err := s.transact(ctx, always, func(tx *gorm.DB) error {
+		res := tx.Exec("UPDATE event_log SET log = randomblob(8) WHERE EXISTS (SELECT 1 FROM writer WHERE id = 1 AND epoch = ? AND epoch > 0)", epoch)
+		if res.Error == nil && res.RowsAffected == 0 {
+			return indexer.ErrFenced
+		}
+		return res.Error
+	})
+	if err != nil {
+		return fmt.Errorf("begin a new log in %s: %w", s.path, err)
+	}
+	return nil
+}
+
 // Events returns the first limit entries of the log behind a number that are of some kinds, read at one moment. It looks at a
 // limited number of entries for that: see events.Page.
 func (s *Store) Events(ctx context.Context, after uint64, kinds events.Kinds, limit int) (p events.Page, err error) {
