@@ -155,6 +155,9 @@ func TestEventsKilled(t *testing.T) {
 			got = append(got, line)
 		}
 	}
+	// Every second time blocks are taken back the writer is killed for it. A busy machine may not come to the one before in time: then they
+	// are one reorganisation.
+	noticed := func() bool { return reader.height(t) == chain.Height()-1 }
 	for i := range 100 {
 		switch i % 20 {
 		case 3:
@@ -165,13 +168,15 @@ func TestEventsKilled(t *testing.T) {
 			writer.stop(syscall.SIGKILL)
 			chain.Reorg(1+rng.IntN(12), rng.Uint64())
 			writer = write()
+		case 12, 17:
+			await(t, "blocks that were taken back", noticed)
 		case 18:
 			reader.stop(syscall.SIGKILL)
 			reader = read()
 		}
 		consume(1 + rng.IntN(25))
 	}
-	await(t, "the new tip", func() bool { return reader.height(t) == chain.Height()-1 })
+	await(t, "the new tip", noticed)
 	db, err := store.Open(t.Context(), store.Config{Path: path, ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +195,7 @@ func TestEventsKilled(t *testing.T) {
 		want[i] = string(api.EventLine(log, &all[i], ons.Fakechain))
 	}
 	seen := len(got)
-	if seen < 500 || seen >= len(want) || reorgs < 3 {
+	if seen < 500 || seen >= len(want) || reorgs < 10 {
 		t.Fatalf("%d of %d events were seen, %d reorganisations: want more of a test", seen, len(want), reorgs)
 	}
 	consume(len(want) - seen)
