@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"math/bits"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,7 +14,6 @@ import (
 	"testing"
 
 	"onsight/internal/devnet"
-	"onsight/ons/remote"
 )
 
 // TestExport looks names up at a bare file server that has what was exported from an indexed chain, by the programs' own commands,
@@ -72,11 +72,12 @@ func TestExport(t *testing.T) {
 		return all
 	}
 
-	run(0, "bundle", "pull", "--server", host.URL)
+	other := strings.Replace(host.URL, "127.0.0.1", "localhost", 1) // as somebody else: the host's own bundle counts no names for it
+	run(0, "bundle", "pull", "--server", other)
 	if got := paths(); got != "/v1/status /v1/names/bundle" {
 		t.Errorf("asked %s", got)
 	}
-	run(0, "bundle", "pull", "--server", host.URL) // nothing changed
+	run(0, "bundle", "pull", "--server", other) // nothing changed
 	if got := paths(); got != "/v1/status" {
 		t.Errorf("asked %s", got)
 	}
@@ -86,7 +87,7 @@ func TestExport(t *testing.T) {
 	if b, err := os.ReadFile(filepath.Join(dir, "v1", "status")); err != nil || json.Unmarshal(b, &status) != nil || status.Files.Bits < 1 {
 		t.Fatalf("%v %s", err, b)
 	}
-	width := remote.CapBits(status.Files.Hashes)
+	width := bits.Len(uint(status.Files.Hashes/128)) - 1
 	lookups := func(v exportedView) {
 		t.Helper()
 		found := 0
