@@ -298,7 +298,9 @@ func (c *call) sendRange(offered int, r *rack, encode encoder) error {
 	ready := c.behind() == ""
 	h := c.gin.Writer.Header()
 	if ready {
-		if c.kept(c.frame.tags[c.route], atTipAsIs) {
+		// How much is padded depends on what was here before, which the block does not tell.
+		tag := c.frame.tags[c.route][0]
+		if c.kept([]string{tag[:len(tag)-1] + "-" + strconv.Itoa(r.sizes[bits]) + `"`}, atTipAsIs) {
 			return nil
 		}
 	} else {

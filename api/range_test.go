@@ -388,3 +388,36 @@ func TestBundle(t *testing.T) {
 		t.Errorf("got %d and %d", code, resp.StatusCode)
 	}
 }
+
+// TestPaddingTag: replies of two sizes do not have one strong tag. A server pads by what it had before.
+func TestPaddingTag(t *testing.T) {
+	t.Parallel()
+	many := names(rand.New(rand.NewPCG(4, 0)), 1_100)
+	before, after := indexOf(t, synced(), many...), indexOf(t, reorganised(), many[:980]...)
+	now := before
+	cfg := config(before)
+	cfg.Snapshot = func() api.Snapshot { return now.Snapshot() }
+	old, fresh := serve(t, cfg), serve(t, config(after))
+	for _, what := range []string{"", "/history"} {
+		path := "/v1/names/range/1/0" + what
+		now = before
+		old.send(t, "GET", path, "", nil)
+		now = after
+		a, b := old.send(t, "GET", path, "", nil), fresh.send(t, "GET", path, "", nil)
+		if len(a.body) == len(b.body) || a.header.Get("ETag") == b.header.Get("ETag") {
+			t.Errorf("%s: %d bytes are %s, %d are %s", path, len(a.body), a.header.Get("ETag"), len(b.body), b.header.Get("ETag"))
+		}
+		if has := old.send(t, "GET", path, "", http.Header{"If-None-Match": {a.header.Get("ETag")}}); has.status != 304 {
+			t.Errorf("%s: %d for its own tag", path, has.status)
+		}
+	}
+}
+
+// reorganised is a state as synced, of another block.
+func reorganised() indexer.State {
+	st := synced()
+	tip := *st.Tip
+	tip.Hash[5]++
+	st.Tip = &tip
+	return st
+}
