@@ -181,6 +181,8 @@ func TestCosts(t *testing.T) {
 		{"POST", "/v1/names/resolve", batch(many...), 16},
 		{"GET", "/v1/names/range/0/0", "", 1}, // and what these send
 		{"GET", "/v1/nodes", "", 1},
+		{"GET", "/v1/names/bundle", "", 1},
+		{"GET", "/v1/names/bundle?since=" + strings.Repeat("0", 64), "", 5},
 	} {
 		t.Run(c.method+" "+c.path, func(t *testing.T) {
 			t.Parallel()

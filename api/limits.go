@@ -43,7 +43,7 @@ var unlimited = map[string]bool{"healthz": true, "readyz": true, "realtime": tru
 var work = map[string]int{"pick": 9, "aggregate": 9, "report": 9, "nodeHistory": 4, "nodeEvents": 4, "allNodeEvents": 4}
 
 // workOfQuery is the same of operations whose reply is made for the request only when it has a query.
-var workOfQuery = map[string]int{"nodes": 4}
+var workOfQuery = map[string]int{"nodes": 4, "bundle": 4}
 
 const (
 	namesPerRequest = 64        // of a batch
