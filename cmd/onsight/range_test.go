@@ -394,14 +394,14 @@ func TestCountElsewhere(t *testing.T) {
 	count("got anew", 902)
 
 	db := filepath.Join(env["XDG_DATA_HOME"], "onsight", "onsight-mainnet.db")
-	fill(t, db, 700, 200)
+	fill(t, db, 1, 700, 200)
 	count("a database with fewer", 700)
 	keep(bundleOf(t, 4, 600, 600), nil, false, "elsewhere")
 	count("a bundle with fewer", 600)
 }
 
-// fill makes a database of mainnet with so many session names and, of the same hashes, so many wallet names.
-func fill(t *testing.T, path string, session, wallet int) {
+// fill makes a database of mainnet, of one block, with so many session names and, of the same hashes, so many wallet names.
+func fill(t *testing.T, path string, height uint64, session, wallet int) {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.Config{Path: path})
 	if err != nil {
@@ -412,18 +412,18 @@ func fill(t *testing.T, path string, session, wallet int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := indexer.Block{Point: indexer.Point{Height: 1, Hash: ons.Txid{1}}, Time: 1700000000, Digest: ons.Txid{2}}
+	block := indexer.Block{Point: indexer.Point{Height: height, Hash: ons.Txid{byte(height)}}, Time: 1700000000, Digest: ons.Txid{2}}
 	for kind, n := range map[ons.Type]int{ons.Session: session, ons.Wallet: wallet} {
 		for i := range n {
 			h := sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(i)))
 			block.Records = append(block.Records, ons.Record{
 				Type: kind, Hash: ons.Hash(h), Kind: ons.Buy, Owner: ons.Owner{Kind: ons.OwnerEd25519, Key: [32]byte{1}},
 				Sealed:     ons.Sealed{Ciphertext: make([]byte, 49), Nonce: make([]byte, 24)},
-				Registered: 1, Updated: 1, TxIndex: uint32(len(block.Records)), Txid: sha256.Sum256(h[:]),
+				Registered: height, Updated: height, TxIndex: uint32(len(block.Records)), Txid: sha256.Sum256(h[:]),
 			})
 		}
 	}
-	state := indexer.State{Network: ons.Mainnet, Start: 1, Target: 1, Phase: indexer.Synced, Asked: time.Now()}
+	state := indexer.State{Network: ons.Mainnet, Start: height, Target: height, Phase: indexer.Synced, Asked: time.Now()}
 	if err := db.Commit(t.Context(), epoch, indexer.Range{Blocks: []indexer.Block{block}, State: state}); err != nil {
 		t.Fatal(err)
 	}
