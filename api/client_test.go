@@ -1430,7 +1430,7 @@ type Name struct {
 	// ExpirationHeight Last height at which it lives; null if it never expires
 	ExpirationHeight *int64 `json:"expiration_height"`
 
-	// ExpiresAt When that is likely to be, at 120 seconds a block from as_of on; null if never
+	// ExpiresAt When that is likely to be, at 120 seconds a block from as_of on, or with at_height from update_height on; null if never
 	ExpiresAt *time.Time `json:"expires_at"`
 
 	// Final The chain cannot take the last transaction back
@@ -1518,7 +1518,7 @@ type NameReply struct {
 	// ExpirationHeight Last height at which it lives; null if it never expires
 	ExpirationHeight *int64 `json:"expiration_height"`
 
-	// ExpiresAt When that is likely to be, at 120 seconds a block from as_of on; null if never
+	// ExpiresAt When that is likely to be, at 120 seconds a block from as_of on, or with at_height from update_height on; null if never
 	ExpiresAt *time.Time `json:"expires_at"`
 
 	// Final The chain cannot take the last transaction back
@@ -3296,14 +3296,14 @@ type ClientInterface interface {
 
 	// Name The newest record of a name
 	//
-	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
 	Name(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// History What happened to a name, oldest first
 	//
-	// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+	// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Corresponds with GET /v1/names/{type}/{hash}/history (the `History` operationId).
 	History(ctx context.Context, pType HistoryParamsType, hash string, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3786,7 +3786,7 @@ func (c *Client) Statistics(ctx context.Context, params *StatisticsParams, reqEd
 
 // Name The newest record of a name
 //
-// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
 func (c *Client) Name(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3803,7 +3803,7 @@ func (c *Client) Name(ctx context.Context, pType NameParamsType, hash string, pa
 
 // History What happened to a name, oldest first
 //
-// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Corresponds with GET /v1/names/{type}/{hash}/history (the `History` operationId).
 func (c *Client) History(ctx context.Context, pType HistoryParamsType, hash string, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6738,7 +6738,7 @@ type ClientWithResponsesInterface interface {
 
 	// NameWithResponse The newest record of a name
 	//
-	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6747,7 +6747,7 @@ type ClientWithResponsesInterface interface {
 
 	// HistoryWithResponse What happened to a name, oldest first
 	//
-	// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+	// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10549,7 +10549,7 @@ func (c *ClientWithResponses) StatisticsWithResponse(ctx context.Context, params
 
 // NameWithResponse The newest record of a name
 //
-// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10564,7 +10564,7 @@ func (c *ClientWithResponses) NameWithResponse(ctx context.Context, pType NamePa
 
 // HistoryWithResponse What happened to a name, oldest first
 //
-// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Returns a wrapper object for the known response body format(s).
 //

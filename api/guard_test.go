@@ -187,6 +187,8 @@ func TestCosts(t *testing.T) {
 		{"GET", "/v1/reorgs?limit=1", "", 1},
 		{"GET", "/v1/reorgs", "", 5},
 		{"GET", "/v1/reorgs?limit=100", "", 21},
+		{"GET", "/v1/names/bundle", "", 1},
+		{"GET", "/v1/names/bundle?since=" + strings.Repeat("0", 64), "", 5},
 	} {
 		t.Run(c.method+" "+c.path, func(t *testing.T) {
 			t.Parallel()

@@ -44,7 +44,7 @@ var work = map[string]int{"pick": 9, "aggregate": 9, "report": 9, "nodeHistory":
 	"events": 4, "eventStream": 4} // and more by how long a page may be, like reorgs: see eventsPerRequest
 
 // workOfQuery is the same of operations whose reply is made for the request only when it has a query.
-var workOfQuery = map[string]int{"nodes": 4}
+var workOfQuery = map[string]int{"nodes": 4, "bundle": 4}
 
 const (
 	namesPerRequest = 64        // of a batch
