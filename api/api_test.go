@@ -518,9 +518,6 @@ func TestCache(t *testing.T) {
 			continue
 		}
 		s.sinceDate(t, path, got.header)
-		if cond := later.send(t, "GET", path, "", http.Header{"If-Modified-Since": {date}}); cond.status != 200 {
-			t.Errorf("%s: %d for the date of another block", path, cond.status)
-		}
 		others := []*site{later, settled}
 		if path == "/v1/names/bundle" || path == "/v1/names/range" || strings.HasPrefix(path, "/v1/names?") || strings.Contains(path, "expiring") {
 			// Tagged by content, in which what is final shows nowhere, or changed nothing.
@@ -541,7 +538,7 @@ func TestCache(t *testing.T) {
 	}
 }
 
-// sinceDate asks again with dates: only the very one that was given is of what was given, and a tag counts before it.
+// sinceDate asks again with dates, which say nothing: another server gives the same one to something else. A tag does.
 func (s *site) sinceDate(t *testing.T, path string, given http.Header) {
 	t.Helper()
 	date, tag := given.Get("Last-Modified"), given.Get("ETag")
@@ -553,7 +550,7 @@ func (s *site) sinceDate(t *testing.T, path string, given http.Header) {
 		date, tag string
 		want      int
 	}{
-		{date, "", 304}, {date, tag, 304}, {date, `"x"`, 200}, {"yesterday", tag, 304}, {"yesterday", "", 200},
+		{date, "", 200}, {date, tag, 304}, {date, `"x"`, 200}, {"yesterday", tag, 304}, {"yesterday", "", 200},
 		{at.Add(-time.Second).Format(http.TimeFormat), "", 200}, {at.Add(time.Second).Format(http.TimeFormat), "", 200},
 	} {
 		header := http.Header{"If-Modified-Since": {c.date}, "Accept-Encoding": {"identity"}}

@@ -92,8 +92,8 @@ func (s *Server) nameAt(c *call) error {
 }
 
 // pastText describes what at_height does to a reply.
-const pastText = " With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the " +
-	"estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever."
+const pastText = " With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, " +
+	"and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever."
 
 // atHeightField is what the name's reply has beside its record.
 func atHeightField() *huma.Schema {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"runtime"
 	"slices"
@@ -29,11 +30,12 @@ type call struct {
 	frame *frame
 
 	start   time.Time
-	code    string   // of the error that was answered
-	inside  bool     // it was admitted
-	whole   bool     // its body was read to the end
-	visitor *visitor // whose it is, where that counts
-	out     meter    // what is written passes through, where that counts
+	code    string     // of the error that was answered
+	inside  bool       // it was admitted
+	whole   bool       // its body was read to the end
+	visitor *visitor   // whose it is, where that counts
+	held    netip.Addr // the client of a stream, which the crowd may have forgotten since
+	out     meter      // what is written passes through, where that counts
 }
 
 // handle makes a gin handler of a route, which either writes a reply or returns an error. One without an operation is

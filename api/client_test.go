@@ -1340,10 +1340,10 @@ type Log struct {
 	// Events Oldest first
 	Events []LogEntry `json:"events"`
 
-	// Head Cursor of the newest entry of the log
-	Head string `json:"head"`
+	// Head Cursor of the newest entry of the log; absent of a page that may be kept for ever
+	Head *string `json:"head,omitempty"`
 
-	// Next What to give as after next. While it is not head there is more, even if this page has few entries or none
+	// Next What to give as after next, until it is head: while it is not, there may be more, even if this page has few entries or none
 	Next string `json:"next"`
 }
 
@@ -1430,7 +1430,7 @@ type Name struct {
 	// ExpirationHeight Last height at which it lives; null if it never expires
 	ExpirationHeight *int64 `json:"expiration_height"`
 
-	// ExpiresAt When that is likely to be, at 120 seconds a block from as_of on; null if never
+	// ExpiresAt When that is likely to be, at 120 seconds a block from as_of on, or with at_height from update_height on; null if never
 	ExpiresAt *time.Time `json:"expires_at"`
 
 	// Final The chain cannot take the last transaction back
@@ -1518,7 +1518,7 @@ type NameReply struct {
 	// ExpirationHeight Last height at which it lives; null if it never expires
 	ExpirationHeight *int64 `json:"expiration_height"`
 
-	// ExpiresAt When that is likely to be, at 120 seconds a block from as_of on; null if never
+	// ExpiresAt When that is likely to be, at 120 seconds a block from as_of on, or with at_height from update_height on; null if never
 	ExpiresAt *time.Time `json:"expires_at"`
 
 	// Final The chain cannot take the last transaction back
@@ -3215,7 +3215,7 @@ type ClientInterface interface {
 
 	// Events Everything that happened, oldest first
 	//
-	// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
+	// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever, so it does not say where the log ends, and there may be more.
 	//
 	// Corresponds with GET /v1/events (the `Events` operationId).
 	Events(ctx context.Context, params *EventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3296,14 +3296,14 @@ type ClientInterface interface {
 
 	// Name The newest record of a name
 	//
-	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
 	Name(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// History What happened to a name, oldest first
 	//
-	// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+	// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Corresponds with GET /v1/names/{type}/{hash}/history (the `History` operationId).
 	History(ctx context.Context, pType HistoryParamsType, hash string, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3595,7 +3595,7 @@ func (c *Client) AdminStatus(ctx context.Context, reqEditors ...RequestEditorFn)
 
 // Events Everything that happened, oldest first
 //
-// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
+// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever, so it does not say where the log ends, and there may be more.
 //
 // Corresponds with GET /v1/events (the `Events` operationId).
 func (c *Client) Events(ctx context.Context, params *EventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3786,7 +3786,7 @@ func (c *Client) Statistics(ctx context.Context, params *StatisticsParams, reqEd
 
 // Name The newest record of a name
 //
-// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
 func (c *Client) Name(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3803,7 +3803,7 @@ func (c *Client) Name(ctx context.Context, pType NameParamsType, hash string, pa
 
 // History What happened to a name, oldest first
 //
-// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Corresponds with GET /v1/names/{type}/{hash}/history (the `History` operationId).
 func (c *Client) History(ctx context.Context, pType HistoryParamsType, hash string, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6639,7 +6639,7 @@ type ClientWithResponsesInterface interface {
 
 	// EventsWithResponse Everything that happened, oldest first
 	//
-	// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
+	// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever, so it does not say where the log ends, and there may be more.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6738,7 +6738,7 @@ type ClientWithResponsesInterface interface {
 
 	// NameWithResponse The newest record of a name
 	//
-	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6747,7 +6747,7 @@ type ClientWithResponsesInterface interface {
 
 	// HistoryWithResponse What happened to a name, oldest first
 	//
-	// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+	// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10384,7 +10384,7 @@ func (c *ClientWithResponses) AdminStatusWithResponse(ctx context.Context, reqEd
 
 // EventsWithResponse Everything that happened, oldest first
 //
-// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever.
+// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever, so it does not say where the log ends, and there may be more.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10549,7 +10549,7 @@ func (c *ClientWithResponses) StatisticsWithResponse(ctx context.Context, params
 
 // NameWithResponse The newest record of a name
 //
-// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10564,7 +10564,7 @@ func (c *ClientWithResponses) NameWithResponse(ctx context.Context, pType NamePa
 
 // HistoryWithResponse What happened to a name, oldest first
 //
-// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` and the estimate `expires_at` are of now. Of blocks that are final this never changes, and may be kept for ever.
+// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -53,7 +53,7 @@ func appendName(b []byte, r *ons.Record, m moment) []byte {
 		b = strconv.AppendUint(b, r.Expires, 10)
 	}
 	b = append(b, `,"expires_at":`...)
-	if at, ok := m.expiry(r.Expires); ok {
+	if at, ok := m.expiry(r); ok {
 		b = appendTime(b, at)
 	} else {
 		b = append(b, "null"...)

@@ -101,7 +101,7 @@ func TestAppend(t *testing.T) {
 // TestExpiry holds the estimate at its ends.
 func TestExpiry(t *testing.T) {
 	t.Parallel()
-	m := moment{tip: 500, blocks: 501, newest: 1000, time: 1_000_000}
+	m := moment{tip: 1000, blocks: 1001, time: 1_000_000}
 	for _, c := range []struct {
 		height uint64
 		want   int64
@@ -110,7 +110,7 @@ func TestExpiry(t *testing.T) {
 		{0, 0, false}, {1000, 1_000_000, true}, {1001, 1_000_120, true}, {999, 999_880, true}, {1, 880_120, true},
 		{1<<64 - 1, 0, false}, {1 << 62, 0, false}, {lastSecond / blockSeconds, 0, false},
 	} {
-		if got, ok := m.expiry(c.height); ok != c.ok || (ok && got != c.want) {
+		if got, ok := m.expiry(&ons.Record{Expires: c.height}); ok != c.ok || (ok && got != c.want) {
 			t.Errorf("height %d: got %d %v, want %d %v", c.height, got, ok, c.want, c.ok)
 		}
 	}

@@ -86,18 +86,14 @@ type readDoc struct {
 // readDocument reads it once for all tests. The router validates the document, examples included; for a 3.1 one it and
 // the filter in check use the validator of JSON Schema 2020-12 by themselves.
 var readDocument = sync.OnceValue(func() (d readDoc) {
+	for _, kind := range []string{"application/x-ndjson", "text/event-stream"} { // ours that it does not know are texts
+		openapi3filter.RegisterBodyDecoder(kind, openapi3filter.FileBodyDecoder)
+	}
 	if d.doc, d.err = openapi3.NewLoader().LoadFromFile("openapi.json"); d.err == nil {
 		d.router, d.err = legacy.NewRouter(d.doc, openapi3.EnableExamplesValidation())
 	}
 	return d
 })
-
-// The contents of ours that the validator does not know are texts.
-func init() {
-	for _, kind := range []string{"application/x-ndjson", "text/event-stream"} {
-		openapi3filter.RegisterBodyDecoder(kind, openapi3filter.FileBodyDecoder)
-	}
-}
 
 // reply is what came back.
 type reply struct {

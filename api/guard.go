@@ -71,9 +71,28 @@ func (c *call) begin() error {
 
 // charge counts the request as n more, where it counts.
 func (c *call) charge(n int) {
-	if n > 0 && c.visitor != nil && c.cfg.Limits.Rate > 0 {
+	if n > 0 && c.counts() {
 		c.crowd.charge(c.visitor, n, c.cfg.Now()) // which may be long after it began
 	}
+}
+
+// debt returns for how long a stream has to wait until its client owes nothing.
+func (c *call) debt() time.Duration {
+	if !c.counts() {
+		return 0
+	}
+	return c.crowd.debt(c.visitor, c.cfg.Now())
+}
+
+// counts reports whether there is somebody to charge. Of a stream it may be a new visitor: one that is not seen for long is forgotten.
+func (c *call) counts() bool {
+	if c.visitor == nil || c.cfg.Limits.Rate == 0 {
+		return false
+	}
+	if c.held.IsValid() {
+		c.visitor = c.crowd.again(c.held, c.cfg.Now())
+	}
+	return true
 }
 
 // meter charges a client for what it is sent, before it is: many large replies at once are not sent before they count.

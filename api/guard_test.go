@@ -181,6 +181,14 @@ func TestCosts(t *testing.T) {
 		{"POST", "/v1/names/resolve", batch(many...), 16},
 		{"GET", "/v1/names/range/0/0", "", 1}, // and what these send
 		{"GET", "/v1/nodes", "", 1},
+		{"GET", "/v1/events?limit=99", "", 5},
+		{"GET", "/v1/events?limit=1000&kind=reorg", "", 15},
+		{"HEAD", "/v1/events/stream", "", 5},
+		{"GET", "/v1/reorgs?limit=1", "", 1},
+		{"GET", "/v1/reorgs", "", 5},
+		{"GET", "/v1/reorgs?limit=100", "", 21},
+		{"GET", "/v1/names/bundle", "", 1},
+		{"GET", "/v1/names/bundle?since=" + strings.Repeat("0", 64), "", 5},
 	} {
 		t.Run(c.method+" "+c.path, func(t *testing.T) {
 			t.Parallel()
@@ -188,6 +196,7 @@ func TestCosts(t *testing.T) {
 			x := indexOf(t, synced(), slices.Clone(many)...)
 			cfg.Snapshot = func() api.Snapshot { return x.Snapshot() }
 			cfg.Limits = api.Limits{Rate: 1, Burst: burst, Proxies: loopback}
+			cfg.Events = newBook(t).tail
 			s := serve(t, cfg)
 			header := from("192.0.2.1")
 			header.Set("Accept-Encoding", "identity")

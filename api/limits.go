@@ -40,10 +40,11 @@ var unlimited = map[string]bool{"healthz": true, "readyz": true, "realtime": tru
 // work is how many requests an operation counts as beside the one that it is: those that go through all nodes, and those that
 // ask the database or write to it. A look-up takes some 20 µs of the machine, of which 5 are ours; by BenchmarkHandler a pick
 // takes 1 ms. What is made once a block is not in it, nor what only sends much.
-var work = map[string]int{"pick": 9, "aggregate": 9, "report": 9, "nodeHistory": 4, "nodeEvents": 4, "allNodeEvents": 4}
+var work = map[string]int{"pick": 9, "aggregate": 9, "report": 9, "nodeHistory": 4, "nodeEvents": 4, "allNodeEvents": 4,
+	"events": 4, "eventStream": 4} // and more by how long a page may be, like reorgs: see eventsPerRequest
 
 // workOfQuery is the same of operations whose reply is made for the request only when it has a query.
-var workOfQuery = map[string]int{"nodes": 4}
+var workOfQuery = map[string]int{"nodes": 4, "bundle": 4}
 
 const (
 	namesPerRequest = 64        // of a batch
@@ -118,6 +119,22 @@ func (c *crowd) charge(v *visitor, n int, now time.Time) {
 	}
 }
 
+// again returns a client that came in once and holds a stream.
+func (c *crowd) again(client netip.Addr, now time.Time) *visitor {
+	p := c.partOf(client)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.find(client, now, c)
+}
+
+// debt returns after how long a client will owe nothing, at most an hour.
+func (c *crowd) debt(v *visitor, now time.Time) time.Duration {
+	v.part.mu.Lock()
+	defer v.part.mu.Unlock()
+	owed := -v.tokens.TokensAt(now)
+	return time.Duration(min(max(0, owed)/c.limits.Rate, time.Hour.Seconds()) * float64(time.Second))
+}
+
 // leave ends a request that was admitted.
 func (c *crowd) leave(v *visitor) {
 	c.total.Add(-1)
@@ -129,8 +146,12 @@ func (c *crowd) leave(v *visitor) {
 	v.part.mu.Unlock()
 }
 
+func (c *crowd) partOf(client netip.Addr) *part {
+	return &c.parts[maphash.Comparable(c.seed, client)%crowdParts]
+}
+
 func (c *crowd) enter(client netip.Addr, now time.Time) (*visitor, time.Duration, error) {
-	p := &c.parts[maphash.Comparable(c.seed, client)%crowdParts]
+	p := c.partOf(client)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	v := p.find(client, now, c)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -93,6 +94,42 @@ func TestPast(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestPastForever: what is said of a final block, by one tag and for ever, is the same however long the chain has become.
+func TestPastForever(t *testing.T) {
+	t.Parallel()
+	r := lokinet(1, 100_000)
+	ask := func(height uint64, tag string) reply {
+		t.Helper()
+		state := synced() // blocks come more slowly than one thinks
+		state.Tip = &indexer.Point{Height: height, Hash: ons.Txid{byte(height)}}
+		s := serve(t, config(indexOf(t, state, r)))
+		header := http.Header{}
+		if tag != "" {
+			header.Set("If-None-Match", tag)
+		}
+		return s.send(t, "GET", path(r)+"?at_height=4500", "", header)
+	}
+	first, later := ask(5010, ""), ask(5100, "")
+	tag := first.header.Get("ETag")
+	if !strings.Contains(first.header.Get("Cache-Control"), "immutable") || ask(5100, tag).status != http.StatusNotModified {
+		t.Fatalf("got %v", first.header)
+	}
+	said := func(r reply) (m map[string]any) {
+		if err := json.Unmarshal(r.body, &m); err != nil {
+			t.Fatal(err)
+		}
+		delete(m, "as_of")
+		return m
+	}
+	if diff := gocmp.Diff(said(first), said(later)); diff != "" {
+		t.Errorf("(-first +later):\n%s", diff)
+	}
+	want := time.Unix(made(r.Updated)+120*int64(r.Expires-r.Updated), 0).UTC().Format(time.RFC3339)
+	if got := said(first)["expires_at"]; got != want {
+		t.Errorf("expires at %v, want %s", got, want)
 	}
 }
 

@@ -323,7 +323,7 @@ func cacheHeaders() map[string]*huma.Param {
 	return map[string]*huma.Param{
 		"ETag": {Description: "For If-None-Match", Schema: &huma.Schema{Type: huma.TypeString}},
 		"Last-Modified": {
-			Description: "For If-Modified-Since, which must repeat it: the time of the block, or later if something was changed since",
+			Description: "The time of the block, or later if something was changed since. Not for If-Modified-Since, which is not heeded: servers may give one date to different things",
 			Schema:      &huma.Schema{Type: huma.TypeString},
 		},
 		"Cache-Control": {Schema: &huma.Schema{Type: huma.TypeString}},

@@ -132,7 +132,8 @@ func (r *rack) body(i int, snap Snapshot, m moment, encode encoder) []byte {
 	return b
 }
 
-// shelf is all ranges of newest records after one block, how finely they are offered, and the bundle.
+// shelf is all ranges of newest records after one block, how finely they are offered, the bundle, and the deltas to it that were
+// asked for of late.
 type shelf struct {
 	*rack
 	snap    Snapshot
@@ -140,6 +141,7 @@ type shelf struct {
 	hashes  int
 	bits    int // that are offered
 	bundle  func() (*ons.Bundle, error)
+	deltas  lists // by since
 }
 
 // shelfOf returns the ranges of a snapshot that has a tip. After a block the first request makes them, and those that come
@@ -298,7 +300,9 @@ func (c *call) sendRange(offered int, r *rack, encode encoder) error {
 	ready := c.behind() == ""
 	h := c.gin.Writer.Header()
 	if ready {
-		if c.kept(c.frame.tags[c.route], atTipAsIs) {
+		// How much is padded depends on what was here before, which the block does not tell.
+		tag := c.frame.tags[c.route][0]
+		if c.kept([]string{tag[:len(tag)-1] + "-" + strconv.Itoa(r.sizes[bits]) + `"`}, atTipAsIs) {
 			return nil
 		}
 	} else {
@@ -390,20 +394,43 @@ func (s *Server) bundle(c *call) error {
 	if err != nil {
 		return err
 	}
-	body, tag := all.Bytes(), all.Digest()
-	text := hex.EncodeToString(tag[:])
+	digest := all.Digest()
+	whole := `"` + hex.EncodeToString(digest[:]) + `"`
+	body, tag, made := all.Bytes(), whole, false
 	if c.query.Has("since") {
-		if changed, ok := shelf.snap.Changed(since); ok {
-			if delta := all.Delta(since, changed); len(delta) < len(body) {
-				body, text = delta, text+"-delta"
-			}
+		delta := whole[:len(whole)-1] + `-delta"`
+		if slices.Contains(c.gin.Request.Header["If-None-Match"], delta) { // a delta to this bundle, which need not be made again
+			tag = delta
+		} else if part, err := shelf.delta(since, all, delta); err != nil {
+			return err
+		} else if len(part.plain.body) > 0 {
+			body, tag, made = part.plain.body, delta, true
 		}
 	}
-	if c.kept([]string{`"` + text + `"`}, atTipAsIs) {
+	if c.kept([]string{tag}, atTipAsIs) {
+		if made {
+			c.charge(len(body) / bytesPerRequest) // as if it were sent: making it is what costs
+		}
 		return nil
 	}
 	c.write(http.StatusOK, bytesType, body)
 	return nil
+}
+
+// delta returns what changed in the bundle since a block; without a body if that is not known, or no shorter than the bundle.
+// Equal requests share it.
+func (s *shelf) delta(since ons.Txid, all *ons.Bundle, tag string) (*document, error) {
+	return s.deltas.get(since.String(), func() (*document, error) {
+		changed, ok := s.snap.Changed(since)
+		if !ok {
+			return &document{}, nil
+		}
+		body := all.Delta(since, changed)
+		if len(body) >= len(all.Bytes()) {
+			return &document{}, nil
+		}
+		return &document{mediaType: bytesType, plain: newEncoding(body, tag)}, nil
+	})
 }
 
 // bundleOf makes the bundle of a snapshot when it is first asked for.

@@ -388,3 +388,93 @@ func TestBundle(t *testing.T) {
 		t.Errorf("got %d and %d", code, resp.StatusCode)
 	}
 }
+
+// askedChanges is a snapshot that counts how often it is asked what changed.
+type askedChanges struct {
+	api.Snapshot
+	times *atomic.Int64
+}
+
+func (c askedChanges) Changed(since ons.Txid) ([]ons.Key, bool) {
+	c.times.Add(1)
+	return c.Snapshot.Changed(since)
+}
+
+// TestDeltaOnce: who asks again for the same delta costs nothing, and who has it does not have it made.
+func TestDeltaOnce(t *testing.T) {
+	t.Parallel()
+	c := &steps{rng: rand.New(rand.NewPCG(3, 0))}
+	var d indexer.Delta
+	x := index.New(feedFunc(func() indexer.Delta { return d }))
+	for range 30 {
+		d = c.next()
+		if err := x.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	since := x.Snapshot().State().Tip.Hash
+	d = c.next()
+	if err := x.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	path := "/v1/names/bundle?since=" + since.String()
+	begin := func() (*site, *atomic.Int64) {
+		times := new(atomic.Int64)
+		cfg := config(x)
+		cfg.Snapshot = func() api.Snapshot { return askedChanges{x.Snapshot(), times} }
+		return serve(t, cfg), times
+	}
+	s, times := begin()
+	first := s.send(t, "GET", path, "", nil)
+	if first.status != 200 || !ons.IsDelta(first.body) || times.Load() != 1 {
+		t.Fatalf("%d, %d bytes, made %d times", first.status, len(first.body), times.Load())
+	}
+	if again := s.send(t, "GET", path, "", nil); !bytes.Equal(again.body, first.body) || times.Load() != 1 {
+		t.Errorf("%d, made %d times", again.status, times.Load())
+	}
+	other := "/v1/names/bundle?since=" + strings.Repeat("0", 64)
+	if whole := s.send(t, "GET", other, "", nil); whole.status != 200 || ons.IsDelta(whole.body) {
+		t.Errorf("a block that is not known: %d", whole.status)
+	}
+	tag := http.Header{"If-None-Match": {first.header.Get("ETag")}}
+	s, times = begin()
+	if has := s.send(t, "GET", path, "", tag); has.status != 304 || has.header.Get("ETag") != first.header.Get("ETag") || times.Load() != 0 {
+		t.Errorf("who has it: %d, made %d times", has.status, times.Load())
+	}
+	if has := s.send(t, "GET", path, "", http.Header{"If-None-Match": {"*"}}); has.status != 304 || has.header.Get("ETag") != first.header.Get("ETag") {
+		t.Errorf("who has anything: %d", has.status)
+	}
+}
+
+// TestPaddingTag: replies of two sizes do not have one strong tag. A server pads by what it had before.
+func TestPaddingTag(t *testing.T) {
+	t.Parallel()
+	many := names(rand.New(rand.NewPCG(4, 0)), 1_100)
+	before, after := indexOf(t, synced(), many...), indexOf(t, reorganised(), many[:980]...)
+	now := before
+	cfg := config(before)
+	cfg.Snapshot = func() api.Snapshot { return now.Snapshot() }
+	old, fresh := serve(t, cfg), serve(t, config(after))
+	for _, what := range []string{"", "/history"} {
+		path := "/v1/names/range/1/0" + what
+		now = before
+		old.send(t, "GET", path, "", nil)
+		now = after
+		a, b := old.send(t, "GET", path, "", nil), fresh.send(t, "GET", path, "", nil)
+		if len(a.body) == len(b.body) || a.header.Get("ETag") == b.header.Get("ETag") {
+			t.Errorf("%s: %d bytes are %s, %d are %s", path, len(a.body), a.header.Get("ETag"), len(b.body), b.header.Get("ETag"))
+		}
+		if has := old.send(t, "GET", path, "", http.Header{"If-None-Match": {a.header.Get("ETag")}}); has.status != 304 {
+			t.Errorf("%s: %d for its own tag", path, has.status)
+		}
+	}
+}
+
+// reorganised is a state as synced, of another block.
+func reorganised() indexer.State {
+	st := synced()
+	tip := *st.Tip
+	tip.Hash[5]++
+	st.Tip = &tip
+	return st
+}

@@ -82,7 +82,7 @@ func (c *call) hold() (leave func(), err error) {
 	}
 	if c.inside {
 		c.crowd.leave(c.visitor)
-		c.inside, c.visitor = false, nil
+		c.inside, c.held = false, client
 	}
 	return func() { c.holders.leave(client) }, nil
 }
@@ -94,6 +94,20 @@ func (s *Server) EndStreams() { s.closing.Do(func() { close(s.closed) }) }
 type headWriter struct{ http.ResponseWriter }
 
 func (w headWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// isHead reports whether a request is marked so, by whatever the writer was wrapped into since.
+func isHead(w http.ResponseWriter) bool {
+	for {
+		if _, head := w.(headWriter); head {
+			return true
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return false
+		}
+		w = u.Unwrap()
+	}
+}
 
 // eventStream answers GET /v1/events/stream. Nothing is kept of a client but where it is: what it has not read stays in
 // the log, so one that reads too slowly is cut off, and goes on where it was when it comes again.
@@ -111,11 +125,14 @@ func (s *Server) eventStream(c *call) error {
 	if err != nil {
 		return err
 	}
-	leave, err := c.hold()
-	if err != nil {
-		return err
+	head := isHead(c.gin.Writer)
+	if !head {
+		leave, err := c.hold()
+		if err != nil {
+			return err
+		}
+		defer leave()
 	}
-	defer leave()
 	// A stream outlives snapshots.
 	c.snap, c.frame = nil, emptyFrame
 
@@ -123,8 +140,7 @@ func (s *Server) eventStream(c *call) error {
 	h["Content-Type"], h["Cache-Control"] = streamType, noStore
 	h.Set("X-Accel-Buffering", "no") // nginx would else collect it
 	c.gin.Writer.WriteHeader(http.StatusOK)
-	w := c.gin.Writer.(interface{ Unwrap() http.ResponseWriter }).Unwrap()
-	if _, head := w.(headWriter); head {
+	if head {
 		c.gin.Writer.WriteHeaderNow()
 		return nil
 	}
@@ -137,42 +153,62 @@ func (s *Server) eventStream(c *call) error {
 	return nil
 }
 
-// follow writes what is in the log behind a cursor, and then what is appended, until somebody ends it.
+// entriesPerRequest is how many entries a page of a stream that catches up may look at before it counts as one request more. The database
+// takes 1 ms for 100 entries that it finds next to each other, and as much to look for rare ones among so many.
+const entriesPerRequest = 5000
+
+// follow writes what is in the log behind a cursor, and then what is appended, until somebody ends it. While the client is in debt it
+// waits: what is in the log stays there.
 func (s *Server) follow(ctx context.Context, out *streamWriter, at events.Cursor, kinds events.Kinds) error {
 	if err := out.send("retry: 2000\nid: " + at.String() + "\n\n"); err != nil {
 		return err
 	}
 	tick := time.NewTicker(s.cfg.Heartbeat)
 	defer tick.Stop()
+	wait := func(grown <-chan struct{}, solvent <-chan time.Time) error {
+		select {
+		case <-grown:
+		case <-solvent:
+		case <-tick.C:
+			// An id of its own moves a client on over entries that it does not want.
+			return out.send(":\nid: " + at.String() + "\n\n")
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.closed:
+			return http.ErrServerClosed
+		}
+		return nil
+	}
 	for {
-		_, grown := s.cfg.Events.Head() // before reading, so that nothing comes between
-		p, err := s.logPage(ctx, at, kinds, streamPage)
+		if debt := out.debt(); debt > 0 {
+			if err := wait(nil, time.After(debt)); err != nil {
+				return err
+			}
+			continue
+		}
+		head, grown := s.cfg.Events.Head() // before reading, so that nothing comes between
+		network := s.cfg.Snapshot().State().Network
+		p, err := s.logPage(ctx, at, kinds, streamPage, network)
 		if err != nil {
 			return err
 		}
+		if at.Seq+streamPage < head.Seq { // else it is in memory, for all who follow
+			out.charge(1 + int((p.Next-min(p.Next, at.Seq))/entriesPerRequest))
+		}
 		at.Seq = max(at.Seq, p.Next)
-		if err := out.entries(&p, s.cfg.Snapshot().State().Network); err != nil {
+		if err := out.entries(&p, network); err != nil {
 			return err
 		}
 		if p.Next < p.Head {
 			select {
 			case <-s.closed:
-				return nil
+				return http.ErrServerClosed
 			default:
 				continue
 			}
 		}
-		select {
-		case <-grown:
-		case <-tick.C:
-			// An id of its own moves a client on over entries that it does not want.
-			if err := out.send(":\nid: " + at.String() + "\n\n"); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.closed:
-			return nil
+		if err := wait(grown, nil); err != nil {
+			return err
 		}
 	}
 }

@@ -54,7 +54,7 @@ type nameView struct {
 	UpdateHeight     uint64  `json:"update_height" doc:"Block of the last transaction"`
 	UpdatedAt        *string `json:"updated_at" format:"date-time" doc:"Time of that block; null if the index does not know it"`
 	ExpirationHeight *uint64 `json:"expiration_height" doc:"Last height at which it lives; null if it never expires"`
-	ExpiresAt        *string `json:"expires_at" format:"date-time" doc:"When that is likely to be, at 120 seconds a block from as_of on; null if never"`
+	ExpiresAt        *string `json:"expires_at" format:"date-time" doc:"When that is likely to be, at 120 seconds a block from as_of on, or with at_height from update_height on; null if never"`
 	Txid             string  `json:"txid" pattern:"^[0-9a-f]{64}$" doc:"The last transaction"`
 	Confirmations    uint64  `json:"confirmations" doc:"Blocks that hold or follow the last transaction"`
 	Final            bool    `json:"final" doc:"The chain cannot take the last transaction back"`
@@ -193,9 +193,9 @@ type statusView struct {
 // moment is what a record's fields depend on beside the record.
 type moment struct {
 	tip    uint64 // the block after which they are asked for
+	past   bool   // that was asked for
 	blocks uint64 // as get_info counts them: the height at which whoever asks then asks
-	newest uint64 // the newest block there is, which the tip is unless an older state is asked for
-	time   int64  // of that one, Unix seconds
+	time   int64  // of the newest block there is, which the tip is unless an older state is asked for; Unix seconds
 	final  uint64
 	rules  ons.Rules
 	times  timetable // nil: no times are known
@@ -218,9 +218,9 @@ func momentIn(snap Snapshot, state indexer.State) moment {
 	return m
 }
 
-// at returns the moment after an older block. What is final, and when it is, stays as it is now.
+// at returns the moment after an older block. What is final stays as it is now.
 func (m moment) at(height uint64) moment {
-	m.tip, m.blocks = height, height+1
+	m.tip, m.blocks, m.past = height, height+1, true
 	return m
 }
 
@@ -248,7 +248,7 @@ func momentOf(s indexer.State) moment {
 		return moment{}
 	}
 	return moment{
-		tip: s.Tip.Height, blocks: s.Tip.Height + 1, newest: s.Tip.Height, time: s.TipTime, final: s.Final,
+		tip: s.Tip.Height, blocks: s.Tip.Height + 1, time: s.TipTime, final: s.Final,
 		rules: ons.Rules{Network: s.Network, Year: s.Year},
 	}
 }
@@ -270,12 +270,21 @@ const blockSeconds = 120
 // lastSecond is the last one that RFC 3339 can write: of the year 9999.
 const lastSecond = 253402300799
 
-// expiry returns when a record expires, in Unix seconds, and whether it does at a time that can be written.
-func (m moment) expiry(height uint64) (int64, bool) {
-	if height == 0 || height > lastSecond/blockSeconds {
+// expiry returns when a record is likely to expire, in Unix seconds, and whether it does at a time that can be written. Of now
+// it is reckoned from the newest block; of the past, which may be kept for ever, from the record's own, as nothing said later moves that.
+func (m moment) expiry(r *ons.Record) (int64, bool) {
+	if r.Expires == 0 || r.Expires > lastSecond/blockSeconds {
 		return 0, false
 	}
-	at := m.time + (int64(height)-int64(m.newest))*blockSeconds
+	from, at := m.tip, m.time
+	if m.past {
+		var ok bool
+		if at, ok = m.date(r.Updated); !ok {
+			return 0, false
+		}
+		from = r.Updated
+	}
+	at += (int64(r.Expires) - int64(from)) * blockSeconds
 	return at, at >= 0 && at <= lastSecond
 }
 
@@ -288,7 +297,7 @@ func newNameView(r *ons.Record, m moment) nameView {
 		UpdateHeight: r.Updated, UpdatedAt: m.dateText(r.Updated), ExpirationHeight: number(r.Expires),
 		Txid: r.Txid.String(), Confirmations: m.confirmations(r.Updated), Final: m.isFinal(r.Updated),
 	}
-	if at, ok := m.expiry(r.Expires); ok {
+	if at, ok := m.expiry(r); ok {
 		v.ExpiresAt = clock(time.Unix(at, 0))
 	}
 	return v

@@ -53,7 +53,7 @@ var homes = map[string][]string{
 	"github.com/pressly/goose":       {"internal/store"},
 	"github.com/spf13/cobra":         {"cmd/onsight", "cmd/devnet"},
 	"github.com/schollz/progressbar": {"cmd/onsight"},
-	"github.com/gofrs/flock":         {"internal/store"},
+	"github.com/gofrs/flock":         {"internal/store", "cmd/onsight"},
 	"filippo.io/edwards25519":        {"internal/curve"},
 	"github.com/gin-gonic/gin":       {"api"},
 	"github.com/danielgtaylor/huma":  {"api"},

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -180,6 +183,9 @@ func (p program) freshBundle(ctx context.Context, f *flags, r *remote.Server) (g
 		if err := writeFile(path, got.Bundle.Bytes()); err != nil {
 			return got, path, fmt.Errorf("keep the bundle: %w", err)
 		}
+		if err := keepOrigin(path, old, got, r.Host()); err != nil {
+			return got, path, err
+		}
 	}
 	switch at := got.Bundle.At(); {
 	case !r.Ready():
@@ -190,6 +196,49 @@ func (p program) freshBundle(ctx context.Context, f *flags, r *remote.Server) (g
 		}
 	}
 	return got, path, nil
+}
+
+// originEnding follows the name of a bundle's file in that of the one that says from whom the bundle came: its digest, and the
+// hosts, each in a line. It is of no other bundle, so one that was put there by hand is of unknown origin.
+const originEnding = ".from"
+
+// keepOrigin remembers that a bundle came from a host, and if only what changed did, from those that the old one came from.
+func keepOrigin(path string, old *ons.Bundle, got remote.Pulled, host string) error {
+	hosts := []string{hostName(host)}
+	if got.Delta {
+		before := originsOf(path, old)
+		if len(before) == 0 {
+			return nil // unknown, as it was
+		}
+		if !slices.Contains(before, hosts[0]) {
+			hosts = append(hosts, before...)
+		} else {
+			hosts = before
+		}
+	}
+	text := fmt.Sprintf("%x\n%s\n", got.Bundle.Digest(), strings.Join(hosts, "\n"))
+	if err := writeFile(path+originEnding, []byte(text)); err != nil {
+		return fmt.Errorf("remember from whom the bundle came: %w", err)
+	}
+	return nil
+}
+
+// originsOf returns the hosts that a bundle came from; none: unknown.
+func originsOf(path string, b *ons.Bundle) []string {
+	text, err := os.ReadFile(path + originEnding)
+	if err != nil {
+		return nil
+	}
+	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	if lines[0] != fmt.Sprintf("%x", b.Digest()) {
+		return nil
+	}
+	return lines[1:]
+}
+
+// hostName returns a host as it is compared: without its port, since who has one has the others.
+func hostName(host string) string {
+	return strings.TrimSuffix(strings.ToLower((&url.URL{Host: host}).Hostname()), ".")
 }
 
 // stale is the warning about an old bundle; "" if it is new.

@@ -11,6 +11,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -138,6 +139,9 @@ func (p program) ownEvents(ctx context.Context, f *flags, opt eventsOptions, kin
 		if err != nil {
 			return unavailable(err)
 		}
+		if page.Log != at.Log { // see Store.NewLog
+			return fmt.Errorf("%s: %w", db.path, events.ErrReset)
+		}
 		network, err := db.network(ctx)
 		if err != nil {
 			return unavailable(err)
@@ -184,12 +188,28 @@ func serverEvents(ctx context.Context, base *url.URL, opt eventsOptions, print f
 	query.Set("limit", fmt.Sprint(eventsPage))
 	for {
 		next, more, err := eventPage(ctx, base, query, print)
+		if busy := (*busyError)(nil); errors.As(err, &busy) { // a long log is more than a server gives at once
+			select {
+			case <-time.After(busy.after):
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
 		if err != nil || !more {
 			return err
 		}
 		query.Set("after", next)
 	}
 }
+
+// busyError is the reply of a server that says when to come again.
+type busyError struct {
+	error
+	after time.Duration
+}
+
+func (e *busyError) Unwrap() error { return e.error }
 
 // eventPage reads one page, and returns where to go on and whether there is something.
 func eventPage(ctx context.Context, base *url.URL, query url.Values, print func([]byte) error) (next string, more bool, err error) {
@@ -327,7 +347,11 @@ func getEvents(ctx context.Context, u *url.URL, query url.Values, accept, last s
 	if resp.StatusCode == http.StatusGone {
 		return nil, fmt.Errorf("%s: %w", u.Host, events.ErrReset)
 	}
-	return nil, fmt.Errorf("%s: answers %d: %w", u.Host, resp.StatusCode, ons.ErrUnavailable)
+	err = fmt.Errorf("%s: answers %d: %w", u.Host, resp.StatusCode, ons.ErrUnavailable)
+	if n, e := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 16); e == nil && resp.StatusCode == http.StatusTooManyRequests {
+		return nil, &busyError{err, min(time.Duration(n)*time.Second, againAtMost)}
+	}
+	return nil, err
 }
 
 // eventPrinter prints entries, which it is given as lines of the API.

@@ -10,13 +10,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
 	"onsight/api"
 	"onsight/indexer"
 	"onsight/internal/index"
+	"onsight/internal/store"
 	"onsight/ons"
 )
 
@@ -73,7 +76,7 @@ func (p program) export(ctx context.Context, f *flags, dir string) error {
 		return err
 	}
 	w := exporter{at: filepath.Join(dir, "v1", "names", "at")}
-	if err := w.write(ctx, dir, e); err != nil {
+	if err := w.write(ctx, dir, e, exported{network: string(st.Network), height: st.Tip.Height}); err != nil {
 		return fmt.Errorf("export to %s: %w", dir, err)
 	}
 	v := exportedView{
@@ -95,13 +98,32 @@ type exporter struct {
 }
 
 // write puts an export into a folder: this block's ranges, the bundle, the status, each in one step and in this order. Then it
-// takes out the ranges of other blocks, but for the one that the status named before, and what a killed export left.
-func (w *exporter) write(ctx context.Context, dir string, e *api.Export) error {
+// takes out the ranges of other blocks, but for the one that the status named before. It is alone in the folder, takes out first
+// what a killed export left, and never goes back to an older block.
+func (w *exporter) write(ctx context.Context, dir string, e *api.Export, point exported) (err error) {
+	if _, err := readExported(dir); err != nil { // nothing is put into what is not ours
+		return err
+	}
 	if err := os.MkdirAll(w.at, 0o755); err != nil {
 		return err
 	}
-	before, err := exported(dir)
+	// The lock goes with its holder; its file stays, or one could wait for a file that is no longer there.
+	lock := flock.New(filepath.Join(dir, exportLock), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
+	switch alone, err := lock.TryLock(); {
+	case err != nil:
+		return fmt.Errorf("lock: %w", err)
+	case !alone:
+		return &store.LockedError{Path: dir}
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	before, err := readExported(dir)
 	if err != nil {
+		return err
+	}
+	if err := before.older(point); err != nil {
+		return err
+	}
+	if err := w.sweep(dir); err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(w.at, e.Folder)); errors.Is(err, fs.ErrNotExist) {
@@ -127,19 +149,32 @@ func (w *exporter) write(ctx context.Context, dir string, e *api.Export) error {
 			return err
 		}
 	}
-	if before == e.Folder { // who is at the one before still may be
+	if before.folder == e.Folder { // who is at the one before still may be
 		return nil
 	}
-	return w.clean(e.Folder, before)
+	return w.clean(e.Folder, before.folder)
 }
 
-// exported returns the folder that the status names; "" if there is none.
-func exported(dir string) (string, error) {
+// exportLock is the file that an export holds in the folder into which it writes.
+const exportLock = ".export.lock"
+
+// exported is what a status says of an export; zero if there is none.
+type exported struct {
+	folder  string
+	network string
+	height  uint64
+}
+
+func readExported(dir string) (exported, error) {
 	b, err := os.ReadFile(filepath.Join(dir, "v1", "status"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return exported{}, nil
 	}
 	var status struct {
+		Network string `json:"network"`
+		AsOf    struct {
+			Height uint64 `json:"height"`
+		} `json:"as_of"`
 		Files struct {
 			At string `json:"at"`
 		} `json:"files"`
@@ -150,7 +185,38 @@ func exported(dir string) (string, error) {
 	if err == nil && status.Files.At == "" {
 		err = errors.New("v1/status is not of an export: name another folder")
 	}
-	return status.Files.At, err
+	return exported{status.Files.At, status.Network, status.AsOf.Height}, err
+}
+
+// older returns why an export must not be followed by another one: clients do not take an older block either.
+func (was exported) older(next exported) error {
+	switch {
+	case was.folder == "":
+		return nil
+	case was.network != next.network:
+		return fmt.Errorf("v1/status is of %s, not %s: %w: %w", was.network, next.network, indexer.ErrOtherNetwork, ons.ErrUnavailable)
+	case was.height > next.height:
+		return fmt.Errorf("v1/status is of block %d, and the index was at %d: %w", was.height, next.height, ons.ErrUnavailable)
+	}
+	return nil
+}
+
+// sweep takes out what killed exports were writing. The lock is held.
+func (w *exporter) sweep(dir string) error {
+	for _, in := range []string{w.at, filepath.Join(dir, "v1", "names"), filepath.Join(dir, "v1")} {
+		entries, err := os.ReadDir(in)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), unfinished) {
+				if err := os.RemoveAll(filepath.Join(in, e.Name())); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // ranges writes the folder of a block, beside its place first.

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"math/bits"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,8 +14,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gofrs/flock"
+	"github.com/google/go-cmp/cmp"
+
 	"onsight/internal/devnet"
-	"onsight/ons/remote"
 )
 
 // TestExport looks names up at a bare file server that has what was exported from an indexed chain, by the programs' own commands,
@@ -72,11 +76,12 @@ func TestExport(t *testing.T) {
 		return all
 	}
 
-	run(0, "bundle", "pull", "--server", host.URL)
+	other := strings.Replace(host.URL, "127.0.0.1", "localhost", 1) // as somebody else: the host's own bundle counts no names for it
+	run(0, "bundle", "pull", "--server", other)
 	if got := paths(); got != "/v1/status /v1/names/bundle" {
 		t.Errorf("asked %s", got)
 	}
-	run(0, "bundle", "pull", "--server", host.URL) // nothing changed
+	run(0, "bundle", "pull", "--server", other) // nothing changed
 	if got := paths(); got != "/v1/status" {
 		t.Errorf("asked %s", got)
 	}
@@ -86,7 +91,7 @@ func TestExport(t *testing.T) {
 	if b, err := os.ReadFile(filepath.Join(dir, "v1", "status")); err != nil || json.Unmarshal(b, &status) != nil || status.Files.Bits < 1 {
 		t.Fatalf("%v %s", err, b)
 	}
-	width := remote.CapBits(status.Files.Hashes)
+	width := bits.Len(uint(status.Files.Hashes/128)) - 1
 	lookups := func(v exportedView) {
 		t.Helper()
 		found := 0
@@ -183,4 +188,76 @@ func TestExport(t *testing.T) {
 	}
 	run(exitUsage, "export")
 	run(exitUnavailable, "export", "--static", dir, "--db", filepath.Join(home, "absent.db"))
+}
+
+// TestExportAlone: an export goes back to no older block, shares its folder with no other one, and takes out what a killed one left,
+// even if there is nothing new.
+func TestExportAlone(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	older, newer, dir := filepath.Join(home, "older.db"), filepath.Join(home, "newer.db"), filepath.Join(home, "public")
+	fill(t, older, 7, 300, 0)
+	fill(t, newer, 8, 310, 0)
+	export := func(db string, want int) (stderr string) {
+		t.Helper()
+		code, _, stderr := runProgram(t, nil, "export", "--static", dir, "--db", db)
+		if code != want {
+			t.Fatalf("exit code %d, want %d: %s", code, want, stderr)
+		}
+		return stderr
+	}
+	all := func() (files []string) {
+		t.Helper()
+		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && !e.IsDir() {
+				files = append(files, path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files
+	}
+	export(older, exitOK)
+	export(newer, exitOK)
+	want := all()
+	status, err := os.ReadFile(filepath.Join(dir, "v1", "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One that began before the newer one, and ends after it.
+	if said := export(older, exitUnavailable); !strings.Contains(said, "block 8") {
+		t.Errorf("said %s", said)
+	}
+	if now, err := os.ReadFile(filepath.Join(dir, "v1", "status")); err != nil || !bytes.Equal(now, status) {
+		t.Errorf("%v: the status is another one", err)
+	}
+
+	for _, left := range []string{"v1/names/at/.new-1/range/0/0", "v1/names/.new-2", "v1/.new-3"} {
+		left = filepath.Join(dir, filepath.FromSlash(left))
+		if err := os.MkdirAll(filepath.Dir(left), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(left, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lock := flock.New(filepath.Join(dir, exportLock))
+	if ok, err := lock.TryLock(); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if said := export(newer, exitLocked); !strings.Contains(said, "another process") {
+		t.Errorf("said %s", said)
+	}
+	if got := all(); len(got) != len(want)+3 {
+		t.Errorf("%d files, want those of the other one too", len(got))
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	export(newer, exitOK)
+	if diff := cmp.Diff(want, all()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }

@@ -7,18 +7,20 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"onsight/indexer"
+	"onsight/internal/index"
 	"onsight/ons"
 	"onsight/ons/remote"
 )
 
-// shippedNames is how many different names mainnet had when this release was made: the count that bounds ranges where nothing
-// else on this machine counts. Names are never deleted, so it stays a lower bound. It is set with each release to the `names` of
-// `onsight status` (docs/privacy.md). 0: no release was made yet, and of 2026-11-22 no published source has a number.
+// shippedNames is how many different hashes of names mainnet had when this release was made: the count that bounds ranges where nothing
+// else on this machine counts. Names are never deleted, so it stays a lower bound. It is set with each release to the `hashes` of
+// `GET /v1/names/range` over our own index (docs/privacy.md). 0: no release was made yet, and of 2026-11-22 no published source has a number.
 const shippedNames = 0
 
 // finder is a way to ask a server for one name.
@@ -98,7 +100,7 @@ func (a *answer) take(found remote.Answer, s *remote.Server, opt resolveOptions)
 
 // openRange settles by which ranges a server is asked.
 func (p program) openRange(ctx context.Context, f *flags, s *remote.Server, more bool) (*remote.Range, error) {
-	elsewhere, err := f.countElsewhere(ctx, p, s.Network())
+	elsewhere, err := f.countElsewhere(ctx, p, s)
 	if err != nil { // without a count all is asked for, which reveals nothing
 		fmt.Fprintln(p.stderr, "onsight: warning: the names could not be counted elsewhere, so the whole registry is asked for:", err)
 	}
@@ -109,49 +111,96 @@ func (p program) openRange(ctx context.Context, f *flags, s *remote.Server, more
 	return s.Range(ctx, remote.Caution{Names: elsewhere, Memory: bitsFile(path), More: more})
 }
 
-// countElsewhere counts the names of a network without asking the server: in the bundle, else in the database, else by a
-// daemon that was named, else as this release says. Nobody knows: 0.
-func (f *flags) countElsewhere(ctx context.Context, p program, n ons.Network) (int, error) {
+// countElsewhere counts the different hashes of names of a network without asking the server, and returns the lowest number
+// of all who know: the database, a daemon that was named, the bundle unless it is the server's, and this release. A number
+// that is too high would be a way to be told more of hashes; no single one of them is believed. Nobody knows: 0.
+func (f *flags) countElsewhere(ctx context.Context, p program, s *remote.Server) (int, error) {
 	own := *f
-	own.network = string(n)
-	b, err := own.readBundle(p.env)
-	switch {
-	case err == nil && b.At().Network == n:
-		return b.Hashes(), nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return 0, err
-	}
-	if found, err := own.hasDatabase(p.env); err == nil && found {
-		db, err := own.openDatabase(ctx, p.env, true)
+	own.network = string(s.Network())
+	var counts []int
+	for _, count := range []func() (int, bool, error){
+		func() (int, bool, error) { return own.countDatabase(ctx, p.env) },
+		func() (int, bool, error) { return own.countDaemon(ctx, p) },
+		func() (int, bool, error) { return own.countBundle(p.env, s) },
+	} {
+		n, known, err := count()
 		if err != nil {
 			return 0, err
 		}
-		defer db.Close()
-		totals, err := db.Totals(ctx)
-		if err != nil {
-			return 0, unavailable(err)
+		if known {
+			counts = append(counts, n)
 		}
-		return int(totals.Names), nil
 	}
-	if len(f.oxend) == 0 {
-		if n == ons.Mainnet {
-			return shippedNames, nil
-		}
+	if s.Network() == ons.Mainnet && shippedNames > 0 {
+		counts = append(counts, shippedNames)
+	}
+	if len(counts) == 0 {
 		return 0, nil
 	}
-	pool, err := own.pool(f.logger(p, slog.LevelWarn), indexer.State{})
+	return slices.Min(counts), nil
+}
+
+// countDatabase counts the hashes in the database, if there is one. A name that is registered as several types is one hash.
+func (f *flags) countDatabase(ctx context.Context, env func(string) string) (n int, known bool, err error) {
+	if found, err := f.hasDatabase(env); err != nil || !found {
+		return 0, false, nil
+	}
+	db, err := f.openDatabase(ctx, env, true)
 	if err != nil {
-		return 0, err
+		return 0, false, err
+	}
+	defer db.Close()
+	x := index.New(db)
+	if err := x.Load(ctx); err != nil {
+		return 0, false, unavailable(err)
+	}
+	all := x.Snapshot().Bucket(0, 0)
+	for i, r := range all {
+		if i == 0 || r.Hash != all[i-1].Hash {
+			n++
+		}
+	}
+	return n, true, nil
+}
+
+// countDaemon asks a daemon that was named. It counts each type apart, and a hash can be registered as each of them: no fewer
+// hashes than of the type with most are there for sure.
+func (f *flags) countDaemon(ctx context.Context, p program) (n int, known bool, err error) {
+	if len(f.oxend) == 0 {
+		return 0, false, nil
+	}
+	pool, err := f.pool(f.logger(p, slog.LevelWarn), indexer.State{})
+	if err != nil {
+		return 0, false, err
 	}
 	pick, err := pool.Pick(ctx, nil)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	total := uint64(0)
 	for _, c := range pick.Info.Counts {
-		total += c
+		n = max(n, int(c))
 	}
-	return int(total), nil
+	return n, true, nil
+}
+
+// countBundle counts the hashes in the bundle, if there is one and all of it came from others than the server.
+func (f *flags) countBundle(env func(string) string, s *remote.Server) (n int, known bool, err error) {
+	path, err := f.bundlePath(env)
+	if err != nil {
+		return 0, false, err
+	}
+	b, err := f.readBundle(env)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	hosts := originsOf(path, b)
+	if len(hosts) == 0 || slices.Contains(hosts, hostName(s.Host())) {
+		return 0, false, nil
+	}
+	return b.Hashes(), true, nil
 }
 
 // bitsFile is a file that remembers how many bits of a hash were sent at most. It implements remote.Memory.

@@ -33,8 +33,8 @@ The database is asked if there is one (--db), else a daemon (--oxend), which lea
 With --at-height what the name stood for after that block is told.
 
 With --server an onsight server is asked for all names in a range of hashes, and does not learn which of them is meant. The range is
-chosen here, by the lower of two counts of names: the server's and one from elsewhere (a bundle, the database, --oxend). Without
-another count the whole registry is asked for. --exact sends the hash instead. --history and --at-height ask for what happened to all
+chosen here, by the lowest of all counts of names: the server's and those from elsewhere (the database, --oxend, a bundle of another
+host). Without another count the whole registry is asked for. --exact sends the hash instead. --history and --at-height ask for what happened to all
 names of the range, in the same way, and work the rest out here. With --offline nobody is asked: the name is looked
 up in a bundle (see onsight bundle pull).
 

@@ -13,7 +13,7 @@ import (
 // maxLooked is how many records one page may look at: a few milliseconds.
 const maxLooked = 20_000
 
-// ErrFilter means that a filter names something that there is not; the error says what there is.
+// ErrFilter is returned by ParseFilter if and only if a list names something that there is not; the error says what there is.
 var ErrFilter = errors.New("invalid filter")
 
 // Filter says which names are wanted. Of each list one has to hold; empty lists hold for all.

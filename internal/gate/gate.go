@@ -6,12 +6,17 @@
 // may, its own longest waiting one is closed for a new one, and when there are as many as there may be in all, the longest
 // waiting of all. So any number of idle connections keep nobody out. A new connection is only refused when none waits.
 //
+// A handler that wants nothing more of a request sets a read deadline that is over. When the server closes such a connection, the
+// reply ends, and what the client still sends is thrown away for a moment before the connection goes: what arrives at one that is gone is
+// answered by a reset, which may take the reply with it. Meanwhile the connection waits like others, and goes for whoever comes.
+//
 // How long a reply may take is not bounded, since a whole registry over a slow line takes its time, but the client has to
 // read it: what it is sent in one piece must be gone within Limits.Stall.
 package gate
 
 import (
 	"container/list"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -36,6 +41,10 @@ const (
 	// sendBuffer is how much the kernel may hold of a connection (it takes that twice). Left to itself it takes four
 	// megabytes, and a client that reads nothing could have that for each of its connections.
 	sendBuffer = 256 << 10
+	// How long and how much of what nobody wants is read before a connection is closed: as long as net/http waits where it
+	// closes early (rstAvoidanceDelay in net/http/server.go), and as much as it reads after a handler (maxPostHandlerReadBytes).
+	lingerTime  = 500 * time.Millisecond
+	lingerBytes = 256 << 10
 )
 
 // Stats are figures of a gate.
@@ -57,6 +66,7 @@ type Gate struct {
 	limits  Limits
 	stalled atomic.Uint64
 	waiting atomic.Int64
+	closed  atomic.Bool
 
 	mu      sync.Mutex // guards what follows, and the places of connections
 	clients map[netip.Addr]*list.List
@@ -70,6 +80,12 @@ func Open(l net.Listener, limits Limits) *Gate {
 		limits.Stall = DefaultStall
 	}
 	return &Gate{Listener: l, limits: limits, clients: map[netip.Addr]*list.List{}}
+}
+
+// Close closes the listener. Connections go without delay from then on.
+func (g *Gate) Close() error {
+	g.closed.Store(true)
+	return g.Listener.Close()
 }
 
 // Client returns the address by which a client is known: an IPv4 address, or the first of an IPv6 /64, which is what one
@@ -207,6 +223,7 @@ type conn struct {
 	place, among *list.Element // in the lists of all and of its client; nil: it is in none. The gate's lock guards them
 	busy         atomic.Bool   // something of it is being answered, or it has left
 	asked        atomic.Bool   // something of it was answered
+	unread       atomic.Bool   // nobody wants what more comes
 	due          atomic.Int64  // by when the handler wants to have written, in nanoseconds; 0: it did not say
 }
 
@@ -250,10 +267,38 @@ func (c *conn) end() {
 
 // Close closes the connection and makes room.
 func (c *conn) Close() error {
+	if c.unread.Swap(false) {
+		c.linger()
+	}
 	c.gate.mu.Lock()
 	c.gate.leave(c)
 	c.gate.mu.Unlock()
 	return c.Conn.Close()
+}
+
+// linger ends what is sent, and throws away what comes until the client has seen that. Closing the connection meanwhile ends it.
+func (c *conn) linger() {
+	tcp, ok := c.Conn.(*net.TCPConn)
+	if !ok || c.gate.closed.Load() {
+		return
+	}
+	c.gate.changed(c, http.StateIdle) // before the client can know
+	if tcp.CloseWrite() == nil && tcp.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		_, _ = io.CopyN(io.Discard, tcp, lingerBytes) // that it fails is how it should end
+	}
+}
+
+// CloseWrite is how net/http begins to close a connection early: it sleeps after that, for a moment.
+func (c *conn) CloseWrite() error {
+	c.unread.Store(false)
+	c.linger()
+	return nil
+}
+
+// SetReadDeadline sets by when the next bytes must be here.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.unread.Store(!t.IsZero() && t.Before(time.Now()))
+	return c.Conn.SetReadDeadline(t)
 }
 
 // Write writes all of b as long as the client reads. A deadline that the handler set holds as well.

@@ -322,6 +322,68 @@ func TestController(t *testing.T) {
 	}
 }
 
+// TestUnread sends a body that nobody wants while the reply to it is here already. The client can send all of a short one, and
+// read the reply; nobody waits for a long one, and whoever comes has the place of the connection at once.
+func TestUnread(t *testing.T) {
+	t.Parallel()
+	g, at := serve(t, Limits{Total: 1}, func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength == 0 {
+			return
+		}
+		w.Header().Set("Connection", "close")
+		if err := http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)); err != nil {
+			t.Error(err)
+		}
+		w.WriteHeader(http.StatusTooManyRequests)
+		fmt.Fprint(w, "too much")
+	})
+	begin := func(length int) (net.Conn, *bufio.Reader) {
+		t.Helper()
+		c := dial(t, "127.0.0.1", at)
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", length)
+		in := bufio.NewReader(c)
+		if _, err := in.Peek(1); err != nil {
+			t.Fatal(err)
+		}
+		return c, in
+	}
+	for range 20 {
+		c, in := begin(200_000)
+		for range 20 {
+			if _, err := c.Write(make([]byte, 10_000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		reply, err := io.ReadAll(in)
+		if err != nil || !bytes.HasPrefix(reply, []byte("HTTP/1.1 429 ")) || !bytes.HasSuffix(reply, []byte("too much")) {
+			t.Fatalf("%v: %q", err, reply)
+		}
+		c.Close()
+	}
+	long, _ := begin(1 << 30)
+	var err error
+	for range 10_000 {
+		if _, err = long.Write(make([]byte, 10_000)); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		t.Error("took in 100 MB that nobody wants")
+	}
+	if _, in := begin(1 << 30); in != nil {
+		if _, err := io.ReadAll(in); err != nil {
+			t.Error(err)
+		}
+	}
+	before := g.Stats().Displaced
+	if got := ask(dial(t, "127.0.0.2", at), plain); got != http.StatusOK {
+		t.Errorf("who comes meanwhile: got %d", got)
+	}
+	if s := g.Stats(); s.Displaced > before+1 || s.RefusedTotal != 0 {
+		t.Errorf("got %+v", s)
+	}
+}
+
 // sink takes everything in, and notes in what pieces and by when.
 type sink struct {
 	net.Conn

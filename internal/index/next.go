@@ -34,7 +34,8 @@ func (s *Snapshot) next(d *indexer.Delta) (*Snapshot, error) {
 	n.add(d.Records)
 	n.date(d)
 	n.count()
-	if n.state.Tip != nil {
+	// The state alone is stored every few seconds.
+	if n.state.Tip != nil && (n.tips.n == 0 || n.tips.at(uint32(n.tips.n-1)).hash != n.state.Tip.Hash) {
 		n.tips = n.tips.append([]tip{{n.state.Tip.Hash, n.changed.n}})
 	}
 	return n, nil

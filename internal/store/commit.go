@@ -49,11 +49,8 @@ func (s *Store) Commit(ctx context.Context, epoch uint64, r indexer.Range) error
 	if err := check(&r); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	// What a power cut takes back of a first sync is made again as it was, and waiting for the disk would take as long as all else.
-	if err := s.write.WithContext(ctx).Exec(synchronous(r.State.Phase != indexer.Syncing)).Error; err != nil {
-		return fmt.Errorf("commit to %s: %w", s.path, err)
-	}
-	err := s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	wait := func(conn *gorm.DB) (bool, error) { return waits(conn, &r) }
+	err := s.transact(ctx, wait, func(tx *gorm.DB) error {
 		if err := s.apply(tx, epoch, &r); err != nil {
 			return err
 		}
@@ -65,6 +62,39 @@ func (s *Store) Commit(ctx context.Context, epoch uint64, r indexer.Range) error
 	}
 	s.step("after-commit")
 	return nil
+}
+
+// transact runs f as one transaction, which is on the disk at its end if wait says so. One connection runs both, so that nobody who
+// commits at the same time goes without waiting.
+func (s *Store) transact(ctx context.Context, wait func(*gorm.DB) (bool, error), f func(*gorm.DB) error) error {
+	return s.write.WithContext(ctx).Connection(func(conn *gorm.DB) error {
+		conn = conn.Session(&gorm.Session{NewDB: true}) // else one statement would be part of the next
+		durable, err := wait(conn)
+		if err != nil {
+			return err
+		}
+		if err := conn.Exec(synchronous(durable)).Error; err != nil {
+			return err
+		}
+		return conn.Transaction(f)
+	})
+}
+
+func always(*gorm.DB) (bool, error) { return true, nil }
+
+// waits reports whether a range is to be on the disk before Commit ends. What a power cut takes back of a first sync is made again as it
+// was, with the same numbers in the log of events, and waiting would take as long as all else. Not so what is taken back, nor what
+// comes later: a chain may be another one by then.
+func waits(tx *gorm.DB, r *indexer.Range) (bool, error) {
+	if r.State.Phase != indexer.Syncing {
+		return true, nil
+	}
+	old, err := state(tx)
+	if err != nil || old.Synced != 0 || r.Base == nil {
+		return old.Synced != 0, err
+	}
+	tip, err := newest(tx)
+	return tip != nil && tip.Height > r.Base.Height, err
 }
 
 // check finds what no database state could make right.
@@ -133,6 +163,9 @@ func (s *Store) apply(tx *gorm.DB, epoch uint64, r *indexer.Range) error {
 		}
 	}
 	row := newStateRow(&r.State, keep)
+	if row.Synced = old.Synced; r.State.Phase == indexer.Synced {
+		row.Synced = 1
+	}
 	if err := tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error; err != nil {
 		return err
 	}

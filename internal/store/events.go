@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"onsight/directory"
 	"onsight/indexer"
 	"onsight/internal/events"
-	"onsight/ons"
 )
 
 var _ events.Source = (*Store)(nil)
@@ -138,6 +136,25 @@ func logNodes(tx *gorm.DB, rows []nodeEventRow, reasons []directory.Event) error
 	return appendEvents(tx, out)
 }
 
+// NewLog draws another id for the log, whose entries stay: cursors that were given before are of none now. It is for a database
+// that was restored from an older copy, which gives numbers anew that somebody has seen. It returns indexer.ErrFenced as Commit does.
+func (s *Store) NewLog(ctx context.Context, epoch uint64) error {
+	if s.write == nil || s.shared {
+		return ErrReadOnly
+	}
+	err := s.transact(ctx, always, func(tx *gorm.DB) error {
+		res := tx.Exec("UPDATE event_log SET log = randomblob(8) WHERE EXISTS (SELECT 1 FROM writer WHERE id = 1 AND epoch = ? AND epoch > 0)", epoch)
+		if res.Error == nil && res.RowsAffected == 0 {
+			return indexer.ErrFenced
+		}
+		return res.Error
+	})
+	if err != nil {
+		return fmt.Errorf("begin a new log in %s: %w", s.path, err)
+	}
+	return nil
+}
+
 // Events returns the first limit entries of the log behind a number that are of some kinds, read at one moment. It looks at a
 // limited number of entries for that: see events.Page.
 func (s *Store) Events(ctx context.Context, after uint64, kinds events.Kinds, limit int) (p events.Page, err error) {
@@ -185,11 +202,18 @@ func page(tx *gorm.DB, after uint64, kinds events.Kinds, limit int) (p events.Pa
 
 // entries reads what rows of the log refer to.
 func entries(tx *gorm.DB, rows []eventRow) ([]events.Entry, error) {
-	recs, err := recordsOf(tx, rows)
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	later, err := readUndoers(tx, rows[0].Seq)
 	if err != nil {
 		return nil, err
 	}
-	reorgs, err := reorgsOf(tx, rows)
+	recs, err := recordsOf(tx, later, rows)
+	if err != nil {
+		return nil, err
+	}
+	reorgs, err := reorgsOf(tx, later, rows)
 	if err != nil {
 		return nil, err
 	}
@@ -242,169 +266,4 @@ func (r *eventRow) happening(at time.Time) (*events.Happening, error) {
 		}
 	}
 	return h, nil
-}
-
-// isRecord reports whether a row of the log refers to a record.
-func (r *eventRow) isRecord() bool {
-	return events.Kind(r.Kind) < events.Reorg
-}
-
-// timed is a record, and the time of its block.
-type timed struct {
-	ons.Record
-	time int64
-}
-
-// recordsOf reads the records that rows of the log, in its order, refer to, by the number of the row. A place may have had
-// several: that of a row is what the first reorganisation after it that reached so deep took back, or else the one that is there.
-func recordsOf(tx *gorm.DB, rows []eventRow) (map[int]timed, error) {
-	first := slices.IndexFunc(rows, func(r eventRow) bool { return r.isRecord() })
-	if first < 0 {
-		return nil, nil
-	}
-	var after []reorgRow
-	if err := tx.Select("id", "seq", "base_height").Where("seq > ?", rows[first].Seq).Order("id").Find(&after).Error; err != nil {
-		return nil, err
-	}
-	deepest := make([]uint64, len(after)+1) // base of the deepest one from each on
-	deepest[len(after)] = math.MaxUint64
-	for i := len(after) - 1; i >= 0; i-- {
-		deepest[i] = min(deepest[i+1], after[i].BaseHeight)
-	}
-	places := map[uint64][]uint64{} // by the reorganisation that took them back; 0: none did
-	by := make([]uint64, len(rows))
-	for i, next := first, 0; i < len(rows); i++ {
-		if !rows[i].isRecord() {
-			continue
-		}
-		for next < len(after) && after[next].Seq < rows[i].Seq {
-			next++
-		}
-		height, _ := split(rows[i].Ref)
-		for k := next; deepest[k] < height; k++ {
-			if after[k].BaseHeight < height {
-				by[i] = after[k].ID
-				break
-			}
-		}
-		places[by[i]] = append(places[by[i]], rows[i].Ref)
-	}
-	type at struct{ reorg, place uint64 }
-	found := map[at]timed{}
-	for reorg, list := range places {
-		for some := range slices.Chunk(list, chunk) {
-			q := tx.Table("records").Select("records.*, b.time AS time").Joins("JOIN blocks b ON b.height = place / ?", 1<<placeBits)
-			if reorg > 0 {
-				q = tx.Table("undone").Where("reorg = ?", reorg)
-			}
-			var rows []struct {
-				Row  recordRow `gorm:"embedded"`
-				Time int64
-			}
-			if err := q.Where("place IN ?", some).Find(&rows).Error; err != nil {
-				return nil, err
-			}
-			for _, r := range rows {
-				rec, err := r.Row.record()
-				if err != nil {
-					return nil, err
-				}
-				found[at{reorg, r.Row.Place}] = timed{rec, r.Time}
-			}
-		}
-	}
-	out := make(map[int]timed, len(rows))
-	for i, r := range rows {
-		if rec, ok := found[at{by[i], r.Ref}]; ok && r.isRecord() {
-			out[i] = rec
-		}
-	}
-	return out, nil
-}
-
-// reorgsOf reads the reorganisations that rows of the log refer to.
-func reorgsOf(tx *gorm.DB, rows []eventRow) (map[uint64]*events.Undoing, error) {
-	var ids []uint64
-	for _, r := range rows {
-		if events.Kind(r.Kind) == events.Reorg {
-			ids = append(ids, r.Ref)
-		}
-	}
-	out := map[uint64]*events.Undoing{}
-	for some := range slices.Chunk(ids, chunk) {
-		var rows []reorgRow
-		if err := tx.Where("id IN ?", some).Find(&rows).Error; err != nil {
-			return nil, err
-		}
-		list, err := undoings(tx, rows)
-		if err != nil {
-			return nil, err
-		}
-		for i := range list {
-			out[list[i].ID] = &list[i]
-		}
-	}
-	return out, nil
-}
-
-// undoings reads what reorganisations took back, and what came instead.
-func undoings(tx *gorm.DB, rows []reorgRow) ([]events.Undoing, error) {
-	out := make([]events.Undoing, len(rows))
-	for i := range rows {
-		var err error
-		if out[i], err = undoing(tx, &rows[i]); err != nil {
-			return nil, fmt.Errorf("reorganisation %d: %w", rows[i].ID, err)
-		}
-	}
-	return out, nil
-}
-
-func undoing(tx *gorm.DB, r *reorgRow) (u events.Undoing, err error) {
-	u = events.Undoing{ID: r.ID, At: time.UnixMicro(r.At).UTC(), Undone: events.Changes{Count: r.Records}}
-	u.Base.Height, u.From.Height = r.BaseHeight, r.TipHeight
-	if u.Base.Hash, err = txid(r.BaseHash); err != nil {
-		return u, err
-	}
-	if u.From.Hash, err = txid(r.TipHash); err != nil {
-		return u, err
-	}
-	if r.Records > 0 {
-		var rows []recordRow
-		err := tx.Table("undone").Select("place", "type", "name_hash", "kind", "txid").Where("reorg = ?", r.ID).Order("place").Limit(events.ListMost).Find(&rows).Error
-		if err != nil {
-			return u, err
-		}
-		for _, row := range rows {
-			rec, err := row.record()
-			if err != nil {
-				return u, err
-			}
-			u.Undone.First = append(u.Undone.First, change(&rec))
-		}
-	}
-	if r.ToHeight == nil || r.Redone == nil { // written before that was kept
-		return u, nil
-	}
-	u.To, u.Redone.Count = &indexer.Point{Height: *r.ToHeight}, *r.Redone
-	if u.To.Hash, err = txid(r.ToHash); err != nil || u.Redone.Count == 0 {
-		return u, err
-	}
-	// The records of a step follow its reorganisation, and only names that end stand between them.
-	var next []eventRow
-	kinds := []events.Kind{events.Buy, events.Update, events.Renew, events.Transfer}
-	err = tx.Where("seq > ? AND kind IN ?", r.Seq, kinds).Order("seq").Limit(int(min(u.Redone.Count, events.ListMost))).Find(&next).Error
-	if err != nil {
-		return u, err
-	}
-	recs, err := recordsOf(tx, next)
-	for i := range next {
-		if rec, ok := recs[i]; ok {
-			u.Redone.First = append(u.Redone.First, change(&rec.Record))
-		}
-	}
-	return u, err
-}
-
-func change(r *ons.Record) events.Change {
-	return events.Change{Height: r.Updated, TxIndex: r.TxIndex, Key: r.Key(), Kind: r.Kind, Txid: r.Txid}
 }

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"errors"
 	"math"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -163,5 +165,56 @@ func TestEventsReader(t *testing.T) {
 	last := got.Entries[slices.IndexFunc(got.Entries, func(e events.Entry) bool { return e.Kind == events.Reorg })]
 	if !last.Time.Equal(time.Unix(5, 0)) || got.Log == (events.ID{}) {
 		t.Errorf("got %+v of log %s", last, got.Log)
+	}
+}
+
+// TestNewLog puts a copy in the place of a database that went on: the same number is of another entry, and told apart by the log's id.
+func TestNewLog(t *testing.T) {
+	t.Parallel()
+	path := tempPath(t)
+	s := mustOpen(t, Config{Path: path})
+	epoch := mustBegin(t, s)
+	g := newGen(25)
+	first := g.blocks(100, 10, 10)
+	mustCommit(t, s, epoch, indexer.Range{Blocks: first})
+	if err := s.Close(); err != nil { // which empties the log of SQLite
+		t.Fatal(err)
+	}
+	backup, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	goOn := func(draw bool) events.Page {
+		s := mustOpen(t, Config{Path: path})
+		epoch := mustBegin(t, s)
+		if draw {
+			if err := s.NewLog(t.Context(), epoch+1); !errors.Is(err, indexer.ErrFenced) {
+				t.Errorf("got %v of a stranger, want ErrFenced", err)
+			}
+			if err := s.NewLog(t.Context(), epoch); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mustCommit(t, s, epoch, indexer.Range{Base: point(first[9]), Blocks: g.blocks(110, 5, 5)})
+		p, err := s.Events(t.Context(), 0, 0, 100)
+		if err != nil || s.Close() != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	before := goOn(false)
+	if err := os.WriteFile(path, backup, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	after := goOn(true)
+	if d := cmp.Diff(before.Entries[:10], after.Entries[:10]); d != "" {
+		t.Errorf("entries of before (-want +got):\n%s", d)
+	}
+	if before.Entries[10].Record.Hash == after.Entries[10].Record.Hash || before.Log == after.Log {
+		t.Errorf("number 11 is of %s and of %s, in logs %s and %s", before.Entries[10].Record.Hash, after.Entries[10].Record.Hash, before.Log, after.Log)
+	}
+	r := mustOpen(t, Config{Path: path, ReadOnly: true})
+	if err := r.NewLog(t.Context(), 1); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("a reader: got %v", err)
 	}
 }

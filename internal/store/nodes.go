@@ -161,10 +161,7 @@ func (s *Store) commitDirectory(ctx context.Context, epoch uint64, what string, 
 	if s.write == nil || s.shared {
 		return ErrReadOnly
 	}
-	if err := s.write.WithContext(ctx).Exec(synchronous(true)).Error; err != nil {
-		return fmt.Errorf("%s to %s: %w", what, s.path, err)
-	}
-	err := s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err := s.transact(ctx, always, func(tx *gorm.DB) error {
 		res := tx.Exec("UPDATE writer SET until = ? WHERE id = 1 AND epoch = ? AND epoch > 0", s.until(), epoch)
 		if res.Error == nil && res.RowsAffected == 0 {
 			return directory.ErrFenced

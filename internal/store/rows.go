@@ -94,6 +94,7 @@ type stateRow struct {
 	Phase   string
 	Asked   int64
 	Keep    uint64
+	Synced  uint8 // 1: the phase was once
 }
 
 func (blockRow) TableName() string    { return "blocks" }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -110,8 +111,21 @@ func (s *Store) Reorgs(ctx context.Context, before uint64, limit int) (out []eve
 		if err := tx.Where("id < ?", min(before, math.MaxInt64)).Order("id DESC").Limit(limit).Find(&rows).Error; err != nil {
 			return err
 		}
-		out, err = undoings(tx, rows)
-		return err
+		if len(rows) == 0 {
+			return nil
+		}
+		later, err := readUndoers(tx, rows[len(rows)-1].Seq)
+		if err != nil {
+			return err
+		}
+		for some := range slices.Chunk(rows, chunk) {
+			list, err := undoings(tx, later, some)
+			if err != nil {
+				return err
+			}
+			out = append(out, list...)
+		}
+		return nil
 	})
 	return out, err
 }

@@ -13,12 +13,13 @@ import (
 
 // The rules of ranges, on the client's side.
 const (
-	Least   = 64  // different hashes that a range must hold, else it is as good as the hash
+	least   = 64  // different hashes that a range must hold, else it is as good as the hash
 	meant   = 128 // that one should hold on average: the count of names by which bits are capped is divided by this
 	maxBits = 8   // most bits of a hash that are ever sent
 )
 
-// ErrRefused means that a server offers or gives ranges that hold too little to hide in.
+// ErrRefused is returned if and only if a server offers or gives ranges that hold too little to hide in: a range of fewer than
+// 64 hashes, or an offer that does not promise more. ons.ErrUnavailable is always beside it.
 var ErrRefused = errors.New("refused: too few names to hide among")
 
 // Caution is what bounds how much of a hash ranges tell.
@@ -54,14 +55,14 @@ type offer struct {
 }
 
 // Range asks a server which ranges it has and settles how many bits lookups send. The error wraps ErrRefused and
-// ons.ErrUnavailable if the server promises less than Least hashes to each range, or more than eight bits; errors of the memory
+// ons.ErrUnavailable if the server promises less than 64 hashes to each range, or more than eight bits; errors of the memory
 // are returned as they are.
 func (s *Server) Range(ctx context.Context, c Caution) (*Range, error) {
 	o, err := s.offer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	may := min(o.Bits, CapBits(min(o.Hashes, c.Names)))
+	may := min(o.Bits, capBits(min(o.Hashes, c.Names)))
 	r := &Range{server: s, bits: may, may: may}
 	if c.Memory == nil {
 		return r, nil
@@ -83,15 +84,15 @@ func (s *Server) offer(ctx context.Context) (o offer, err error) {
 	} else if err := s.get(ctx, &o, shortReply, shortTime, "v1", "names", "range"); err != nil {
 		return o, s.here(err)
 	}
-	if o.Bits < 0 || o.Bits > maxBits || o.Hashes < 0 || o.Bits > 0 && o.Hashes < Least<<o.Bits {
+	if o.Bits < 0 || o.Bits > maxBits || o.Hashes < 0 || o.Bits > 0 && o.Hashes < least<<o.Bits {
 		return o, fmt.Errorf("%s: offers ranges of %d bits for %d names: %w: %w", s.Host(), o.Bits, o.Hashes, ErrRefused, ons.ErrUnavailable)
 	}
 	return o, nil
 }
 
-// CapBits returns how many bits of a hash may be sent if there are so many names: a range then holds 128 of them or more on
+// capBits returns how many bits of a hash may be sent if there are so many names: a range then holds 128 of them or more on
 // average.
-func CapBits(names int) int {
+func capBits(names int) int {
 	return min(maxBits, max(0, bits.Len(uint(max(0, names)/meant))-1))
 }
 
@@ -160,7 +161,7 @@ func (r *Range) ask(ctx context.Context, key ons.Key, history bool) (Answer, err
 	}
 	a.Revealed.Among = len(hashes)
 	switch {
-	case r.bits > 0 && len(hashes) < Least:
+	case r.bits > 0 && len(hashes) < least:
 		return a, fmt.Errorf("%s: gives a range of %d names: %w: %w", s.Host(), len(hashes), ErrRefused, ons.ErrUnavailable)
 	case !history && len(a.Records) > 1, history && !ordered(a.Records):
 		return a, s.strange()

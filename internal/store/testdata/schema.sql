@@ -192,7 +192,7 @@ CREATE TABLE state (
     phase   TEXT    NOT NULL,
     asked   BIGINT  NOT NULL,
     keep    BIGINT  NOT NULL
-);
+, synced BIGINT NOT NULL DEFAULT 0);
 
 CREATE TABLE undone (
     reorg     BIGINT NOT NULL REFERENCES reorgs (id),
