@@ -318,7 +318,7 @@ export const de: Catalogue = {
 
   nodes: {
     title: 'Knoten',
-    lead: 'Alle Knoten, die die Kette kennt, außer den gegangenen. Die Liste liegt in diesem Browser: Filter werden hier beantwortet, und ihre Adresse kann geteilt werden.',
+    lead: 'Die Liste liegt in diesem Browser: Filter werden hier beantwortet, und ihre Adresse kann geteilt werden.',
     found: (n, all) => `${n} von ${all} Knoten`,
     asOf: (block, network) => `Zustand, Guthaben und Nachweise: Stand ${block} von ${network}, nach dem Daemon, den dieser Server fragt. Latenz und Verlust: von diesem Server gemessen.`,
     truncated: (n) => `${n} weitere Knoten fehlen in der Liste.`,
@@ -329,7 +329,7 @@ export const de: Catalogue = {
     clear: 'Alle Filter entfernen',
     broken: (name) => `„${name}“ ist nicht so geschrieben, wie es sein muss, und bleibt unbeachtet.`,
     search: 'Suche',
-    searchHint: 'Schlüssel, Adresse, Betreiber oder latency:..100ms',
+    searchHint: 'Schlüssel, Adresse, Betreiber …',
     views: 'Ansichten',
     view: { all: 'Alle', fast: 'Schnelle', risk: 'Kurz vor der Streichung', down: 'Nicht erreichbare', out: 'Außer Dienst', waiting: 'Ohne volle Einlage' },
     filters: 'Filter',
@@ -425,6 +425,7 @@ export const de: Catalogue = {
     whoHere: 'Dieser Server',
     whoAll: (n) => `Alle ${n} Messpunkte`,
     service: { storage: 'Storage-Server', lokinet: 'Lokinet', both: 'Storage-Server, eine Frage beantwortet', tcp: 'Storage-Server, Verbindung', tls: 'Storage-Server, TLS', omq: 'OMQ, Verbindung', proof: 'Nachweis, dass er läuft' },
+    came: 'kam',
     notObserved: 'hat es nicht geprüft',
     failing: (since) => `schlägt fehl seit ${since}`,
     votes: (ups, downs) => `von ${ups} erreicht, von ${downs} nicht`,
@@ -442,7 +443,7 @@ export const de: Catalogue = {
     here: 'diesem Server',
     span: 'Zeitraum',
     spans: { '1d': '1 Tag', '3d': '3 Tage', '30d': '30 Tage', '90d': '90 Tage', '1y': '1 Jahr', '5y': '5 Jahre' },
-    slot: { minutes: (n) => `jeder Wert gilt für ${n} Minuten`, hour: 'jeder Wert ist das Mittel einer Stunde', day: 'jeder Wert ist das Mittel eines Tages' },
+    slot: { minutes: (n) => `jeder Wert gilt für ${n} min`, hour: 'jeder Wert ist das Mittel einer Stunde', day: 'jeder Wert ist das Mittel eines Tages' },
     half: 'die Hälfte binnen',
     most: '95 von 100 binnen',
     mean: 'Werte',
@@ -507,6 +508,7 @@ export const de: Catalogue = {
 
     decommissions: 'Außer Dienst',
     decommissionsNone: 'Er war nie außer Dienst, soweit dieser Server es sah.',
+    decommissionsOne: 'Einmal außer Dienst gestellt, nach der Zählung der Kette.',
     decommissionsAll: (n) => `${n}-mal außer Dienst gestellt, nach der Zählung der Kette.`,
     wasOut: (from, long) => `Außer Dienst ab ${from}, für ${long}`,
     isOut: (from) => `Außer Dienst seit ${from}`,

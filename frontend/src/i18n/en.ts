@@ -325,7 +325,7 @@ export const en = {
 
   nodes: {
     title: 'Service nodes',
-    lead: 'Every node that the chain knows of, gone ones excepted. The list is kept in this browser: filters are answered here, and their address can be shared.',
+    lead: 'The list is kept in this browser: filters are answered here, and their address can be shared.',
     found: (n: string, all: string) => `${n} of ${all} nodes`,
     asOf: (block: string, network: string) => `States, credit and proofs: as of ${block} of ${network}, by the daemon that this server asks. Latency and loss: measured from this server.`,
     truncated: (n: string) => `${n} more nodes are not in the list.`,
@@ -336,7 +336,7 @@ export const en = {
     clear: 'Remove all filters',
     broken: (name: string) => `“${name}” is not written as it should be, and is left out.`,
     search: 'Search',
-    searchHint: 'Key, address, operator, or latency:..100ms',
+    searchHint: 'Key, address, operator …',
     views: 'Views',
     view: { all: 'All', fast: 'Fast', risk: 'Near deregistration', down: 'Not reachable', out: 'Decommissioned', waiting: 'Awaiting stake' },
     filters: 'Filters',
@@ -432,6 +432,7 @@ export const en = {
     whoHere: 'This server',
     whoAll: (n: string) => `All ${n} vantage points`,
     service: { storage: 'Storage server', lokinet: 'Lokinet', both: 'Storage server, a question answered', tcp: 'Storage server, connection', tls: 'Storage server, TLS', omq: 'OMQ, connection', proof: 'Uptime proof' },
+    came: 'came',
     notObserved: 'has not tested it',
     failing: (since: string) => `failing since ${since}`,
     votes: (ups: string, downs: string) => `reached by ${ups}, not by ${downs}`,
@@ -449,7 +450,7 @@ export const en = {
     here: 'this server',
     span: 'Span',
     spans: { '1d': '1 day', '3d': '3 days', '30d': '30 days', '90d': '90 days', '1y': '1 year', '5y': '5 years' },
-    slot: { minutes: (n: string) => `each value is of ${n} minutes`, hour: 'each value is the mean of an hour', day: 'each value is the mean of a day' },
+    slot: { minutes: (n: string) => `each value is of ${n} min`, hour: 'each value is the mean of an hour', day: 'each value is the mean of a day' },
     half: 'half within',
     most: '95 in 100 within',
     mean: 'values',
@@ -514,6 +515,7 @@ export const en = {
 
     decommissions: 'Decommissions',
     decommissionsNone: 'It was never decommissioned, as far as this server saw.',
+    decommissionsOne: 'Decommissioned once, by the chain’s count.',
     decommissionsAll: (n: string) => `Decommissioned ${n} times, by the chain’s count.`,
     wasOut: (from: string, long: string) => `Out of service from ${from} for ${long}`,
     isOut: (from: string) => `Out of service since ${from}`,

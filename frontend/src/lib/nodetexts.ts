@@ -72,6 +72,14 @@ export function placeText(t: Catalogue['node'], reason: string): string {
   return t.placeUnknown.other;
 }
 
+/** Seconds as milliseconds, with as many digits as tell something. */
+export function latencyText(t: Catalogue['nodes'], seconds: number | null | undefined, number: (n: number) => string): string {
+  if (seconds === null || seconds === undefined) return '–';
+  const ms = seconds * 1000;
+  const digits = ms < 1 ? 100 : ms < 10 ? 10 : 1;
+  return t.milliseconds(number(Math.round(ms * digits) / digits));
+}
+
 /** Atomic units as coins. */
 export function coins(atomic: string | undefined, number: (n: number) => string): string {
   return /^\d+$/.test(atomic ?? '') ? number(Number(BigInt(atomic!) / 1000n) / 1e6) : (atomic ?? '');
