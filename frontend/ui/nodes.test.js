@@ -147,14 +147,16 @@ describe('the list of nodes', () => {
     await page.getByRole('searchbox', { name: 'Search' }).pressSequentially('127.');
     await page.getByRole('button', { name: 'Latency', exact: true }).click();
     await page.waitForTimeout(300);
-    assert.deepEqual(asked.filter((p) => p !== '/v1/status' && !p.startsWith('/v1/nodes?since=')), []);
+    assert.deepEqual(asked.filter((p) => p !== '/v1/status' && p !== '/favicon.svg' && // which Chromium asks for with every address
+       !p.startsWith('/v1/nodes?since=')), []);
 
     const before = (await getJSON('/v1/status')).height;
     await page.getByRole('button', { name: 'Remove all filters' }).click();
     await demo.devnet('mine', '1');
     await page.getByText(`as of block ${before + 1}`, { exact: false }).waitFor();
     assert.ok(!asked.includes('/v1/nodes?form=map'), 'asked for all of it again');
-    assert.deepEqual((await found(page)).map((n) => [n.key, n.credit]), (await getJSON('/v1/nodes')).nodes.map((n) => [n.key, n.credit]));
+    const byKey = (a, b) => (a.key < b.key ? -1 : 1);
+    assert.deepEqual((await found(page)).sort(byKey).map((n) => [n.key, n.credit]), (await getJSON('/v1/nodes')).nodes.map((n) => [n.key, n.credit]));
   });
 
   inBrowser('is gone through by keys alone', async (page) => {
@@ -209,26 +211,33 @@ describe('the list of nodes', () => {
     await go(page, '/nodes');
     await page.getByText('2,000 of 2,000 nodes').waitFor();
     assert.ok((await rows(page).count()) < 60);
-    const worst = [];
-    for (let i = 0; i < 10 && Math.min(...worst, 99) > 50; i++) {
-      worst.push(
-        await page.evaluate(async () => {
-          const box = document.querySelector('.box');
-          const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-          let [before, longest] = [await frame(), 0];
-          box.scrollTop = 0;
-          for (let n = 0; n < 90; n++) {
-            box.scrollTop += n < 60 ? 120 : 2000; // as fast as a finger, then as fast as the bar is dragged
-            const now = await frame();
-            longest = Math.max(longest, now - before);
-            before = now;
-          }
-          return longest;
-        }),
-      );
-    }
-    console.log(`      longest frames: ${worst.map((n) => n.toFixed(0)).join(' ')} ms`);
-    assert.ok(Math.min(...worst) <= 50, `${worst} ms`); // other programs take the processor at times
+    // What a frame takes of the processor, by the clock of the page's thread: other programs do not count.
+    const control = await context.newCDPSession(page);
+    const events = [];
+    control.on('Tracing.dataCollected', (e) => events.push(...e.value));
+    await control.send('Tracing.start', { transferMode: 'ReportEvents', traceConfig: { includedCategories: ['disabled-by-default-devtools.timeline'] } });
+    const wall = await page.evaluate(async () => {
+      const box = document.querySelector('.box');
+      const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+      let [before, longest] = [await frame(), 0];
+      for (let n = 0; n < 90; n++) {
+        box.scrollTop += n < 60 ? 120 : 2000; // as fast as a finger, then as fast as the bar is dragged
+        const now = await frame();
+        longest = Math.max(longest, now - before);
+        before = now;
+      }
+      return longest;
+    });
+    const complete = new Promise((resolve) => control.once('Tracing.tracingComplete', resolve));
+    await control.send('Tracing.end');
+    await complete;
+    const main = events.find((e) => e.name === 'thread_name' && e.args.name === 'CrRendererMain');
+    const tasks = events.filter((e) => e.name === 'RunTask' && e.tid === main.tid && e.tdur).map((e) => e.tdur / 1000);
+    assert.ok(tasks.length > 90, `${tasks.length} tasks`);
+    const longest = Math.max(...tasks);
+    console.log(`      longest task ${longest.toFixed(0)} ms of the processor, longest frame ${wall.toFixed(0)} ms`);
+    assert.ok(longest <= 50, `${longest} ms`);
+    await page.locator('.box').evaluate((box) => (box.scrollTop = box.scrollHeight));
     await page.locator('[data-row="1999"]').waitFor();
     await context.unrouteAll({ behavior: 'ignoreErrors' });
   });

@@ -52,6 +52,7 @@ export const de: Catalogue = {
       '1 2 3': 'Session, Wallet, Lokinet (auf der Seite eines Namens)',
       c: 'den Wert kopieren (auf der Seite eines Namens)',
       r: 'noch einmal nachschlagen (auf der Seite eines Namens)',
+      'j k': 'nächster und voriger Knoten (in der Liste)',
       t: 'Farben wechseln',
       '?': 'diese Liste',
       Esc: 'schließen, das Feld verlassen',

@@ -59,6 +59,7 @@ export const en = {
       '1 2 3': 'Session, Wallet, Lokinet (on a name’s page)',
       c: 'copy the value (on a name’s page)',
       r: 'look it up again (on a name’s page)',
+      'j k': 'next and previous node (in the list)',
       t: 'change colours',
       '?': 'this list',
       Esc: 'close, leave the box',
