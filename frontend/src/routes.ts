@@ -13,4 +13,6 @@ export const routes: readonly Route[] = [
   { pattern: '/', load: async () => Home, nav: 'home' },
   { pattern: '/name', load: async () => (await import('./pages/Name.svelte')).default, nav: 'name' },
   { pattern: '/found', load: async () => (await import('./pages/Found.svelte')).default },
+  { pattern: '/nodes', load: async () => (await import('./pages/Nodes.svelte')).default, nav: 'nodes' },
+  { pattern: '/node', load: async () => (await import('./pages/Node.svelte')).default },
 ];

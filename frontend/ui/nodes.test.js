@@ -1,0 +1,345 @@
+// The pages of the service nodes, over a living network.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, describe, test } from 'node:test';
+import { startBrowser, startDemo } from './harness.js';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+let demo;
+let browser;
+before(async () => {
+  demo = await startDemo('--block-time', '1h', '--dice', '0'); // blocks come when the tests say so
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.close();
+  await demo?.close();
+});
+
+/** Runs a test in a fresh profile, in which the page logs no error and asks nobody else. */
+function inBrowser(name, options, what) {
+  if (typeof options === 'function') [options, what] = [{}, options];
+  test(name, async () => {
+    const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1200, height: 800 }, ...options });
+    context.setDefaultTimeout(15_000);
+    const strangers = [];
+    const errors = [];
+    const asked = [];
+    context.on('request', (r) => {
+      if (!/^blob:/.test(r.url())) (r.url().startsWith(demo.url) ? asked : strangers).push(r.url().replace(demo.url, ''));
+    });
+    context.on('weberror', (e) => errors.push(String(e.error())));
+    const page = await context.newPage();
+    const violations = [];
+    page.on('console', (m) => /Content Security Policy/.test(m.text()) && violations.push(m.text()));
+    try {
+      await what(page, asked, context);
+      assert.deepEqual([strangers, errors, violations], [[], [], []]);
+    } finally {
+      await context.close();
+    }
+  });
+}
+
+const getJSON = async (path) => (await fetch(demo.url + path)).json();
+const count = (page) => page.locator('.count');
+const rows = (page) => page.locator('tbody tr[data-row]');
+
+async function go(page, path) {
+  await page.goto(demo.url + path);
+  await count(page).waitFor();
+}
+
+/** The nodes that the page has found, in order, as it gives them to take along. */
+async function found(page) {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'JSON' }).click()]);
+  return JSON.parse(readFileSync(await download.path(), 'utf8')).nodes;
+}
+
+describe('the list of nodes', () => {
+  inBrowser('answers as the API does', async (page) => {
+    const { nodes } = await getJSON('/v1/nodes');
+    const some = nodes[7];
+    for (const query of [
+      '', 'state=active', 'state=active,decommissioned&order=-credit', 'reachable=up&order=latency', 'reachable=unknown', `operator=${some.operator}`, `swarm=${some.swarm}`, 'swarm=none',
+      'prefix=0', 'prefix=127.0.0.0/10', 'version=10.6', 'version=..10.5', 'storage_version=2.10..&order=-storage_version', 'credit=..70&order=credit,-ip', 'credit=71..', 'country=xz', 'as=0',
+      'proof_age=..10m', 'proof_age=5h..', 'latency=..1m', `search=${some.key.slice(0, 3)}`, `search=${some.operator.slice(0, 5)}`, 'search=state:active 127.', 'search=nothing_is_called_so', 'order=-registered',
+      'order=-stake,operator', 'first_seen_days=0', 'contributor=' + some.contributors[0].address,
+    ]) {
+      // Nodes are measured meanwhile: what differs is asked again.
+      for (let left = 3; ; left--) {
+        await go(page, `/nodes?${query}`);
+        const want = (await getJSON(`/v1/nodes?fields=key&${query}`)).nodes.map((n) => n.key);
+        const got = (await count(page).textContent()).startsWith('0 ') ? [] : (await found(page)).map((n) => n.key);
+        if (left > 0 && JSON.stringify(got) !== JSON.stringify(want)) continue;
+        assert.deepEqual(got, want, query);
+        break;
+      }
+    }
+  });
+
+  inBrowser('filters stand in the address, and survive reload and back', async (page) => {
+    await go(page, '/nodes');
+    const all = await count(page).textContent();
+    await page.getByRole('button', { name: /^active \d/ }).click();
+    await page.getByRole('combobox', { name: 'Credit', exact: true }).selectOption('60..719');
+    await page.getByRole('button', { name: 'Credit', exact: true }).click();
+    await page.getByRole('searchbox', { name: 'Search' }).fill('127.');
+    const address = page.url();
+    assert.match(address, /\/nodes\?state=active&credit=60\.\.719&order=credit&search=127\.$/);
+    assert.equal(await page.getByRole('columnheader', { name: 'Credit' }).getAttribute('aria-sort'), 'ascending');
+    const narrowed = await count(page).textContent();
+    assert.notEqual(narrowed, all);
+    await page.reload();
+    await page.getByText(narrowed, { exact: true }).waitFor();
+    assert.equal(page.url(), address);
+    assert.equal(await page.getByRole('searchbox', { name: 'Search' }).inputValue(), '127.');
+    assert.equal(await page.getByRole('button', { name: /^active \d/ }).getAttribute('aria-pressed'), 'true');
+    // To a node, and back.
+    await rows(page).nth(2).getByRole('link').click();
+    await page.getByRole('heading', { name: 'Identity' }).waitFor();
+    await page.goBack();
+    await page.getByText(narrowed, { exact: true }).waitFor();
+    assert.equal(page.url(), address);
+    // Each step is taken back by itself.
+    await page.goBack();
+    await page.waitForURL(/order=credit$/);
+    assert.equal(await page.getByRole('searchbox', { name: 'Search' }).inputValue(), '');
+    await page.goBack();
+    await page.waitForURL(/credit=60\.\.719$/);
+    await page.goBack();
+    await page.waitForURL(/state=active$/);
+    await page.getByRole('button', { name: /Remove the filter State: active/ }).click();
+    await page.getByText(all, { exact: true }).waitFor();
+    assert.match(page.url(), /\/nodes$/);
+  });
+
+  inBrowser('says what it leaves out, and what nothing is like', async (page) => {
+    await go(page, '/nodes?credit=many&state=active');
+    await page.getByText('“Credit” is not written as it should be', { exact: false }).waitFor();
+    await go(page, '/nodes?search=nothing_is_called_so&state=active');
+    await page.getByText('No node is like that.').waitFor();
+    await page.locator('.none').getByRole('button', { name: 'Remove all filters' }).click();
+    await rows(page).first().waitFor();
+    assert.match(page.url(), /\/nodes$/);
+  });
+
+  inBrowser('shows the columns that are chosen', async (page) => {
+    await go(page, '/nodes');
+    await page.getByText('Columns').click();
+    await page.getByRole('checkbox', { name: 'Loss' }).check();
+    await page.getByRole('checkbox', { name: 'Swarm' }).uncheck();
+    await page.getByRole('columnheader', { name: 'Loss' }).waitFor();
+    assert.equal(await page.getByRole('columnheader', { name: 'Swarm' }).count(), 0);
+    const address = page.url();
+    await page.reload();
+    await page.getByRole('columnheader', { name: 'Loss' }).waitFor();
+    assert.equal(page.url(), address);
+  });
+
+  inBrowser('is loaded once and kept, and filters ask nobody', async (page, asked) => {
+    await go(page, '/nodes?columns=state,latency,credit');
+    await page.waitForTimeout(500);
+    asked.length = 0;
+    await page.getByRole('button', { name: /^active \d/ }).click();
+    await page.getByRole('searchbox', { name: 'Search' }).pressSequentially('127.');
+    await page.getByRole('button', { name: 'Latency', exact: true }).click();
+    await page.waitForTimeout(300);
+    assert.deepEqual(asked.filter((p) => p !== '/v1/status' && p !== '/favicon.svg' && // which Chromium asks for with every address
+       !p.startsWith('/v1/nodes?since=')), []);
+
+    const before = (await getJSON('/v1/status')).height;
+    await page.getByRole('button', { name: 'Remove all filters' }).click();
+    await demo.devnet('mine', '1');
+    await page.getByText(`as of block ${before + 1}`, { exact: false }).waitFor();
+    assert.ok(!asked.includes('/v1/nodes?form=map'), 'asked for all of it again');
+    const byKey = (a, b) => (a.key < b.key ? -1 : 1);
+    assert.deepEqual((await found(page)).sort(byKey).map((n) => [n.key, n.credit]), (await getJSON('/v1/nodes')).nodes.map((n) => [n.key, n.credit]));
+  });
+
+  inBrowser('is gone through by keys alone', async (page) => {
+    await go(page, '/nodes?state=active&order=-credit');
+    const link = rows(page).first().getByRole('link');
+    for (let i = 0; i < 60 && !(await link.evaluate((e) => e === document.activeElement)); i++) await page.keyboard.press('Tab');
+    assert.ok(await link.evaluate((e) => e === document.activeElement), 'Tab does not lead to the table');
+    await page.keyboard.press('End');
+    const all = Number((await count(page).textContent()).split(' ')[0]);
+    await page.locator(`[data-row="${all - 1}"] a:focus`).waitFor();
+    await page.keyboard.press('ArrowUp');
+    await page.keyboard.press('k');
+    const row = page.locator(`[data-row="${all - 3}"] a:focus`);
+    await row.waitFor();
+    const key = await row.getAttribute('title');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`**/node#${key}`);
+    await page.getByRole('heading', { name: key.slice(0, 8) }).waitFor();
+    await page.goBack();
+    await page.locator(`[data-row="${all - 3}"]`).waitFor(); // it is scrolled to where one was
+  });
+
+  inBrowser('is taken along as CSV', async (page) => {
+    await go(page, '/nodes?state=active');
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'CSV' }).click()]);
+    assert.match(download.suggestedFilename(), /^nodes-fakechain-\d+\.csv$/);
+    const lines = readFileSync(await download.path(), 'utf8').trim().split('\r\n');
+    assert.match(lines[0], /^key,ed25519,/);
+    assert.equal(lines.length - 1, (await getJSON('/v1/nodes?state=active&fields=key')).nodes.length);
+    assert.equal(await page.getByRole('link', { name: 'The same from the API' }).getAttribute('href'), '/v1/nodes?state=active');
+  });
+
+  for (const [what, reply, says] of [
+    ['there is no list yet', { status: 503, contentType: 'application/problem+json', body: '{"code":"behind","status":503,"title":"x","detail":"x"}' }, /has not read a list/],
+    ['the server fails', { status: 500, contentType: 'application/problem+json', body: '{"code":"internal","status":500,"title":"x","detail":"x"}' }, /could not be fetched/],
+  ]) {
+    inBrowser(`says that ${what}, and goes on when there is one`, async (page) => {
+      await page.route(/\/v1\/nodes\?/, (route) => route.fulfill(reply));
+      await page.goto(`${demo.url}/nodes`);
+      await page.locator('main .note').filter({ hasText: says }).waitFor();
+      await page.unroute(/\/v1\/nodes\?/);
+      await count(page).waitFor();
+    });
+  }
+
+  inBrowser('scrolls 2,000 nodes with no frame over 50 ms', async (page, _, context) => {
+    const map = await getJSON('/v1/nodes?form=map');
+    const models = Object.values(map.nodes);
+    map.nodes = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [i.toString(16).padStart(8, '0').repeat(8), { ...models[i % models.length], latency: ((i * 37) % 400) / 1000 }]));
+    await page.route(/\/v1\/nodes\?/, (route) => (route.request().url().includes('since') ? route.fulfill({ status: 304 }) : route.fulfill({ json: map, headers: { etag: 'W/"made-up"' } })));
+    await page.route(/\/history/, (route) => route.fulfill({ json: { objects: [{ first: new Date(Date.now() - 7_200_000).toISOString(), last: null, interval: 600, factor: 0.001, count: 4, values: [50, null, 200, 120] }] } }));
+    await go(page, '/nodes');
+    await page.getByText('2,000 of 2,000 nodes').waitFor();
+    assert.ok((await rows(page).count()) < 60);
+    // What a frame takes of the processor, by the clock of the page's thread: other programs do not count.
+    const control = await context.newCDPSession(page);
+    const events = [];
+    control.on('Tracing.dataCollected', (e) => events.push(...e.value));
+    await control.send('Tracing.start', { transferMode: 'ReportEvents', traceConfig: { includedCategories: ['disabled-by-default-devtools.timeline'] } });
+    const wall = await page.evaluate(async () => {
+      const box = document.querySelector('.box');
+      const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+      let [before, longest] = [await frame(), 0];
+      for (let n = 0; n < 90; n++) {
+        box.scrollTop += n < 60 ? 120 : 2000; // as fast as a finger, then as fast as the bar is dragged
+        const now = await frame();
+        longest = Math.max(longest, now - before);
+        before = now;
+      }
+      return longest;
+    });
+    const complete = new Promise((resolve) => control.once('Tracing.tracingComplete', resolve));
+    await control.send('Tracing.end');
+    await complete;
+    const main = events.find((e) => e.name === 'thread_name' && e.args.name === 'CrRendererMain');
+    const tasks = events.filter((e) => e.name === 'RunTask' && e.tid === main.tid && e.tdur).map((e) => e.tdur / 1000);
+    assert.ok(tasks.length > 90, `${tasks.length} tasks`);
+    const longest = Math.max(...tasks);
+    console.log(`      longest task ${longest.toFixed(0)} ms of the processor, longest frame ${wall.toFixed(0)} ms`);
+    assert.ok(longest <= 50, `${longest} ms`);
+    await page.locator('.box').evaluate((box) => (box.scrollTop = box.scrollHeight));
+    await page.locator('[data-row="1999"]').waitFor();
+    await context.unrouteAll({ behavior: 'ignoreErrors' });
+  });
+});
+
+describe('a node', () => {
+  const some = async (state = 'active') => (await getJSON(`/v1/nodes?state=${state}&order=-decommissions`)).nodes[0];
+
+  inBrowser('shows what is known of it, and by whom', async (page) => {
+    const n = await some();
+    const d = await getJSON(`/v1/nodes/${n.key}`);
+    await page.goto(`${demo.url}/node#${n.key}`);
+    await page.getByRole('heading', { level: 1, name: n.key.slice(0, 8) }).waitFor();
+    await page.getByText(n.key, { exact: true }).waitFor();
+    await page.getByText(d.snode, { exact: true }).waitFor();
+    for (const heading of ['Latency', 'Who has reached it, and when', 'Decommissions', 'What happened to it', 'Credit and what comes', 'How good it is to use', 'Identity', 'Who staked', 'In its swarm']) {
+      await page.getByRole('heading', { name: heading }).waitFor();
+    }
+    await page.getByText('Node registered').waitFor();
+    await page.getByRole('row', { name: /Uptime proof.*The daemon asked.*came/ }).waitFor();
+    await page.getByRole('row', { name: /Storage server, a question answered.*This server/ }).waitFor();
+    assert.equal(await page.getByRole('meter').getAttribute('aria-valuenow'), String(d.credit));
+    const mates = (await getJSON(`/v1/nodes?swarm=${n.swarm}&fields=key`)).nodes.filter((m) => m.key !== n.key);
+    assert.equal(await page.locator('.mates li').count(), mates.length);
+    // From one to another of its swarm, and back.
+    await page.locator('.mates a').first().click();
+    await page.getByRole('heading', { level: 1, name: mates[0].key.slice(0, 8) }).waitFor();
+    await page.goBack();
+    await page.getByRole('heading', { level: 1, name: n.key.slice(0, 8) }).waitFor();
+  });
+
+  inBrowser('draws what was measured, over the span that the address names', async (page) => {
+    const { nodes } = await getJSON('/v1/nodes?reachable=up&fields=key,latency&order=-latency');
+    const measured = nodes.find((n) => n.latency);
+    assert.ok(measured, 'nothing is measured yet');
+    await page.goto(`${demo.url}/node#${measured.key}`);
+    await page.getByRole('img', { name: /Latency over 1 day: half of the values within [\d.]+ ms/ }).waitFor();
+    assert.ok(await page.locator('canvas').evaluate((c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((b) => b > 0)), 'nothing is drawn');
+    await page.getByRole('button', { name: '5 years' }).click();
+    await page.getByRole('img', { name: /Latency over 5 years/ }).waitFor();
+    assert.match(page.url(), new RegExp(`/node\\?span=5y#${measured.key}$`));
+    await page.reload();
+    await page.getByRole('img', { name: /Latency over 5 years/ }).waitFor();
+    await page.getByText('As a table').click();
+    await page.getByRole('region', { name: 'As a table' }).getByRole('cell').nth(1).filter({ hasText: /ms/ }).waitFor();
+    await page.goBack();
+    await page.getByRole('img', { name: /Latency over 1 day/ }).waitFor();
+  });
+
+  inBrowser('tells live that it goes out of service, in words', async (page) => {
+    const victim = (await getJSON('/v1/nodes?state=active&credit=61..&fields=key')).nodes.at(-1);
+    const number = JSON.parse(await demo.devnet('nodes', '--output', 'json')).find((n) => JSON.stringify(n).includes(victim.key)).node;
+    await page.goto(`${demo.url}/node#${victim.key}`);
+    await page.locator('.standing .big').filter({ hasText: 'active' }).waitFor();
+    await demo.devnet('node', String(number), 'decommission');
+    await page.locator('.standing .big').filter({ hasText: 'decommissioned' }).waitFor({ timeout: 30_000 });
+    await page.locator('.outs .now').filter({ hasText: /Out of service since .*Because /s }).waitFor();
+    await page.getByText('it may be deregistered', { exact: false }).waitFor();
+    await page.getByText('It is in no swarm.').waitFor();
+  });
+
+  inBrowser('is named in no request for a page', async (page, asked) => {
+    const n = await some();
+    await go(page, '/nodes');
+    await page.goto(`${demo.url}/node#${n.key}`);
+    await page.getByText('Node registered').waitFor();
+    assert.deepEqual(asked.filter((p) => p.includes(n.key) && !p.startsWith(`/v1/nodes/${n.key}`)), []);
+  });
+
+  inBrowser('that there is not is told apart from one that is not named', async (page) => {
+    await page.goto(`${demo.url}/node#${'ab'.repeat(32)}`);
+    await page.getByText('No node has this key', { exact: false }).waitFor();
+    await page.goto(`${demo.url}/node`);
+    await page.getByText('No node is named', { exact: false }).waitFor();
+  });
+});
+
+describe('both', () => {
+  for (const colorScheme of ['light', 'dark']) {
+    inBrowser(`have no serious fault for who cannot see, ${colorScheme}`, { colorScheme }, async (page) => {
+      const key = (await getJSON('/v1/nodes?reachable=up&fields=key')).nodes[0].key;
+      for (const [path, ready] of [['/nodes', '.count'], ['/nodes?credit=many&search=none_is_called_so', '.none'], [`/node#${key}`, '.line li']]) {
+        await page.goto('about:blank');
+        await page.goto(demo.url + path);
+        await page.locator(ready).first().waitFor();
+        await page.waitForTimeout(400);
+        await page.locator('details:not([open]) > summary').evaluateAll((all) => all.forEach((s) => s.parentElement.classList.contains('drop') || s.click()));
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => globalThis.axe.run());
+        assert.deepEqual(violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').map((v) => [path, v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160))]), []);
+      }
+    });
+  }
+
+  inBrowser('fit 320 px, in German', { viewport: { width: 320, height: 640 }, locale: 'de-DE' }, async (page) => {
+    const key = (await getJSON('/v1/nodes?reachable=up&fields=key')).nodes[0].key;
+    for (const [path, ready] of [['/nodes?state=active,decommissioned', '.count'], [`/node#${key}`, '.line li']]) {
+      await page.goto(demo.url + path);
+      await page.locator(ready).first().waitFor();
+      await page.waitForTimeout(300);
+      assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 320, path);
+    }
+    await page.getByText('Wer er ist').waitFor();
+  });
+});
