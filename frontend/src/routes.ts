@@ -13,4 +13,8 @@ export const routes: readonly Route[] = [
   { pattern: '/', load: async () => Home, nav: 'home' },
   { pattern: '/name', load: async () => (await import('./pages/Name.svelte')).default, nav: 'name' },
   { pattern: '/found', load: async () => (await import('./pages/Found.svelte')).default },
+  { pattern: '/names', load: async () => (await import('./pages/Names.svelte')).default, nav: 'names' },
+  { pattern: '/owner', load: async () => (await import('./pages/Owner.svelte')).default },
+  { pattern: '/events', load: async () => (await import('./pages/Log.svelte')).default, nav: 'events' },
+  { pattern: '/reorgs', load: async () => (await import('./pages/Reorgs.svelte')).default },
 ];
