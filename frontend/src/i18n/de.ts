@@ -307,13 +307,6 @@ export const de: Catalogue = {
     nodeVersion: 'Version',
     nodeKey: 'Schlüssel',
     nodeLatency: 'Latenz',
-    ownerNone: 'Kein Name hat diesen Besitzer oder zweiten Besitzer.',
-    ownerBad: 'Das ist keine Adresse des Netzes.',
-    ownerSome: (n) => `${n} Namen, nach Hash: Wem sie gehören, ist öffentlich; wie sie heißen, nicht.`,
-    ownerMore: 'Es gibt noch mehr.',
-    hash: 'Hash',
-    type: 'Art',
-    status: 'Status',
     milliseconds: (n) => `${n} ms`,
   },
 
@@ -343,6 +336,7 @@ export const de: Catalogue = {
 
   names: {
     title: 'Namen',
+    all: 'Alle Namen zusammen',
     lead: 'Was mit allen Namen zusammen geschieht. Aufgeführt sind sie nach ihren Hashes.',
     whyLink: 'Warum nicht nach Namen?',
     counts: 'Wie viele Namen es gibt',

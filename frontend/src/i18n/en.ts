@@ -314,13 +314,6 @@ export const en = {
     nodeVersion: 'Version',
     nodeKey: 'Key',
     nodeLatency: 'Latency',
-    ownerNone: 'No name has this owner or backup owner.',
-    ownerBad: 'This is no address of the network.',
-    ownerSome: (n: string) => `${n} names, by hash: who owns them is public, what they are called is not.`,
-    ownerMore: 'There are more.',
-    hash: 'Hash',
-    type: 'Type',
-    status: 'Status',
     milliseconds: (n: string) => `${n} ms`,
   },
 
@@ -350,6 +343,7 @@ export const en = {
 
   names: {
     title: 'Names',
+    all: 'All names together',
     lead: 'What happens to all names together. They are listed by their hashes.',
     whyLink: 'Why not by name?',
     counts: 'How many names there are',

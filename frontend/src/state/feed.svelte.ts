@@ -41,10 +41,20 @@ export class Feed {
       if (document.hidden) this.cut();
       else void this.open();
     };
+    // A connection that the machine lost is silent for long; this says so at once.
+    const lose = (): void => {
+      this.cut();
+      this.state = 'waiting';
+    };
+    const find = (): void => void this.retry();
     look();
     document.addEventListener('visibilitychange', look);
+    addEventListener('offline', lose);
+    addEventListener('online', find);
     return () => {
       this.closed = true;
+      removeEventListener('offline', lose);
+      removeEventListener('online', find);
       document.removeEventListener('visibilitychange', look);
       this.cut();
     };
