@@ -30,6 +30,7 @@ export class Feed {
   private alarm: ReturnType<typeof setTimeout> | undefined; // when silence is too long, or to try again
   private attempts = 0;
   private closed = false;
+  private opening = false;
 
   constructor(kinds: readonly LogKind[]) {
     this.kinds = kinds;
@@ -115,8 +116,9 @@ export class Feed {
   }
 
   private async open(): Promise<void> {
-    if (this.stream || this.closed) return;
+    if (this.stream || this.closed || this.opening) return;
     clearTimeout(this.alarm);
+    this.opening = true;
     try {
       if (!this.cursor) await this.begin();
       else if (this.attempts > 0) await this.ask(this.cursor, 1); // whether the log is still there, which a stream does not say
@@ -124,10 +126,12 @@ export class Feed {
       if (!(err instanceof AnswerError)) throw err;
       if (err.status === 410) {
         this.forget();
-        return void this.open();
+        return this.later(0);
       }
       this.state = this.list.length === 0 ? 'failed' : 'waiting';
       return this.later(err.retryAfter);
+    } finally {
+      this.opening = false;
     }
     if (document.hidden || this.closed || this.stream) return;
     this.connect();
@@ -211,6 +215,6 @@ export class Feed {
     this.cut();
     [this.list, this.held, this.cursor, this.log, this.reset] = [[], [], '', '', true];
     this.state = 'loading';
-    this.attempts = 0;
+    this.attempts = -1; // the next one is the first
   }
 }
