@@ -15,4 +15,8 @@ export const routes: readonly Route[] = [
   { pattern: '/found', load: async () => (await import('./pages/Found.svelte')).default },
   { pattern: '/nodes', load: async () => (await import('./pages/Nodes.svelte')).default, nav: 'nodes' },
   { pattern: '/node', load: async () => (await import('./pages/Node.svelte')).default },
+  { pattern: '/names', load: async () => (await import('./pages/Names.svelte')).default, nav: 'names' },
+  { pattern: '/owner', load: async () => (await import('./pages/Owner.svelte')).default },
+  { pattern: '/events', load: async () => (await import('./pages/Log.svelte')).default, nav: 'events' },
+  { pattern: '/reorgs', load: async () => (await import('./pages/Reorgs.svelte')).default },
 ];

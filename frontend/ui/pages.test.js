@@ -225,7 +225,7 @@ describe('what is no name', () => {
   inBrowser('an owner, a hash, a Session id', async (page) => {
     const { records } = await (await fetch(`${demo.url}/v1/names/range/0/0`)).json();
     await lookUp(page, records[0].owner);
-    await page.locator('[data-seen=owned]').getByText(records[0].name_hash).waitFor();
+    await page.locator('[data-seen=owned]').getByTitle(records[0].name_hash).waitFor();
     await lookUp(page, records[0].name_hash);
     await page.getByText('Its value opens only with the name', { exact: false }).waitFor();
     await lookUp(page, '05' + 'ab'.repeat(32));

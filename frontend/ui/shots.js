@@ -15,8 +15,28 @@ const pages = {
   available: (page) => lookUp(page, 'nobody_has_this'),
   invalid: (page) => lookUp(page, 'no spaces'),
   'needs-update': (page) => lookUp(page, 'dora'),
+  names: (page) => visit(page, 'Names', '[data-part=changed] li'),
+  owner: async (page) => {
+    await visit(page, 'Names', '[data-part=changed] li');
+    await page.locator('[data-part=changed] .who button').first().click();
+    await page.locator('main form button.primary').click();
+    await page.locator('[data-seen=owned] tbody tr').first().waitFor();
+  },
+  events: (page) => visit(page, 'Events', 'li[data-cursor]'),
+  reorgs: async (page) => {
+    if ((await (await fetch(`${demo.url}/v1/reorgs`)).json()).reorgs.length === 0) await demo.devnet('reorg', '3');
+    await visit(page, 'Events', 'li[data-cursor]');
+    await page.getByRole('link', { name: 'Reorganisations' }).click();
+    await page.locator('[data-reorg]').first().waitFor();
+  },
   found: (page) => lookUp(page, '127.0.0.1'),
 };
+
+async function visit(page, name, what) {
+  await page.locator('header').getByRole('link', { name, exact: true }).click();
+  await page.locator(what).first().waitFor();
+  await page.waitForTimeout(300); // charts are drawn
+}
 
 async function lookUp(page, text) {
   await page.locator('#box').fill(text);

@@ -61,6 +61,11 @@ class I18n {
     return new Intl.DateTimeFormat(this.locale, { dateStyle: 'medium', timeStyle: 'short' }).format(seconds * 1000);
   }
 
+  /** A day of the world's clock, which is how statistics count days. */
+  day(seconds: number, year = false): string {
+    return new Intl.DateTimeFormat(this.locale, { day: 'numeric', month: 'short', timeZone: 'UTC', ...(year && { year: 'numeric' }) }).format(seconds * 1000);
+  }
+
   /** How far a moment is from now, in the one unit that fits: "3 hours ago". */
   distance(seconds: number, now: number): string {
     const units = [['year', 31_557_600], ['month', 2_629_800], ['day', 86_400], ['hour', 3600], ['minute', 60], ['second', 1]] as const;

@@ -29,7 +29,7 @@ export class Events {
     if (!this.cursor) {
       const answer = await api.GET('/v1/events', { params: { query: { after: 'now', limit: 1 } }, headers: { Accept: 'application/json' } }).catch(() => null);
       const page = answer?.data as Schemas['Log'] | undefined; // as it was asked for, not lines
-      const [log, seq] = page?.head.split('-') ?? [];
+      const [log, seq] = page?.next.split('-') ?? [];
       if (!log || seq === undefined) {
         this.state = 'failed';
         return;
