@@ -56,8 +56,8 @@ test('counts concentration as Go does', () => {
 test('finds the swarm that Session finds', () => {
   // Ids of swarms are numbers above 2^53 there: as text they stay what they are.
   const text = readFileSync(new URL('../../../internal/onion/testdata/messaging.json', import.meta.url), 'utf8').replace(/\b(\d{16,20})\b(?=\s*[,\]}])/g, '"$1"');
-  const { storage: s } = JSON.parse(text) as {
-    storage: { swarm_space: { pubkey: string; position_hex: string }[]; swarm_choice: { swarm_ids: (number | string)[]; cases: { position_hex: string; swarm_id: number | string }[] } };
+  const { C_storage: s } = JSON.parse(text) as {
+    C_storage: { swarm_space: { pubkey: string; position_hex: string }[]; swarm_choice: { swarm_ids: (number | string)[]; cases: { position_hex: string; swarm_id: number | string }[] } };
   };
   for (const p of s.swarm_space) expect(position(p.pubkey)?.toString(16).padStart(16, '0')).toBe(p.position_hex);
   const id = (n: number | string): string => BigInt(n).toString(16).padStart(16, '0');

@@ -36,7 +36,7 @@ class Pool {
   private readonly order: number[] = [];
   private readonly nets: string[];
 
-  constructor(private readonly entries: readonly Entry[]) {
+  constructor(entries: readonly Entry[]) {
     this.nets = entries.map((e) => network(e.ip, 24));
     const at = new Map<string, number>();
     entries.forEach((e, i) => {
