@@ -344,6 +344,6 @@ export const restDe: typeof restEn = {
     pull: 'Das Bündel hier behalten und mit dem, was sich änderte, aktuell halten:',
     mirror: 'Einfache Dateien für einen beliebigen Dateiserver, der wie ein Server antwortet:',
     verify: 'Ein eigenes Verzeichnis mit der Kette vergleichen:',
-    licence: 'Für Tatsachen der Kette braucht es keine Lizenz. Messwerte sagen, was ein Ort sah; wer sie zitiert, nenne ihn.',
+    licence: 'Messwerte sagen, was ein Ort sah: Wer sie zitiert, nenne ihn.',
   },
 };

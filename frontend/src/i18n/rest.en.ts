@@ -353,6 +353,6 @@ export const restEn = {
     pull: 'Keep the bundle here, and bring it up to date by what changed:',
     mirror: 'Make plain files for any file host, which answers look-ups as a server does:',
     verify: 'Compare an index of yours with the chain:',
-    licence: 'No licence is asked for facts of the chain. Measurements say what one place saw; name it when you quote them.',
+    licence: 'Measurements say what one place saw: name it when you quote them.',
   },
 };
