@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"os"
 	"reflect"
 	"slices"
@@ -676,7 +677,7 @@ func TestOwnerForms(t *testing.T) {
 	}
 }
 
-// TestUpstreams shows what is told of the daemons.
+// TestUpstreams shows what is told of the daemons, of the vantage points and of what the operator chose.
 func TestUpstreams(t *testing.T) {
 	t.Parallel()
 	cfg := config(indexOf(t, synced(), record(1), lokinet(2, 9000), lokinet(3, 4500)))
@@ -687,6 +688,11 @@ func TestUpstreams(t *testing.T) {
 			{URL: "http://127.0.0.1:3"},
 		}
 	}
+	cfg.Nodes = func() *directory.Snapshot {
+		return &directory.Snapshot{Probers: []directory.Prober{{Name: "berlin", Reported: time.Unix(1735689660, 0)}, {Name: "silent"}}}
+	}
+	cfg.Limits = api.Limits{Rate: 2.5, Concurrent: 4, Streams: 5, Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
+	cfg.Told = api.Told{LogRequests: true, CheckEvery: time.Minute}
 	s := serve(t, cfg)
 	_, body := s.do(t, "GET", "/v1/status", "")
 	for _, want := range []string{
@@ -696,6 +702,9 @@ func TestUpstreams(t *testing.T) {
 		`{"url":"http://127.0.0.1:1","height":5011,"error":null,"asked_at":"2025-01-01T00:01:40Z","active":true}`,
 		`{"url":"http://127.0.0.1:2","height":null,"error":"refused \"so\"","asked_at":"2024-12-31T23:01:40Z","active":false}`,
 		`{"url":"http://127.0.0.1:3","height":null,"error":null,"asked_at":null,"active":false}`,
+		`"vantages":[{"name":"berlin","reported_at":"2025-01-01T00:01:00Z"},{"name":"silent","reported_at":null}]`,
+		`"limits":{"rate":2.5,"burst":3,"concurrent":4,"total":null,"streams":5,"client_streams":null}`,
+		`"log_requests":true,"metrics":false,"operator":false,"proxies":true,"check_every":60}`,
 		`"versions":{"onsight":"test","go":"go1.`,
 	} {
 		if !strings.Contains(string(body), want) {

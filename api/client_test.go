@@ -1147,6 +1147,25 @@ type Changes struct {
 	Updates  int64 `json:"updates"`
 }
 
+// Config defines model for Config.
+type Config struct {
+	// CheckEvery Seconds between two checks of a node from here; null: this process connects to no node
+	CheckEvery *float64 `json:"check_every"`
+	Limits     Limits   `json:"limits"`
+
+	// LogRequests A line is logged for each request: operation, status, error code and time; nothing of what was asked or by whom
+	LogRequests bool `json:"log_requests"`
+
+	// Metrics Requests are counted and timed by operation, status and error code
+	Metrics bool `json:"metrics"`
+
+	// Operator The operator's operations are open to who has the token
+	Operator bool `json:"operator"`
+
+	// Proxies Some proxies are believed when they say whom they ask for
+	Proxies bool `json:"proxies"`
+}
+
 // Connections defines model for Connections.
 type Connections struct {
 	// Accepted Since the start, as those below
@@ -1332,6 +1351,27 @@ type LevelReply struct {
 
 // LevelReplyLevel defines model for LevelReply.Level.
 type LevelReplyLevel string
+
+// Limits defines model for Limits.
+type Limits struct {
+	// Burst How many it may send at once
+	Burst *int64 `json:"burst"`
+
+	// ClientStreams How many streams one client may hold
+	ClientStreams *int64 `json:"client_streams"`
+
+	// Concurrent How many of one client are answered at a time
+	Concurrent *int64 `json:"concurrent"`
+
+	// Rate Requests a second of one client in the long run
+	Rate *float64 `json:"rate"`
+
+	// Streams How many streams all clients may hold
+	Streams *int64 `json:"streams"`
+
+	// Total How many of all clients are answered at a time
+	Total *int64 `json:"total"`
+}
 
 // Log defines model for Log.
 type Log struct {
@@ -2412,6 +2452,7 @@ type Status struct {
 
 	// AskedAt When a daemon last answered the writer of the index
 	AskedAt *time.Time `json:"asked_at"`
+	Config  Config     `json:"config"`
 
 	// Digest Of all records up to height: equal digests, equal indexes
 	Digest *string `json:"digest"`
@@ -2443,7 +2484,10 @@ type Status struct {
 	// TargetHeight Of the newest block of the best daemon
 	TargetHeight int64      `json:"target_height"`
 	Upstreams    []Upstream `json:"upstreams"`
-	Versions     Versions   `json:"versions"`
+
+	// Vantages Enrolled vantage points, by name: who measures nodes beside this server
+	Vantages []Vantage `json:"vantages"`
+	Versions Versions  `json:"versions"`
 }
 
 // StorageNode defines model for StorageNode.
@@ -2608,6 +2652,14 @@ type Upstream struct {
 	// Height Of its newest block; null if it never answered
 	Height *int64 `json:"height"`
 	Url    string `json:"url"`
+}
+
+// Vantage defines model for Vantage.
+type Vantage struct {
+	Name string `json:"name"`
+
+	// ReportedAt When its newest report came; null if none did
+	ReportedAt *time.Time `json:"reported_at"`
 }
 
 // Verdict defines model for Verdict.

@@ -168,13 +168,18 @@ func exampleStatus() statusView {
 		TargetHeight: s.Target, ImmutableHeight: &s.Final, StartHeight: &s.Start, Digest: ref(s.Digest.String()), AskedAt: asked,
 		Names:     countsView{Session: 9000, Wallet: 40, Lokinet: 300, Known: 9500},
 		Upstreams: []upstreamView{{URL: "http://127.0.0.1:22023", Height: &s.Target, AskedAt: asked, Active: true}},
-		Versions:  versionsView{Onsight: "v1.0.0", Go: "go1.26.8"},
+		Vantages:  []vantageView{{Name: "berlin", ReportedAt: asked}},
+		Config: configView{
+			Limits:  limitsView{Rate: ptr(20.0), Burst: ptr(int64(40)), Concurrent: ptr(int64(16)), Total: ptr(int64(256)), Streams: ptr(int64(1000)), ClientStreams: ptr(int64(8))},
+			Metrics: true, CheckEvery: ptr(60.0),
+		},
+		Versions: versionsView{Onsight: "v1.0.0", Go: "go1.26.8"},
 	}
 }
 
 func exampleEmptyStatus() statusView {
 	return statusView{
-		Reason: ref(behind(indexer.State{}, nil, time.Time{})), Upstreams: []upstreamView{},
+		Reason: ref(behind(indexer.State{}, nil, time.Time{})), Upstreams: []upstreamView{}, Vantages: []vantageView{},
 		Versions: versionsView{Onsight: "v1.0.0", Go: "go1.26.8"},
 	}
 }

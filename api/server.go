@@ -96,10 +96,18 @@ type Config struct {
 	Patience  time.Duration // with a client that does not read its stream; 0: 10 seconds
 
 	Limits Limits       // the zero ones bound nothing
+	Told   Told         // for /v1/status
 	Served func(Served) // called after each request, concurrently; nil: nobody is told
 
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil: silent. Only panics and what the operator should mend are logged, and never what was asked
+}
+
+// Told is what a Server says of the process around it, which it does not know by itself.
+type Told struct {
+	LogRequests bool          // a line is logged for each request
+	Metrics     bool          // they are counted for whoever may see the metrics
+	CheckEvery  time.Duration // between two checks of a node; 0: none is checked from here
 }
 
 // Server answers requests. Use New.

@@ -31,6 +31,8 @@ func (s *Server) status(c *call) error {
 			Session: counts[ons.Session], Wallet: counts[ons.Wallet], Lokinet: counts[ons.Lokinet], Known: uint64(c.snap.Len()),
 		},
 		Upstreams: make([]upstreamView, len(up)),
+		Vantages:  []vantageView{},
+		Config:    s.config(),
 		Versions:  versionsView{Onsight: s.cfg.Version, Go: runtime.Version()},
 	}
 	if why := behind(state, up, s.cfg.Now()); why != "" {
@@ -47,7 +49,34 @@ func (s *Server) status(c *call) error {
 	for i, u := range up {
 		v.Upstreams[i] = upstreamView{URL: u.URL, Height: number(u.Height), Error: text(u.Error), AskedAt: clock(u.AskedAt), Active: u.Active}
 	}
+	if s.cfg.Nodes != nil {
+		for _, p := range s.cfg.Nodes().Probers {
+			v.Vantages = append(v.Vantages, vantageView{p.Name, clock(p.Reported)})
+		}
+	}
 	return c.reply(v)
+}
+
+// config returns what the operator chose.
+func (s *Server) config() configView {
+	most := func(n int) *int64 {
+		if n <= 0 {
+			return nil
+		}
+		return ptr(int64(n))
+	}
+	l := s.crowd.limits // with what zeros stand for
+	v := configView{
+		Limits: limitsView{
+			Concurrent: most(l.Concurrent), Total: most(l.Total), Streams: most(l.Streams), ClientStreams: most(l.ClientStreams),
+		},
+		LogRequests: s.cfg.Told.LogRequests, Metrics: s.cfg.Told.Metrics, Operator: s.cfg.Admin != nil, Proxies: len(l.Proxies) > 0,
+		CheckEvery: seconds(s.cfg.Told.CheckEvery),
+	}
+	if l.Rate > 0 {
+		v.Limits.Rate, v.Limits.Burst = &l.Rate, most(l.Burst)
+	}
+	return v
 }
 
 // openapi answers GET /openapi.json. The document depends on the program only, so it carries no as_of.

@@ -187,7 +187,34 @@ type statusView struct {
 	AskedAt         *string        `json:"asked_at" format:"date-time" doc:"When a daemon last answered the writer of the index"`
 	Names           countsView     `json:"names"`
 	Upstreams       []upstreamView `json:"upstreams" nullable:"false"`
+	Vantages        []vantageView  `json:"vantages" nullable:"false" doc:"Enrolled vantage points, by name: who measures nodes beside this server"`
+	Config          configView     `json:"config"`
 	Versions        versionsView   `json:"versions"`
+}
+
+type vantageView struct {
+	Name       string  `json:"name"`
+	ReportedAt *string `json:"reported_at" format:"date-time" doc:"When its newest report came; null if none did"`
+}
+
+// configView is what the operator chose, as far as it matters to whoever asks.
+type configView struct {
+	Limits      limitsView `json:"limits"`
+	LogRequests bool       `json:"log_requests" doc:"A line is logged for each request: operation, status, error code and time; nothing of what was asked or by whom"`
+	Metrics     bool       `json:"metrics" doc:"Requests are counted and timed by operation, status and error code"`
+	Operator    bool       `json:"operator" doc:"The operator's operations are open to who has the token"`
+	Proxies     bool       `json:"proxies" doc:"Some proxies are believed when they say whom they ask for"`
+	CheckEvery  *float64   `json:"check_every" doc:"Seconds between two checks of a node from here; null: this process connects to no node"`
+}
+
+// limitsView is Limits. null is no limit.
+type limitsView struct {
+	Rate          *float64 `json:"rate" doc:"Requests a second of one client in the long run"`
+	Burst         *int64   `json:"burst" doc:"How many it may send at once"`
+	Concurrent    *int64   `json:"concurrent" doc:"How many of one client are answered at a time"`
+	Total         *int64   `json:"total" doc:"How many of all clients are answered at a time"`
+	Streams       *int64   `json:"streams" doc:"How many streams all clients may hold"`
+	ClientStreams *int64   `json:"client_streams" doc:"How many streams one client may hold"`
 }
 
 // moment is what a record's fields depend on beside the record.

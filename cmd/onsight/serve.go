@@ -84,6 +84,14 @@ With --read-only it writes nothing and serves what another process indexes into 
 	return cmd
 }
 
+// checks is how often this process checks a node; 0: never, as of a reader, which leaves that to the writer.
+func (o *serveOptions) checks() time.Duration {
+	if o.readOnly {
+		return 0
+	}
+	return o.probes
+}
+
 func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	told := ctx // ends when the program is told to stop, which is no failure
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -131,6 +139,7 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 		Nodes:    s.nodes.Snapshot, Directory: s.nodes, Events: s.log,
 		Upstreams: s.upstreams, Version: versionText(), Log: log,
 		Admin: admin, Limits: opt.limits, Served: opt.served(s.metrics, log),
+		Told: api.Told{LogRequests: opt.log, Metrics: opt.metrics != "", CheckEvery: opt.checks()},
 	})
 	s.metrics.watch(site, s, entrance)
 	server := entrance.Server(frontend.Handler(site.Handler()))

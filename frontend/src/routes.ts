@@ -7,6 +7,7 @@ export interface Route {
   readonly pattern: string; // a segment that begins with a colon is any
   readonly load: () => Promise<Component>;
   readonly nav?: keyof Catalogue['nav']; // its word in the navigation
+  readonly foot?: boolean; // which stands at the foot of the page
 }
 
 export const routes: readonly Route[] = [
@@ -19,4 +20,12 @@ export const routes: readonly Route[] = [
   { pattern: '/owner', load: async () => (await import('./pages/Owner.svelte')).default },
   { pattern: '/events', load: async () => (await import('./pages/Log.svelte')).default, nav: 'events' },
   { pattern: '/reorgs', load: async () => (await import('./pages/Reorgs.svelte')).default },
+  { pattern: '/choose', load: async () => (await import('./pages/Choose.svelte')).default, nav: 'choose' },
+  { pattern: '/paths', load: async () => (await import('./pages/Paths.svelte')).default, nav: 'paths' },
+  { pattern: '/swarms', load: async () => (await import('./pages/Swarms.svelte')).default, nav: 'swarms' },
+  { pattern: '/network', load: async () => (await import('./pages/Network.svelte')).default, nav: 'network' },
+  { pattern: '/status', load: async () => (await import('./pages/Status.svelte')).default, nav: 'status', foot: true },
+  { pattern: '/privacy', load: async () => (await import('./pages/Privacy.svelte')).default, nav: 'privacy', foot: true },
+  { pattern: '/data', load: async () => (await import('./pages/Data.svelte')).default, nav: 'data', foot: true },
+  { pattern: '/api', load: async () => (await import('./pages/API.svelte')).default, nav: 'api', foot: true },
 ];

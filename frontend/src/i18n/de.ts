@@ -1,4 +1,5 @@
 import type { Catalogue } from './i18n.svelte.js';
+import { restDe } from './rest.de.js';
 
 /** Die Texte der Seiten auf Deutsch. */
 export const de: Catalogue = {
@@ -30,7 +31,7 @@ export const de: Catalogue = {
     height: 'Blockhöhe',
   },
 
-  nav: { label: 'Seiten', home: 'Start', name: 'Name', nodes: 'Knoten', names: 'Namen', events: 'Ereignisse', api: 'API' },
+  nav: { label: 'Seiten', home: 'Start', name: 'Name', nodes: 'Knoten', names: 'Namen', events: 'Ereignisse', choose: 'Wählen', paths: 'Pfade', swarms: 'Schwärme', network: 'Netz', status: 'Zustand', privacy: 'Privatsphäre', data: 'Daten', api: 'API' },
   theme: { auto: 'Farben: wie das System', light: 'Farben: hell', dark: 'Farben: dunkel' },
   language: 'Sprache',
   close: 'Schließen',
@@ -702,6 +703,8 @@ export const de: Catalogue = {
     whose: 'Wie die Daemons, denen dieser Server folgt, sie meldeten.',
     inLog: 'Im Protokoll der Ereignisse',
   },
+
+  ...restDe,
 
   lost: { title: 'Keine solche Seite', text: 'Hier ist nichts.', home: 'Zum Start' },
   failed: 'Diese Seite konnte nicht geladen werden.',

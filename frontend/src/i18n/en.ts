@@ -1,5 +1,6 @@
 import type { Kind } from '../lib/recognise.js';
 import type { Rule, Type } from '../lib/name.js';
+import { restEn } from './rest.en.js';
 
 /** The texts of the pages in English. The other languages have the same shape, which the compiler holds them to. */
 const types: Record<Type, string> = { session: 'Session', wallet: 'Wallet', lokinet: 'Lokinet' };
@@ -37,7 +38,7 @@ export const en = {
   rules,
   kinds,
 
-  nav: { label: 'Pages', home: 'Home', name: 'Name', nodes: 'Nodes', names: 'Names', events: 'Events', api: 'API' },
+  nav: { label: 'Pages', home: 'Home', name: 'Name', nodes: 'Nodes', names: 'Names', events: 'Events', choose: 'Choose', paths: 'Paths', swarms: 'Swarms', network: 'Network', status: 'Status', privacy: 'Privacy', data: 'Data', api: 'API' },
   theme: { auto: 'Colours: as the system', light: 'Colours: light', dark: 'Colours: dark' },
   language: 'Language',
   close: 'Close',
@@ -709,6 +710,8 @@ export const en = {
     whose: 'As the daemons that this server follows reported them.',
     inLog: 'In the log of events',
   },
+
+  ...restEn,
 
   lost: { title: 'No such page', text: 'There is nothing here.', home: 'To the home page' },
   failed: 'This page could not be loaded.',
