@@ -129,13 +129,14 @@ func TestRates(t *testing.T) {
 		}, ""},
 		"a proxy that is not trusted": {nil, []step{{0, "192.0.2.1", 200}, {0, "192.0.2.2", 200}, {0, "192.0.2.3", 429}, {0, "", 200}}, "a proxy on this machine"},
 		"the machine's own":           {nil, []step{{0, "", 200}, {0, "", 200}, {0, "", 200}}, ""},
+		"a tunnel that says nothing":  {loopback, []step{{0, "", 200}, {0, "", 200}, {0, "", 429}, {0, "192.0.2.1", 200}, {time.Second, "", 200}, {0, "", 429}}, ""},
 		"unreadable":                  {loopback, []step{{0, "unknown", 200}, {0, "hidden", 200}, {0, "?", 429}, {0, "192.0.2.1", 200}}, "a proxy on this machine"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := record(1)
 			cfg := config(indexOf(t, synced(), r))
-			cfg.Limits = api.Limits{Rate: 1, Burst: 2, Proxies: c.proxies}
+			cfg.Limits = api.Limits{Rate: 1, Burst: 2, Proxies: c.proxies, Loopback: strings.Contains(name, "tunnel")}
 			var at time.Duration // requests come one after the other
 			cfg.Now = func() time.Time { return now.Add(at) }
 			s := serve(t, cfg)

@@ -21,6 +21,7 @@ import (
 	"onsight/api"
 	"onsight/internal/events"
 	"onsight/ons"
+	"onsight/ons/remote"
 )
 
 // Bounds of following a log.
@@ -338,7 +339,7 @@ func getEvents(ctx context.Context, u *url.URL, query url.Values, accept, last s
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, withoutURL(err))
+		return nil, fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, remote.WithoutURL(err))
 	}
 	if resp.StatusCode == http.StatusOK && strings.HasPrefix(resp.Header.Get("Content-Type"), accept) {
 		return resp, nil

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -70,15 +69,6 @@ func serverURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// withoutURL is what went wrong with a request, without the whole URL that net/http puts before it.
-func withoutURL(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		return ue.Err
-	}
-	return err
-}
-
 // getJSON reads one reply of an onsight server, of at most so many bytes. Errors name the server, never the path.
 func getJSON(ctx context.Context, u *url.URL, v any, most int64) error {
 	body, err := getBody(ctx, u, most)
@@ -102,7 +92,7 @@ func getBody(ctx context.Context, u *url.URL, most int64) ([]byte, error) {
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, withoutURL(err))
+		return nil, fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, remote.WithoutURL(err))
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, most+1))

@@ -130,12 +130,12 @@ func (s *Server) body(ctx context.Context, u *url.URL, most int64, within time.D
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", s.Host(), ons.ErrUnavailable, withoutURL(err))
+		return nil, fmt.Errorf("%s: %w: %w", s.Host(), ons.ErrUnavailable, WithoutURL(err))
 	}
 	req.Header.Set("Accept-Encoding", "identity") // what is compressed shows by its size what it is
 	res, err := s.client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", s.Host(), ons.ErrUnavailable, withoutURL(err))
+		return nil, fmt.Errorf("%s: %w: %w", s.Host(), ons.ErrUnavailable, WithoutURL(err))
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, most+1))
@@ -155,8 +155,9 @@ func (s *Server) body(ctx context.Context, u *url.URL, most int64, within time.D
 	return nil, fmt.Errorf("%s: answers %d: %w", s.Host(), res.StatusCode, ons.ErrUnavailable)
 }
 
-// withoutURL is what went wrong with a request, without the whole URL that net/http puts before it: it may hold a hash.
-func withoutURL(err error) error {
+// WithoutURL returns what went wrong with a request, without the whole URL that net/http puts before it: it may hold a hash. Other
+// errors it returns as they are.
+func WithoutURL(err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
 		return ue.Err
