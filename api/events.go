@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -222,13 +221,6 @@ func (s *Server) events(c *call) error {
 	if len(p.Entries) == limit && c.query.Has("after") && c.query.Get("after") == at.String() {
 		h["Cache-Control"] = immutable // entries never change, and these are all that there is room for
 	}
-	if wantsJSON(c.gin.Request.Header["Accept"]) {
-		v := logView{Head: head, Next: next, Events: make([]logEntryView, len(p.Entries))}
-		for i := range p.Entries {
-			v.Events[i] = newLogEntryView(p.Log, &p.Entries[i], c.state.Network)
-		}
-		return c.send(v, h["Cache-Control"])
-	}
 	again := url.Values{"after": {next}, "limit": {strconv.Itoa(limit)}}
 	if kinds != 0 {
 		again["kind"] = []string{c.query.Get("kind")}
@@ -237,6 +229,13 @@ func (s *Server) events(c *call) error {
 	h.Set("Onsight-Next", next)
 	h.Set("Onsight-Head", head)
 	h.Set("Access-Control-Expose-Headers", "Link, Onsight-Next, Onsight-Head")
+	if wantsJSON(c.gin.Request.Header["Accept"]) {
+		v := logView{Head: head, Next: next, Events: make([]logEntryView, len(p.Entries))}
+		for i := range p.Entries {
+			v.Events[i] = newLogEntryView(p.Log, &p.Entries[i], c.state.Network)
+		}
+		return c.send(v, h["Cache-Control"])
+	}
 	b := s.buffer()
 	defer s.release(b)
 	for i := range p.Entries {
@@ -302,18 +301,6 @@ func (c *call) after(otherwise, given string) (events.Cursor, error) {
 		return at, events.ErrReset
 	}
 	return at, nil
-}
-
-// wantsJSON reports whether one JSON object is asked for instead of lines of them.
-func wantsJSON(accept []string) bool {
-	for _, h := range accept {
-		for part := range strings.SplitSeq(h, ",") {
-			if mediaType(strings.TrimSpace(part), "application/json") {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // reorgs answers GET /v1/reorgs.

@@ -193,6 +193,10 @@ func TestEvents(t *testing.T) {
 					t.Fatalf("%s: %d %v %s", next, r.status, r.header, r.body)
 				}
 				var v Log
+				if r.header.Get("Onsight-Next") == "" || r.header.Get("Onsight-Head") == "" || r.header.Get("Link") == "" ||
+					r.header.Get("Access-Control-Expose-Headers") != "Link, Onsight-Next, Onsight-Head" {
+					t.Fatalf("Accept %q: the headers are %v", accept, r.header)
+				}
 				if accept == "" {
 					for line := range bytes.Lines(r.body) {
 						got = append(got, string(line))
