@@ -21,10 +21,11 @@ func wantsJSON(accept []string) bool {
 	return object.q > lines.q || object.q == lines.q && object.q > 0 && object.exact > lines.exact
 }
 
-// takesGzip reports whether a reply is to be packed with gzip: it is taken, and not less gladly than a plain one.
+// takesGzip reports whether a reply is to be packed with gzip: it is named, for who says * may know none, and taken not less gladly
+// than a plain one.
 func takesGzip(headers []string) bool {
 	packed, plain := weigh(headers, coding("gzip", "x-gzip")), weigh(headers, coding("identity"))
-	return packed.q > 0 && (plain.exact < exactly || packed.q >= plain.q)
+	return packed.q > 0 && packed.exact == exactly && (plain.exact < exactly || packed.q >= plain.q)
 }
 
 // exactly is how exactly an element names something by its name.
