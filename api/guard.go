@@ -200,7 +200,7 @@ func distance(state indexer.State, up []Upstream, now time.Time) (time.Duration,
 	case state.Phase == indexer.ForkBelowFinal:
 		return 0, "the daemon's chain contradicts a final block of the index"
 	}
-	asked := max(0, now.Sub(state.Asked))
+	asked := max(0, now.Sub(followed(state, up)))
 	if state.Phase == indexer.Synced && lag(state, up) == 0 {
 		return asked, ""
 	}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"onsight/indexer"
 	"onsight/ons"
 	"onsight/ons/remote"
 )
@@ -78,6 +77,9 @@ func (f *flags) bundlePath(env func(string) string) (string, error) {
 	return f.onlyFile(env, ".bundle", "--bundle")
 }
 
+// errBundleNetwork means that a bundle has names of another network than the one insisted on, or the server's.
+var errBundleNetwork = fmt.Errorf("the bundle is of another network: %w", ons.ErrUnavailable)
+
 // readBundle reads the bundle; where there is none, the error wraps errNoBundle and fs.ErrNotExist.
 func (f *flags) readBundle(env func(string) string) (*ons.Bundle, error) {
 	path, err := f.bundlePath(env)
@@ -86,7 +88,7 @@ func (f *flags) readBundle(env func(string) string) (*ons.Bundle, error) {
 	}
 	b, err := readBundle(path)
 	if err == nil && f.network != "" && b.At().Network != ons.Network(f.network) {
-		err = fmt.Errorf("%s: holds %s, not %s: %w: %w", path, b.At().Network, f.network, indexer.ErrOtherNetwork, ons.ErrUnavailable)
+		err = fmt.Errorf("%s: holds %s, not %s: %w", path, b.At().Network, f.network, errBundleNetwork)
 	}
 	return b, err
 }
@@ -172,7 +174,7 @@ func (p program) freshBundle(ctx context.Context, f *flags, r *remote.Server) (g
 	old, err := readBundle(path)
 	switch {
 	case err == nil && old.At().Network != r.Network():
-		return got, path, fmt.Errorf("%s: holds %s, not %s: %w: %w", path, old.At().Network, r.Network(), indexer.ErrOtherNetwork, ons.ErrUnavailable)
+		return got, path, fmt.Errorf("%s: holds %s, not %s: %w", path, old.At().Network, r.Network(), errBundleNetwork)
 	case err != nil && !errors.Is(err, errNoBundle):
 		fmt.Fprintf(p.stderr, "onsight: warning: %v: getting it anew\n", err)
 	}

@@ -97,6 +97,9 @@ func (p program) events(ctx context.Context, f *flags, opt eventsOptions) error 
 	} else {
 		var u *url.URL
 		if u, err = serverURL(opt.server); err == nil {
+			err = f.insist(ctx, u)
+		}
+		if err == nil {
 			err = serverEvents(ctx, u, opt, out.print, f.logger(p, slog.LevelInfo))
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"time"
 
-	"onsight/indexer"
 	"onsight/ons"
 	"onsight/ons/remote"
 )
@@ -33,6 +32,9 @@ const (
 	theHash = "the name's hash, from which a name that can be guessed can be found"
 )
 
+// errServerNetwork means that an onsight server has names and nodes of another network than the one insisted on.
+var errServerNetwork = fmt.Errorf("the server is of another network: %w", ons.ErrUnavailable)
+
 // openRemote asks a server what it has of names.
 func (f *flags) openRemote(ctx context.Context, base string) (*remote.Server, error) {
 	u, err := serverURL(base)
@@ -44,7 +46,7 @@ func (f *flags) openRemote(ctx context.Context, base string) (*remote.Server, er
 		return nil, err
 	}
 	if f.network != "" && ons.Network(f.network) != s.Network() {
-		return nil, fmt.Errorf("%s: holds %s, not %s: %w: %w", u.Host, s.Network(), f.network, indexer.ErrOtherNetwork, ons.ErrUnavailable)
+		return nil, fmt.Errorf("%s: holds %s, not %s: %w", u.Host, s.Network(), f.network, errServerNetwork)
 	}
 	return s, nil
 }
@@ -59,6 +61,23 @@ func (f *flags) openLists(ctx context.Context, base string) (*url.URL, error) {
 		return nil, fmt.Errorf("%s: is a file host, which has ranges and the bundle and no lists: %w", s.Host(), ons.ErrUnavailable)
 	}
 	return serverURL(base)
+}
+
+// insist asks a server of which network it is, if the user named one.
+func (f *flags) insist(ctx context.Context, base *url.URL) error {
+	if f.network == "" {
+		return nil
+	}
+	var status struct {
+		Network string `json:"network"` // "": null, its index is empty
+	}
+	if err := getJSON(ctx, base.JoinPath("v1", "status"), &status, maxAnswer); err != nil {
+		return err
+	}
+	if status.Network != f.network {
+		return fmt.Errorf("%s: holds %s, not %s: %w", base.Host, orUnknown(status.Network), f.network, errServerNetwork)
+	}
+	return nil
 }
 
 func serverURL(text string) (*url.URL, error) {
