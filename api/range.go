@@ -399,7 +399,11 @@ func (s *Server) bundle(c *call) error {
 			}
 		}
 	}
-	if c.kept([]string{`"` + text + `"`}, atTipAsIs) {
+	cache := atTipAsIs
+	if c.behind() != "" {
+		cache = noStore
+	}
+	if c.kept([]string{`"` + text + `"`}, cache) {
 		return nil
 	}
 	c.write(http.StatusOK, bytesType, body)

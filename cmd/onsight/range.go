@@ -21,6 +21,9 @@ import (
 // `onsight status` (docs/privacy.md). 0: no release was made yet, and of 2026-11-22 no published source has a number.
 const shippedNames = 0
 
+// errOldFiles means that a file host does not tell what is not registered, as its files are old; ons.ErrUnavailable is beside it.
+var errOldFiles = errors.New("it may be by now")
+
 // finder is a way to ask a server for one name.
 type finder interface {
 	Find(context.Context, ons.Key) (remote.Answer, error)
@@ -89,6 +92,11 @@ func (a *answer) take(found remote.Answer, s *remote.Server, opt resolveOptions)
 		a.warning = fmt.Sprintf("the files are of block %d, %s ago: this may be out of date", found.Point.Height, age.Round(time.Second))
 	}
 	if err != nil {
+		old := tooOld("what "+s.Host()+" has", found.Point.Height, found.Point.Time)
+		if errors.Is(err, ons.ErrNotFound) && opt.atHeight == nil && s.Files() && old != nil {
+			a.warning = ""
+			return fmt.Errorf("%w: %w", old, errOldFiles)
+		}
 		return err
 	}
 	record := newRecordView(r, height+1, a.rules)
