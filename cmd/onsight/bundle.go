@@ -59,7 +59,7 @@ What a bundle does not have is not registered for ten minutes from its block on;
 		Example: `  onsight bundle resolve jagerman`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := p.typed(args[0])
+			text, err := p.typed(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

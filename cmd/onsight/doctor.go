@@ -46,7 +46,7 @@ Exit codes: 0 every client finds it · 1 some do not · 3 could not find out · 
   onsight doctor 'Ünal' --server https://names.example.org`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := p.typed(args[0])
+			text, err := p.typed(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
