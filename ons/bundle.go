@@ -308,6 +308,36 @@ func (b *Bundle) Delta(from Txid, changed []Key) []byte {
 	return out
 }
 
+// BundleHead is how many bytes of a bundle or a delta tell its length, at most.
+const BundleHead = 256
+
+// BundleSize returns how many bytes what begins like this has as a whole, of a bundle or a delta: given BundleHead bytes of it, or
+// all if there are fewer. The error wraps ErrBundle if it is neither.
+func BundleSize(head []byte) (uint64, error) {
+	delta := IsDelta(head)
+	if !delta && !bytes.HasPrefix(head, []byte(bundleMagic)) {
+		return 0, fmt.Errorf("%w: does not begin like one", ErrBundle)
+	}
+	r := reader{rest: head[len(bundleMagic):]}
+	r.point()
+	size := uint64(0)
+	if delta {
+		r.next(32 + digestSize)
+	} else {
+		size = digestSize
+	}
+	for t := range Type(bundleTypes) {
+		size += uint64(r.uint32()) * uint64(rowSize(t)) // 2^32 rows and hashes of each type are far from overflowing
+		if delta {
+			size += uint64(r.uint32()) * uint64(len(Hash{}))
+		}
+	}
+	if r.bad {
+		return 0, fmt.Errorf("%w: ends before it says how long it is", ErrBundle)
+	}
+	return uint64(len(head)-len(r.rest)) + size, nil
+}
+
 // IsDelta reports whether bytes begin like a delta, not like a bundle.
 func IsDelta(b []byte) bool { return bytes.HasPrefix(b, []byte(deltaMagic)) }
 
