@@ -209,6 +209,7 @@ func TestLies(t *testing.T) {
 		"too long":                {status, 200, strings.Repeat(" ", 2<<20), false, "cut short or too large"},
 		"files of the future":     {status, 200, `{"network":"mainnet","files":{"version":2,"at":"1"}}`, false, "form that is not known"},
 		"files of another folder": {status, 200, `{"network":"mainnet","files":{"version":1,"at":"../../x"}}`, false, "form that is not known"},
+		"not there, of no block":  {name, 404, `{"code":"not_registered","as_of":null}`, false, "not what an onsight server says"},
 		"another name":            {name, 200, `{"type":"session","name_hash":"00",` + asOf + `}`, false, "answered about another name"},
 	} {
 		t.Run(what, func(t *testing.T) {

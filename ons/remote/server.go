@@ -153,6 +153,9 @@ func (s *Server) body(ctx context.Context, u *url.URL, most int64, within time.D
 		AsOf wirePoint `json:"as_of"`
 	}
 	if err := json.Unmarshal(body, &problem); err == nil && res.StatusCode == http.StatusNotFound && problem.Code == "not_registered" {
+		if _, err := problem.AsOf.point(); err != nil { // of no block it is not said
+			return nil, s.strange()
+		}
 		return nil, fmt.Errorf("at height %d: %w", problem.AsOf.Height, ons.ErrNotFound)
 	}
 	return nil, fmt.Errorf("%s: answers %d: %w", s.Host(), res.StatusCode, ons.ErrUnavailable)
