@@ -27,7 +27,8 @@ import (
 //	         || of each type: rows(4), hashes(4) || of each type: rows to put, hashes(32) to take out
 //
 // Rows and hashes stand in ascending order of hash, each hash once. A delta needs no digest of its own: that of what it
-// makes tells whether it was the right one for the right bundle.
+// makes tells whether it was the right one for the right bundle. Hashes to take out that the bundle does not have are to be
+// ignored: whoever makes the delta knows that a name was bought and taken back since, and need not know whether it was there.
 const (
 	bundleMagic = "onsbndl1"
 	deltaMagic  = "onsdlta1"

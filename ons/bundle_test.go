@@ -270,3 +270,26 @@ func TestBundleSize(t *testing.T) {
 		}
 	}
 }
+
+// TestBundleDeltaIgnores takes out what the bundle never had: before, between and behind its rows, and where it has none.
+func TestBundleDeltaIgnores(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(2, 0))
+	records := map[Key]Record{}
+	for _, i := range []byte{10, 20} {
+		k := Key{Type: Session, Hash: Hash{i}}
+		records[k] = randomRecord(rng, k)
+	}
+	old := bundled(t, somewhere(1), records)
+	drop := Key{Type: Session, Hash: Hash{20}}
+	delete(records, drop)
+	next := bundled(t, somewhere(2), records)
+	changed := []Key{drop, {Type: Wallet, Hash: Hash{1}}}
+	for _, i := range []byte{1, 15, 30} {
+		changed = append(changed, Key{Type: Session, Hash: Hash{i}})
+	}
+	got, err := old.Apply(next.Delta(old.At().Hash, changed))
+	if err != nil || got.Digest() != next.Digest() {
+		t.Error(err)
+	}
+}
