@@ -184,3 +184,29 @@ func TestExport(t *testing.T) {
 	run(exitUsage, "export")
 	run(exitUnavailable, "export", "--static", dir, "--db", filepath.Join(home, "absent.db"))
 }
+
+// TestExportCleans puts folders beside those of an export that only look like them.
+func TestExportCleans(t *testing.T) {
+	t.Parallel()
+	at := t.TempDir()
+	made := "7-" + strings.Repeat("a", 16)
+	folders := map[string]bool{ // by path: whether they stay
+		"keep/range": true, "too/range": true,
+		made + "/range/0": false, made + "1/range": true, "8-" + strings.Repeat("a", 16) + "/mine": true, "backup": true, ".new-1": false,
+		"9-" + strings.Repeat("b", 16) + "/history": false,
+	}
+	for path := range folders {
+		if err := os.MkdirAll(filepath.Join(at, path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := exporter{at: at}
+	if err := w.clean("keep", "too"); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range folders {
+		if _, err := os.Stat(filepath.Join(at, path)); (err == nil) != want {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
