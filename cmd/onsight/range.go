@@ -100,8 +100,19 @@ func (a *answer) take(found remote.Answer, s *remote.Server, opt resolveOptions)
 		return err
 	}
 	record := newRecordView(r, height+1, a.rules)
+	record.RegisteredAt, record.UpdatedAt = dateIn(found, r.Registered), dateIn(found, r.Updated)
 	a.sealed, a.record = r.Sealed, &record
 	return nil
+}
+
+// dateIn returns when a block was made; nil if the answer does not say.
+func dateIn(found remote.Answer, height uint64) *string {
+	made, ok := found.Times[height]
+	if !ok {
+		return nil
+	}
+	text := clock(made.Unix())
+	return &text
 }
 
 // openRange settles by which ranges a server is asked.
@@ -162,6 +173,10 @@ func (f *flags) countElsewhere(ctx context.Context, p program, n ons.Network) (i
 	return int(total), nil
 }
 
+// errBits means that the file which remembers how many bits were sent is damaged. What was sent before is then not known: to take
+// it for nothing would tell more of a hash than anybody agreed to, and to take it for a number would last.
+var errBits = fmt.Errorf("holds no number of bits: %w", ons.ErrUnavailable)
+
 // bitsFile is a file that remembers how many bits of a hash were sent at most. It implements remote.Memory.
 type bitsFile string
 
@@ -176,7 +191,7 @@ func (path bitsFile) Most() (int, bool, error) {
 	}
 	most, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil || most < 0 {
-		return 0, false, fmt.Errorf("%s: holds no number of bits", string(path))
+		return 0, false, fmt.Errorf("%s: %w", string(path), errBits)
 	}
 	return most, true, nil
 }

@@ -125,6 +125,8 @@ func hintFor(err error) string {
 		return "try again later, or ask another server"
 	case errors.Is(err, errOldFiles):
 		return "ask another server: who runs this one has to export again"
+	case errors.Is(err, errBits):
+		return "it remembers how much of a hash servers were told: delete it to forget that and begin anew, or take the bundle instead"
 	case errors.Is(err, remote.ErrRefused):
 		return "take the bundle instead: `onsight bundle pull`, then resolve --offline"
 	case errors.Is(err, events.ErrReset):

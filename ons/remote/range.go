@@ -171,11 +171,9 @@ func (r *Range) ask(ctx context.Context, key ons.Key, history bool) (Answer, err
 		if h != key.Hash || one.Type != key.Type.String() {
 			continue
 		}
-		record, err := one.record(key, s.network)
-		if err != nil {
+		if err := a.add(one, key); err != nil {
 			return a, s.strange()
 		}
-		a.Records = append(a.Records, record)
 	}
 	a.Revealed.Among = len(hashes)
 	switch {
