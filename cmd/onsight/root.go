@@ -129,6 +129,14 @@ func hintFor(err error) string {
 		return "make one with `onsight index`, or ask a daemon with --oxend"
 	case errors.Is(err, errNoBundle):
 		return "get one with `onsight bundle pull --server URL`"
+	case errors.Is(err, errOldBundle):
+		return "bring it up to date with `onsight bundle pull --server URL`, or ask a server"
+	case errors.Is(err, errBehind):
+		return "try again later, or ask another server"
+	case errors.Is(err, errOldFiles):
+		return "ask another server: who runs this one has to export again"
+	case errors.Is(err, errBits):
+		return "it remembers how much of a hash servers were told: delete it to forget that and begin anew, or take the bundle instead"
 	case errors.Is(err, remote.ErrRefused):
 		return "take the bundle instead: `onsight bundle pull`, then resolve --offline"
 	case errors.Is(err, events.ErrReset):
