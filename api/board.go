@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -181,19 +180,4 @@ func (c *call) sendView(view any) error {
 		return err
 	}
 	return c.sendTagged(c.frame.seal(body))
-}
-
-// takesGzip reads Accept-Encoding as far as it is about gzip: named, and not with a weight of 0.
-func takesGzip(headers []string) bool {
-	for _, h := range headers {
-		for one := range strings.SplitSeq(h, ",") {
-			name, weight, _ := strings.Cut(one, ";")
-			if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
-				continue
-			}
-			q, given := strings.CutPrefix(strings.ReplaceAll(weight, " ", ""), "q=")
-			return !given || strings.Trim(q, "0.") != ""
-		}
-	}
-	return false
 }

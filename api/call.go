@@ -221,10 +221,22 @@ func behind(state indexer.State, upstreams []Upstream, now time.Time) string {
 		return "the index is not complete yet"
 	case lag > maxLag:
 		return fmt.Sprintf("the index is %d blocks below the chain", lag)
-	case now.Sub(state.Asked) > maxSilence: // when one was last followed: that one merely answers is not enough
+	case now.Sub(followed(state, upstreams)) > maxSilence: // when one was last followed: that one merely answers is not enough
 		return "no daemon has answered for more than 10 minutes"
 	}
 	return ""
+}
+
+// followed returns when a daemon was last followed to where the index is. A process that follows one itself knows that better than
+// the state, in which it is stored only now and then while there are no new blocks.
+func followed(state indexer.State, upstreams []Upstream) time.Time {
+	at := state.Asked
+	for _, u := range upstreams {
+		if u.Error == "" && u.Whole != nil && state.Tip != nil && *u.Whole == *state.Tip && state.Phase == indexer.Synced && u.AskedAt.After(at) {
+			at = u.AskedAt
+		}
+	}
+	return at
 }
 
 // target returns the best height that is known of.

@@ -2450,7 +2450,7 @@ type Statistics struct {
 type Status struct {
 	AsOf *AsOf `json:"as_of"`
 
-	// AskedAt When a daemon last answered the writer of the index
+	// AskedAt When the writer of the index last followed a daemon to its newest block; that one answers, as upstreams say, is less
 	AskedAt *time.Time `json:"asked_at"`
 	Config  Config     `json:"config"`
 
@@ -3436,7 +3436,7 @@ type ClientInterface interface {
 
 	// Realtime Is no block missing that is older than this
 	//
-	// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. A server that only reads what another process writes hears of it with up to half a minute of delay.
+	// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. The server that follows the chain knows it of its last round, so ask for more than its --interval; one that only reads what another process writes hears of it with up to half a minute of delay.
 	//
 	// Corresponds with GET /v1/realtime (the `Realtime` operationId).
 	Realtime(ctx context.Context, params *RealtimeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4046,7 +4046,7 @@ func (c *Client) ReportWithBody(ctx context.Context, contentType string, body io
 
 // Realtime Is no block missing that is older than this
 //
-// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. A server that only reads what another process writes hears of it with up to half a minute of delay.
+// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. The server that follows the chain knows it of its last round, so ask for more than its --interval; one that only reads what another process writes hears of it with up to half a minute of delay.
 //
 // Corresponds with GET /v1/realtime (the `Realtime` operationId).
 func (c *Client) Realtime(ctx context.Context, params *RealtimeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6900,7 +6900,7 @@ type ClientWithResponsesInterface interface {
 
 	// RealtimeWithResponse Is no block missing that is older than this
 	//
-	// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. A server that only reads what another process writes hears of it with up to half a minute of delay.
+	// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. The server that follows the chain knows it of its last round, so ask for more than its --interval; one that only reads what another process writes hears of it with up to half a minute of delay.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10783,7 +10783,7 @@ func (c *ClientWithResponses) ReportWithBodyWithResponse(ctx context.Context, co
 
 // RealtimeWithResponse Is no block missing that is older than this
 //
-// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. A server that only reads what another process writes hears of it with up to half a minute of delay.
+// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. The server that follows the chain knows it of its last round, so ask for more than its --interval; one that only reads what another process writes hears of it with up to half a minute of delay.
 //
 // Returns a wrapper object for the known response body format(s).
 //

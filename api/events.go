@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -230,13 +229,6 @@ func (s *Server) events(c *call) error {
 	h := c.gin.Writer.Header()
 	h["Vary"] = []string{"Accept"}
 	h["Cache-Control"] = cache
-	if wantsJSON(c.gin.Request.Header["Accept"]) {
-		v := logView{Head: head, Next: next, Events: make([]logEntryView, len(p.Entries))}
-		for i := range p.Entries {
-			v.Events[i] = newLogEntryView(p.Log, &p.Entries[i], c.state.Network)
-		}
-		return c.send(v, cache)
-	}
 	again := url.Values{"after": {next}, "limit": {strconv.Itoa(limit)}}
 	if kinds != 0 {
 		again["kind"] = []string{c.query.Get("kind")}
@@ -247,6 +239,13 @@ func (s *Server) events(c *call) error {
 		h.Set("Onsight-Head", head)
 	}
 	h.Set("Access-Control-Expose-Headers", "Link, Onsight-Next, Onsight-Head")
+	if wantsJSON(c.gin.Request.Header["Accept"]) {
+		v := logView{Head: head, Next: next, Events: make([]logEntryView, len(p.Entries))}
+		for i := range p.Entries {
+			v.Events[i] = newLogEntryView(p.Log, &p.Entries[i], c.state.Network)
+		}
+		return c.send(v, cache)
+	}
 	b := s.buffer()
 	defer s.release(b)
 	for i := range p.Entries {
@@ -312,18 +311,6 @@ func (c *call) after(otherwise, given string) (events.Cursor, error) {
 		return at, events.ErrReset
 	}
 	return at, nil
-}
-
-// wantsJSON reports whether one JSON object is asked for instead of lines of them.
-func wantsJSON(accept []string) bool {
-	for _, h := range accept {
-		for part := range strings.SplitSeq(h, ",") {
-			if mediaType(strings.TrimSpace(part), "application/json") {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // reorgs answers GET /v1/reorgs.

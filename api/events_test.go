@@ -187,6 +187,10 @@ func TestEvents(t *testing.T) {
 				}
 				var v Log
 				head := r.header.Get("Onsight-Head")
+				if r.header.Get("Onsight-Next") == "" || r.header.Get("Link") == "" ||
+					r.header.Get("Access-Control-Expose-Headers") != "Link, Onsight-Next, Onsight-Head" {
+					t.Fatalf("Accept %q: the headers are %v", accept, r.header)
+				}
 				if accept == "" {
 					for line := range bytes.Lines(r.body) {
 						got = append(got, string(line))

@@ -45,10 +45,10 @@ func (c *call) begin() error {
 		return nil
 	}
 	client, proxied := origin(c.gin.Request, c.cfg.Limits.Proxies)
-	if client.IsLoopback() && !proxied {
+	if client.IsLoopback() && !proxied && !c.cfg.Limits.Loopback {
 		return nil // this machine's own
 	}
-	if client.IsLoopback() && !c.warned.Swap(true) {
+	if client.IsLoopback() && proxied && !c.warned.Swap(true) {
 		c.cfg.Log.Warn("a proxy on this machine is not trusted, or says for whom it asks in no way that can be read: all that counts as one client")
 	}
 	v, wait, err := c.crowd.admit(client, c.start)
@@ -200,7 +200,7 @@ func distance(state indexer.State, up []Upstream, now time.Time) (time.Duration,
 	case state.Phase == indexer.ForkBelowFinal:
 		return 0, "the daemon's chain contradicts a final block of the index"
 	}
-	asked := max(0, now.Sub(state.Asked))
+	asked := max(0, now.Sub(followed(state, up)))
 	if state.Phase == indexer.Synced && lag(state, up) == 0 {
 		return asked, ""
 	}

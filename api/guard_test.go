@@ -129,13 +129,14 @@ func TestRates(t *testing.T) {
 		}, ""},
 		"a proxy that is not trusted": {nil, []step{{0, "192.0.2.1", 200}, {0, "192.0.2.2", 200}, {0, "192.0.2.3", 429}, {0, "", 200}}, "a proxy on this machine"},
 		"the machine's own":           {nil, []step{{0, "", 200}, {0, "", 200}, {0, "", 200}}, ""},
+		"a tunnel that says nothing":  {loopback, []step{{0, "", 200}, {0, "", 200}, {0, "", 429}, {0, "192.0.2.1", 200}, {time.Second, "", 200}, {0, "", 429}}, ""},
 		"unreadable":                  {loopback, []step{{0, "unknown", 200}, {0, "hidden", 200}, {0, "?", 429}, {0, "192.0.2.1", 200}}, "a proxy on this machine"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := record(1)
 			cfg := config(indexOf(t, synced(), r))
-			cfg.Limits = api.Limits{Rate: 1, Burst: 2, Proxies: c.proxies}
+			cfg.Limits = api.Limits{Rate: 1, Burst: 2, Proxies: c.proxies, Loopback: strings.Contains(name, "tunnel")}
 			var at time.Duration // requests come one after the other
 			cfg.Now = func() time.Time { return now.Add(at) }
 			s := serve(t, cfg)
@@ -419,6 +420,10 @@ func TestRealtime(t *testing.T) {
 		{name: "the longest", query: "?max_distance=86400", status: 200, distance: 60},
 		{name: "a block behind", edit: func(s *indexer.State) { s.Target++ }, query: "?max_distance=189", status: 503},
 		{name: "a block behind, allowed", edit: func(s *indexer.State) { s.Target++ }, query: "?max_distance=190", status: 200, distance: 190},
+		{name: "followed just now", up: []api.Upstream{{AskedAt: now.Add(-time.Second), Whole: synced().Tip}}, query: "?max_distance=1", status: 200, distance: 1},
+		{name: "only asked just now", up: []api.Upstream{{AskedAt: now.Add(-time.Second), Active: true}}, query: "?max_distance=59", status: 503},
+		{name: "followed to another block", up: []api.Upstream{{AskedAt: now, Whole: &indexer.Point{Height: synced().Tip.Height}}}, query: "?max_distance=59", status: 503},
+		{name: "followed and failed", up: []api.Upstream{{AskedAt: now, Error: "does not answer", Whole: synced().Tip}}, query: "?max_distance=59", status: 503},
 		{name: "behind another daemon", up: []api.Upstream{{Height: 5011}}, status: 503},
 		{name: "syncing", edit: func(s *indexer.State) { s.Phase = indexer.Syncing }, query: "?max_distance=189", status: 503},
 		{name: "a clock ahead of ours", edit: func(s *indexer.State) { s.Asked = now.Add(time.Minute); s.TipTime = now.Unix() + 60 }, status: 200},
@@ -449,6 +454,18 @@ func TestRealtime(t *testing.T) {
 			}
 			if code != c.status || got.Distance != c.distance {
 				t.Errorf("got %d %s, want %d and %d", code, body, c.status, c.distance)
+			}
+			// The status and the metrics judge by the same.
+			if far := int64(api.New(cfg).Health().Distance / time.Second); code == 200 && far != c.distance {
+				t.Errorf("the metrics say %d", far)
+			}
+			_, body = s.do(t, "GET", "/v1/status", "")
+			var st Status
+			if err := json.Unmarshal(body, &st); err != nil {
+				t.Fatal(err)
+			}
+			if c.name == "followed just now" && (st.AskedAt == nil || !st.AskedAt.Equal(now.Add(-time.Second))) {
+				t.Errorf("the status says %s", body)
 			}
 		})
 	}

@@ -30,6 +30,8 @@ type Limits struct {
 	Streams       int // how many streams all clients may hold, beside the requests that are answered; 0: any number
 	ClientStreams int // how many streams one client may hold; 0: any number
 
+	Loopback bool // requests of this machine that name no proxy count too, as one client: they may be a tunnel's, of anybody
+
 	Proxies []netip.Prefix // of proxies, which say in X-Forwarded-For whom they ask for; nil: nobody is believed
 }
 

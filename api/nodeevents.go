@@ -1,11 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -76,7 +78,14 @@ func (c *call) events(key *directory.Key) error {
 	if err != nil {
 		return unnamed("read the events of nodes", err)
 	}
-	return c.sendView(newNodeEventsView(rows, limit))
+	return c.sendView(newNodeEventsView(upTo(rows, c.board.snap.Seq), limit))
+}
+
+// upTo leaves out rows that are newer than the snapshot that a reply is of: another process, or this one, may have followed another
+// block since it was loaded.
+func upTo(rows []directory.Stored, seq uint64) []directory.Stored {
+	n, _ := slices.BinarySearchFunc(rows, seq, func(r directory.Stored, seq uint64) int { return cmp.Compare(r.Seq, seq+1) })
+	return rows[:n]
 }
 
 var keys = regexp.MustCompile("[0-9A-Fa-f]{64}")

@@ -32,6 +32,7 @@ const manyNodes = 2000
 func nodeSite(t testing.TB, n int) (*site, *directory.Snapshot, *api.Shelf) {
 	t.Helper()
 	snap := api.GenerateNodes(5, n, now)
+	snap.Seq = 1 << 53 // whatever is put on the shelf
 	shelf := &api.Shelf{}
 	return serve(t, nodeConfig(t, snap, shelf)), snap, shelf
 }
@@ -547,6 +548,44 @@ func TestNodeEvents(t *testing.T) {
 	}
 	if reasons != 1 || undone != 0 {
 		t.Errorf("%d events with reasons, %d undone, want 1 and none", reasons, undone)
+	}
+}
+
+// TestNodeEventsOfBlock asks while the database is ahead of the list that is served, as it is between a commit and the next load: what
+// the block in as_of does not know of is not told.
+func TestNodeEventsOfBlock(t *testing.T) {
+	t.Parallel()
+	snap := api.GenerateNodes(3, 10, now)
+	key := snap.Entries[0].Node.Key
+	shelf := &api.Shelf{}
+	for seq := uint64(1); seq <= 6; seq++ {
+		shelf.Rows = append(shelf.Rows, directory.Stored{Seq: seq, Event: directory.Event{
+			Height: snap.At.Height + seq - 4, Time: now, Key: key, Kind: directory.KindSwarmChanged, From: "none", To: "00000000000000ff",
+		}})
+	}
+	snap.Seq = 4
+	s := serve(t, nodeConfig(t, snap, shelf))
+	for path, want := range map[string]int{
+		"/v1/nodes/events": 4, "/v1/nodes/events?limit=4": 4, "/v1/nodes/events?after=3": 1, "/v1/nodes/events?after=4": 0, "/v1/nodes/events?after=5": 0,
+		"/v1/nodes/" + key.String() + "/events": 4,
+	} {
+		code, body := s.do(t, "GET", path, "")
+		var got struct {
+			Events []struct{ Height uint64 }
+			Next   *uint64
+			AsOf   struct{ Height uint64 } `json:"as_of"`
+		}
+		if err := json.Unmarshal(body, &got); err != nil || code != 200 {
+			t.Fatalf("%s: %d %v %s", path, code, err, body)
+		}
+		if len(got.Events) != want || got.Next != nil {
+			t.Errorf("%s: got %s, want %d and no more", path, body, want)
+		}
+		for _, e := range got.Events {
+			if e.Height > got.AsOf.Height {
+				t.Errorf("%s: an event of block %d, as of %d", path, e.Height, got.AsOf.Height)
+			}
+		}
 	}
 }
 

@@ -286,6 +286,9 @@ func (d describer) replies(op *huma.Operation, schema string, view any, headers 
 func (d describer) fails(op *huma.Operation, errs ...error) {
 	byStatus := map[int][]error{}
 	errs = append([]error{errUnknownParameter, errPanic}, errs...)
+	if !slices.Contains(errs, errParameter) {
+		errs = append(errs, errParameter) // a query that does not parse
+	}
 	if !unlimited[op.OperationID] {
 		errs = append(errs, errRate, errConcurrent, errBusy)
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"os/exec"
@@ -59,4 +60,30 @@ func TestDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "client_test.go", client)
+}
+
+// TestEveryQuery shows that the document says of every operation what a query that does not parse is told.
+func TestEveryQuery(t *testing.T) {
+	t.Parallel()
+	nodes := func() *directory.Snapshot { return &directory.Snapshot{} }
+	s := New(Config{Nodes: nodes, Directory: &Shelf{}, Events: events.NewTail(nil)})
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Responses map[string]struct {
+				Content map[string]struct{ Examples map[string]any }
+			}
+		}
+	}
+	if err := json.Unmarshal(s.document, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for path, operations := range doc.Paths {
+		for method, op := range operations {
+			for _, code := range []string{"unknown_parameter", "invalid_parameter"} {
+				if op.Responses["400"].Content["application/problem+json"].Examples[code] == nil {
+					t.Errorf("%s %s does not declare %s", method, path, code)
+				}
+			}
+		}
+	}
 }

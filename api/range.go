@@ -407,7 +407,11 @@ func (s *Server) bundle(c *call) error {
 			body, tag, made = part.plain.body, delta, true
 		}
 	}
-	if c.kept([]string{tag}, atTipAsIs) {
+	cache := atTipAsIs
+	if c.behind() != "" {
+		cache = noStore
+	}
+	if c.kept([]string{tag}, cache) {
 		if made {
 			c.charge(len(body) / bytesPerRequest) // as if it were sent: making it is what costs
 		}

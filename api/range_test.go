@@ -260,6 +260,9 @@ func TestRangeErrors(t *testing.T) {
 	if err := json.Unmarshal(body, &got); err != nil || got.Ready || len(got.Records) != 1 || header.Get("Cache-Control") != "no-store" {
 		t.Errorf("an index that is behind: %v %v %s", err, header, body)
 	}
+	if header, _ := wire(t, late.url+"/v1/names/bundle"); header.Get("Cache-Control") != "no-store" {
+		t.Errorf("the bundle of an index that is behind: %v", header)
+	}
 }
 
 // steps is a feed that gives one delta after another, of a chain that grows and is reorganised at random.

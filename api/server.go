@@ -67,6 +67,9 @@ type Upstream struct {
 	Error   string    // why it is not usable now, shown to everybody; "": it is
 	AskedAt time.Time // when it last answered, or failed to if Error says so; zero: not yet
 	Active  bool      // the one that is followed now
+
+	// Whole is the newest block of the index when all of the daemon's chain was in it, as of AskedAt; nil: it was not.
+	Whole *indexer.Point
 }
 
 // Directory is what the operations about nodes need beside a snapshot: what is read from the database, or written there.

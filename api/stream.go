@@ -70,7 +70,7 @@ func (h *holders) count() int {
 func (c *call) hold() (leave func(), err error) {
 	client, proxied := origin(c.gin.Request, c.cfg.Limits.Proxies)
 	limits := c.cfg.Limits
-	if client.IsLoopback() && !proxied { // this machine's own
+	if client.IsLoopback() && !proxied && !c.cfg.Limits.Loopback { // this machine's own
 		limits = Limits{}
 	}
 	client = gate.Client(client)

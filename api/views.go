@@ -184,7 +184,7 @@ type statusView struct {
 	ImmutableHeight *uint64        `json:"immutable_height" doc:"Highest block that the chain cannot take back"`
 	StartHeight     *uint64        `json:"start_height" doc:"Where the index begins"`
 	Digest          *string        `json:"digest" pattern:"^[0-9a-f]{64}$" doc:"Of all records up to height: equal digests, equal indexes"`
-	AskedAt         *string        `json:"asked_at" format:"date-time" doc:"When a daemon last answered the writer of the index"`
+	AskedAt         *string        `json:"asked_at" format:"date-time" doc:"When the writer of the index last followed a daemon to its newest block; that one answers, as upstreams say, is less"`
 	Names           countsView     `json:"names"`
 	Upstreams       []upstreamView `json:"upstreams" nullable:"false"`
 	Vantages        []vantageView  `json:"vantages" nullable:"false" doc:"Enrolled vantage points, by name: who measures nodes beside this server"`

@@ -102,8 +102,9 @@ func TestServeAdmin(t *testing.T) {
 	var said struct {
 		Status any // a number in errors
 		Code   string
+		Detail string
 	}
-	if code := do(reader, "PUT", "/v1/admin/probers/berlin", `{"key":"`+key+`"}`, &said); code != 503 || said.Code != "not_the_writer" {
+	if code := do(reader, "PUT", "/v1/admin/probers/berlin", `{"key":"`+key+`"}`, &said); code != 503 || said.Code != "not_the_writer" || !strings.Contains(said.Detail, "only read") {
 		t.Errorf("a server that only reads: got %d %+v", code, said)
 	}
 	if code := do(writer, "PUT", "/v1/admin/probers/berlin", `{"key":"`+key+`"}`, &said); code != 200 || said.Status != "enrolled" {

@@ -14,13 +14,18 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"onsight/indexer"
 	"onsight/ons"
 	"onsight/ons/remote"
 )
 
 // errNoBundle means that there is no bundle to look into.
 var errNoBundle = fmt.Errorf("there is no bundle yet: %w", ons.ErrUnavailable)
+
+// Why a bundle does not tell what is not registered; ons.ErrUnavailable is beside them.
+var (
+	errOldBundle = errors.New("it may be by now")
+	errBehind    = errors.New("it cannot tell what is not registered")
+)
 
 func (p program) bundleCommand(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
@@ -36,7 +41,9 @@ for, and nothing of the names that are looked up in it.`,
 		Use:   "pull",
 		Short: "Get the bundle of an onsight server, or what changed in it",
 		Long: `Get the bundle of an onsight server, or what changed in it since the one that is here. The file is replaced in one step, and only
-by a bundle that is whole: its digest is checked.`,
+by a bundle that is whole: its digest is checked. That of a server which does not know the newest blocks is not kept.
+
+What a bundle does not have is not registered for ten minutes from its block on; then it may be by now, and is not told.`,
 		Example: `  onsight bundle pull --server https://names.example.org`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -54,7 +61,7 @@ by a bundle that is whole: its digest is checked.`,
 		Example: `  onsight bundle resolve jagerman`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := p.typed(args[0])
+			text, err := p.typed(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -78,6 +85,9 @@ func (f *flags) bundlePath(env func(string) string) (string, error) {
 	return f.onlyFile(env, ".bundle", "--bundle")
 }
 
+// errBundleNetwork means that a bundle has names of another network than the one insisted on, or the server's.
+var errBundleNetwork = fmt.Errorf("the bundle is of another network: %w", ons.ErrUnavailable)
+
 // readBundle reads the bundle; where there is none, the error wraps errNoBundle and fs.ErrNotExist.
 func (f *flags) readBundle(env func(string) string) (*ons.Bundle, error) {
 	path, err := f.bundlePath(env)
@@ -86,7 +96,7 @@ func (f *flags) readBundle(env func(string) string) (*ons.Bundle, error) {
 	}
 	b, err := readBundle(path)
 	if err == nil && f.network != "" && b.At().Network != ons.Network(f.network) {
-		err = fmt.Errorf("%s: holds %s, not %s: %w: %w", path, b.At().Network, f.network, indexer.ErrOtherNetwork, ons.ErrUnavailable)
+		err = fmt.Errorf("%s: holds %s, not %s: %w", path, b.At().Network, f.network, errBundleNetwork)
 	}
 	return b, err
 }
@@ -117,9 +127,20 @@ func (f *flags) askBundle(ctx context.Context, env func(string) string, key ons.
 		source: fromBundle, revealed: nothing, rules: ons.Rules{Network: at.Network},
 		asOf: asOfView{Height: at.Height, Hash: at.Hash.String(), Time: clock(at.Time)},
 	}
-	a.warning = stale(at)
 	a.sealed, err = b.Lookup(ctx, key.Type, key.Hash)
+	if old := tooOld("the bundle", at.Height, time.Unix(at.Time, 0)); errors.Is(err, ons.ErrNotFound) && old != nil {
+		return a, fmt.Errorf("%w: %w", old, errOldBundle)
+	}
+	a.warning = stale(at)
 	return a, err
+}
+
+// tooOld returns why what has a block and nothing newer cannot tell what is not registered; nil if it can.
+func tooOld(what string, height uint64, made time.Time) error {
+	if age := time.Since(made); age > staleAfter {
+		return fmt.Errorf("not registered by block %d, and %s ends with that, %s ago: %w", height, what, age.Round(time.Second), ons.ErrUnavailable)
+	}
+	return nil
 }
 
 // pulledView is what a pull did.
@@ -143,6 +164,9 @@ func (p program) pullBundle(ctx context.Context, f *flags, server string) error 
 	if err != nil {
 		return err
 	}
+	if !r.Ready() {
+		return fmt.Errorf("%w: its bundle is not kept", behind(r, got.Bundle))
+	}
 	next := got.Bundle
 	at, n := next.At(), next.Len()
 	v := pulledView{
@@ -162,7 +186,14 @@ func (p program) pullBundle(ctx context.Context, f *flags, server string) error 
 	return err
 }
 
-// freshBundle brings the bundle that is kept here up to date, and returns it with its file.
+// behind is why the bundle of a server that does not know the newest blocks cannot tell what is not registered.
+func behind(r *remote.Server, b *ons.Bundle) error {
+	return fmt.Errorf("%s: stands at block %d and does not know the newest ones: %w: %w", r.Host(), b.At().Height, errBehind, ons.ErrUnavailable)
+}
+
+// freshBundle brings the bundle that is kept here up to date, and returns it with its file. That of a server which does not know
+// the newest blocks is returned and not kept: a bundle does not say of itself that it lacks something, and what is kept may say
+// that a name is not registered.
 func (p program) freshBundle(ctx context.Context, f *flags, r *remote.Server) (got remote.Pulled, path string, err error) {
 	if path = f.bundle; path == "" {
 		if path, err = defaultFile(p.env, r.Network(), ".bundle"); err != nil {
@@ -172,14 +203,14 @@ func (p program) freshBundle(ctx context.Context, f *flags, r *remote.Server) (g
 	old, err := readBundle(path)
 	switch {
 	case err == nil && old.At().Network != r.Network():
-		return got, path, fmt.Errorf("%s: holds %s, not %s: %w: %w", path, old.At().Network, r.Network(), indexer.ErrOtherNetwork, ons.ErrUnavailable)
+		return got, path, fmt.Errorf("%s: holds %s, not %s: %w", path, old.At().Network, r.Network(), errBundleNetwork)
 	case err != nil && !errors.Is(err, errNoBundle):
 		fmt.Fprintf(p.stderr, "onsight: warning: %v: getting it anew\n", err)
 	}
 	if got, err = r.Bundle(ctx, old); err != nil {
 		return got, path, err
 	}
-	if got.Bundle != old {
+	if r.Ready() && got.Bundle != old {
 		if err := writeFile(path, got.Bundle.Bytes()); err != nil {
 			return got, path, fmt.Errorf("keep the bundle: %w", err)
 		}

@@ -202,6 +202,7 @@ var canaryCommands = []struct {
 		{args: "ACCOUNT --server SERVER"}, {args: "- --db OWN", stdin: canaryAccount}, {args: "ACCOUNT --oxend OXEND"},
 		{args: "--id SWARM --server SERVER", says: true, fails: true},
 	}},
+	{"onsight paths", []canaryRun{{}}},
 	{"onsight paths audit", []canaryRun{
 		{args: "NODE NODE NODE --server SERVER", says: true, fails: true}, {args: "--simulate 100 --db OWN"},
 	}},

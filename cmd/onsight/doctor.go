@@ -46,7 +46,7 @@ Exit codes: 0 every client finds it · 1 some do not · 3 could not find out · 
   onsight doctor 'Ünal' --server https://names.example.org`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := p.typed(args[0])
+			text, err := p.typed(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -109,6 +109,7 @@ type patient struct {
 	waiting  map[ons.Key]bool    // in a daemon's pool; nil: it was not looked through
 	source   string
 	server   string // that gave the bundle; "" if none was asked
+	doubt    error  // why the bundle does not tell what is not registered; nil if it does
 	network  ons.Network
 }
 
@@ -192,8 +193,11 @@ func (c *patient) revealed() int {
 // has reports whether the registry has a live name, readable or not.
 func (c *patient) has(n ons.Name) bool {
 	a, asked := c.answers[n]
-	return asked && !errors.Is(a.Err, ons.ErrNotFound)
+	return asked && !errors.Is(a.Err, ons.ErrNotFound) && !c.unknown(n)
 }
+
+// unknown reports whether it could not be found out if the registry has a name.
+func (c *patient) unknown(n ons.Name) bool { return errors.Is(c.answers[n].Err, ons.ErrUnavailable) }
 
 // advice is what the owner, or who looks for the name, can do.
 func (c *patient) advice(verdicts []ons.Verdict) []string {
@@ -249,6 +253,9 @@ func (c *patient) advice(verdicts []ons.Verdict) []string {
 // outcome is the error that the exit code tells of.
 func (c *patient) outcome(verdicts []ons.Verdict) error {
 	if c.loki {
+		if c.unknown(c.main) {
+			return c.doubt
+		}
 		if !c.has(c.main) {
 			return fmt.Errorf("as a lokinet name: %w", ons.ErrNotFound)
 		}
@@ -256,6 +263,9 @@ func (c *patient) outcome(verdicts []ons.Verdict) error {
 	}
 	finds := 0
 	for _, v := range verdicts {
+		if v.Outcome == ons.Unknown {
+			return c.doubt
+		}
 		if v.Outcome == ons.Finds {
 			finds++
 		}

@@ -34,7 +34,7 @@ type clientView struct {
 type registeredView struct {
 	Name   string  `json:"name"`
 	Type   string  `json:"type"`
-	State  string  `json:"state"` // registered, needs_update, unreadable, expired, not_registered, not_mined
+	State  string  `json:"state"` // registered, needs_update, unreadable, expired, not_registered, not_mined, unknown
 	Value  *string `json:"value"`
 	Reason string  `json:"reason,omitempty"`
 	Same   *bool   `json:"same_value,omitempty"` // of a look-alike: as the name asked about; left out where that is not known
@@ -77,6 +77,8 @@ func registered(n ons.Name, a ons.Answer, network ons.Network) registeredView {
 		shown, err = a.Value.Text(network)
 	}
 	switch {
+	case errors.Is(err, ons.ErrUnavailable):
+		v.State, v.Reason = "unknown", "it could not be found out whether it is registered"
 	case errors.Is(err, ons.ErrNotFound):
 		v.State = "not_registered"
 	case err != nil:

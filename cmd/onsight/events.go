@@ -21,6 +21,7 @@ import (
 	"onsight/api"
 	"onsight/internal/events"
 	"onsight/ons"
+	"onsight/ons/remote"
 )
 
 // Bounds of following a log.
@@ -96,6 +97,9 @@ func (p program) events(ctx context.Context, f *flags, opt eventsOptions) error 
 	} else {
 		var u *url.URL
 		if u, err = serverURL(opt.server); err == nil {
+			err = f.insist(ctx, u)
+		}
+		if err == nil {
 			err = serverEvents(ctx, u, opt, out.print, f.logger(p, slog.LevelInfo))
 		}
 	}
@@ -338,7 +342,7 @@ func getEvents(ctx context.Context, u *url.URL, query url.Values, accept, last s
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, withoutURL(err))
+		return nil, fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, remote.WithoutURL(err))
 	}
 	if resp.StatusCode == http.StatusOK && strings.HasPrefix(resp.Header.Get("Content-Type"), accept) {
 		return resp, nil

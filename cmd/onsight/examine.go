@@ -28,6 +28,13 @@ func (p program) examine(ctx context.Context, f *flags, c *patient, opt doctorOp
 			return nil, err
 		}
 		c.server = r.Host()
+		at := got.Bundle.At()
+		switch old := tooOld("what "+r.Host()+" has", at.Height, time.Unix(at.Time, 0)); {
+		case !r.Ready():
+			c.doubt = behind(r, got.Bundle)
+		case r.Files() && old != nil:
+			c.doubt = fmt.Errorf("%w: %w", old, errOldFiles)
+		}
 		return c.examineBundle(ctx, got.Bundle)
 	case opt.offline:
 		b, err := f.readBundle(p.env)
@@ -36,6 +43,9 @@ func (p program) examine(ctx context.Context, f *flags, c *patient, opt doctorOp
 		}
 		if warning := stale(b.At()); warning != "" {
 			fmt.Fprintln(p.stderr, "onsight: warning:", warning)
+		}
+		if old := tooOld("the bundle", b.At().Height, time.Unix(b.At().Time, 0)); old != nil {
+			c.doubt = fmt.Errorf("%w: %w", old, errOldBundle)
 		}
 		return c.examineBundle(ctx, b)
 	}
@@ -103,6 +113,9 @@ func (c *patient) examineBundle(ctx context.Context, b *ons.Bundle) (*lookalikes
 	c.source, c.network = fromBundle, b.At().Network
 	err := c.ask(func(n ons.Name) (ons.Sealed, error) {
 		sealed, err := b.Lookup(ctx, n.Type(), n.Hash())
+		if errors.Is(err, ons.ErrNotFound) && c.doubt != nil {
+			return sealed, c.doubt
+		}
 		if _, expires, ok := b.Find(ons.Key{Type: n.Type(), Hash: n.Hash()}); ok && err != nil {
 			c.expired[n] = expires
 		}
@@ -134,6 +147,11 @@ func (p program) lookIntoPool(ctx context.Context, f *flags, c *patient) error {
 	c.waiting = map[ons.Key]bool{}
 	for _, op := range ops {
 		c.waiting[op.Key()] = true
+	}
+	for _, n := range c.names {
+		if c.unknown(n) && c.waiting[ons.Key{Type: n.Type(), Hash: n.Hash()}] {
+			c.answers[n] = ons.Answer{Err: ons.ErrNotFound} // else it could not be bought
+		}
 	}
 	return nil
 }
@@ -180,12 +198,12 @@ func (p program) examineIndex(ctx context.Context, f *flags, c *patient) (*looka
 	})
 }
 
-// ask asks for every name. It ends at the first that could not be found out.
+// ask asks for every name. It ends at the first that could not be found out, unless that is the doubt about all that is missing.
 func (c *patient) ask(look func(ons.Name) (ons.Sealed, error)) error {
 	for _, n := range c.names {
 		sealed, err := look(n)
 		if err != nil {
-			if !errors.Is(err, ons.ErrNotFound) || errors.Is(err, ons.ErrUnavailable) {
+			if !errors.Is(err, c.doubt) && (!errors.Is(err, ons.ErrNotFound) || errors.Is(err, ons.ErrUnavailable)) {
 				return err
 			}
 			c.answers[n] = ons.Answer{Err: err}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -292,7 +293,30 @@ func (w *exporter) finish(file *os.File, write func(io.Writer) error) error {
 	return errors.Join(err, file.Close())
 }
 
-// clean takes out all folders of blocks but two.
+// ofBlock is the name of a folder of a block: its height and the beginning of its hash.
+var ofBlock = regexp.MustCompile(`^[0-9]{1,20}-[0-9a-f]{16}$`)
+
+// made reports whether a folder is one that an export makes: by its name, and by holding nothing but ranges and histories.
+func (w *exporter) made(name string) (bool, error) {
+	if strings.HasPrefix(name, unfinished) {
+		return true, nil
+	}
+	if !ofBlock.MatchString(name) {
+		return false, nil
+	}
+	entries, err := os.ReadDir(filepath.Join(w.at, name))
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		if !e.IsDir() || e.Name() != "range" && e.Name() != "history" {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// clean takes out all folders of blocks but two. What no export makes is left alone.
 func (w *exporter) clean(keep, keepToo string) error {
 	entries, err := os.ReadDir(w.at)
 	if err != nil {
@@ -300,6 +324,13 @@ func (w *exporter) clean(keep, keepToo string) error {
 	}
 	for _, e := range entries {
 		if name := e.Name(); e.IsDir() && name != keep && name != keepToo {
+			ours, err := w.made(name)
+			if err != nil {
+				return err
+			}
+			if !ours {
+				continue
+			}
 			if err := os.RemoveAll(filepath.Join(w.at, name)); err != nil {
 				return err
 			}

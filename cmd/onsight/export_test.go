@@ -114,12 +114,12 @@ func TestExport(t *testing.T) {
 		if found < 10 {
 			t.Errorf("only %d names", found)
 		}
-		run(exitNotRegistered, "resolve", "nobody-has-this", "--server", host.URL)
+		run(exitUnavailable, "resolve", "nobody-has-this", "--server", host.URL) // the chain is of years ago
 		run(exitUnavailable, "resolve", "nobody-has-this", "--server", host.URL, "--exact")
 		paths()
 	}
 	lookups(first)
-	out, _ := run(exitNotRegistered, "doctor", "nobody-has-this", "--server", host.URL, "-o", "json")
+	out, _ := run(exitUnavailable, "doctor", "nobody-has-this", "--server", host.URL, "-o", "json")
 	var v doctorView
 	if err := json.Unmarshal([]byte(out), &v); err != nil || v.Revealed != 0 || v.Lookalikes == nil {
 		t.Errorf("%v %s", err, out)
@@ -259,5 +259,31 @@ func TestExportAlone(t *testing.T) {
 	export(newer, exitOK)
 	if diff := cmp.Diff(want, all()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestExportCleans puts folders beside those of an export that only look like them.
+func TestExportCleans(t *testing.T) {
+	t.Parallel()
+	at := t.TempDir()
+	made := "7-" + strings.Repeat("a", 16)
+	folders := map[string]bool{ // by path: whether they stay
+		"keep/range": true, "too/range": true,
+		made + "/range/0": false, made + "1/range": true, "8-" + strings.Repeat("a", 16) + "/mine": true, "backup": true, ".new-1": false,
+		"9-" + strings.Repeat("b", 16) + "/history": false,
+	}
+	for path := range folders {
+		if err := os.MkdirAll(filepath.Join(at, path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := exporter{at: at}
+	if err := w.clean("keep", "too"); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range folders {
+		if _, err := os.Stat(filepath.Join(at, path)); (err == nil) != want {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -37,6 +38,7 @@ func (o *guardOptions) register(cmd *cobra.Command) {
 	fl.IntVar(&o.limits.Streams, "streams", 1024, "streams of events that all clients may hold (0: any number)")
 	fl.IntVar(&o.limits.ClientStreams, "client-streams", 8, "streams of events that one client may hold (0: any number)")
 	fl.StringSliceVar(&o.proxies, "trust-proxy", nil, "`CIDR` or address of a proxy that says in X-Forwarded-For whom it asks for, repeatable or comma separated (ONSIGHT_TRUST_PROXY)")
+	fl.BoolVar(&o.limits.Loopback, "limit-loopback", false, "hold requests and connections of this machine to the limits of one client: for a Tor onion service or a tunnel, which does not say for whom it asks")
 	fl.StringVar(&o.token, "admin-token-file", "", "`FILE` with the token of the operator, who may then use /v1/admin (ONSIGHT_ADMIN_TOKEN_FILE; default closed)")
 	fl.StringVar(&o.metrics, "metrics", "", "`ADDRESS` to serve /metrics on, for Prometheus (ONSIGHT_METRICS; default nowhere)")
 	fl.BoolVar(&o.log, "log-requests", false, "log a line for each request: operation, status and time, nothing of what was asked or by whom")
@@ -78,10 +80,11 @@ const (
 // connections are the limits of connections, no more of them than files may be open. The program may have as many open as
 // the system lets it: Go raises the soft limit when it starts.
 func (o *guardOptions) connections(log *slog.Logger) gate.Limits {
-	l := gate.Limits{Client: o.lines, Total: o.total, Free: append([]netip.Prefix{
+	l := gate.Limits{Client: o.lines, Total: o.total, Free: slices.Clone(o.limits.Proxies)}
+	if !o.limits.Loopback {
 		// Programs of this machine, and a proxy on it that is not told of, whose clients are no fewer for that.
-		netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128"),
-	}, o.limits.Proxies...)}
+		l.Free = append(l.Free, netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128"))
+	}
 	files := fileLimit()
 	if files == 0 {
 		return l

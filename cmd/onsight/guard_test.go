@@ -80,6 +80,10 @@ func TestConnections(t *testing.T) {
 		if got.Total != want || got.Client != 7 || len(got.Free) != 3 || (log.String() != "") != (given > want) {
 			t.Errorf("%d asked for: got %+v, want %d; log: %s", given, got, want, log.String())
 		}
+		o.limits.Loopback = true
+		if got := o.connections(slog.New(slog.DiscardHandler)); len(got.Free) != 1 {
+			t.Errorf("--limit-loopback: %v have as many as they like", got.Free)
+		}
 	}
 }
 

@@ -91,6 +91,11 @@ The database is asked (--db), or with --server an onsight server, which learns t
 	cmd.Flags().BoolVar(&opt.expiring, "expiring", false, "list the names that expire soonest")
 	cmd.Flags().Uint64Var(&opt.within, "within", 0, "`BLOCKS` in which they do, about 720 a day (default a twelfth of the network's year)")
 	cmd.Flags().IntVar(&opt.limit, "limit", listedLimit, "`NUMBER` of names to list at most")
+	for flag, values := range map[string][]string{
+		"type": {"session", "wallet", "lokinet"}, "kind": {"buy", "update", "renew"}, "status": {"registered", "expiring", "expired", "needs_update"},
+	} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, completeList(values))
+	}
 	return cmd
 }
 

@@ -93,7 +93,17 @@ func (p program) openShared(ctx context.Context, f *flags) (*store.Store, error)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", path, errNoDatabase)
 	}
-	return db, err
+	if err != nil {
+		return nil, err
+	}
+	d := &database{Store: db, path: path}
+	if d.state, err = db.State(ctx); err == nil {
+		err = d.check(f)
+	}
+	if err != nil {
+		return nil, errors.Join(unavailable(err), db.Close())
+	}
+	return db, nil
 }
 
 type proberView struct {

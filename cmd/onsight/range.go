@@ -23,6 +23,9 @@ import (
 // `GET /v1/names/range` over our own index (docs/privacy.md). 0: no release was made yet, and of 2026-11-22 no published source has a number.
 const shippedNames = 0
 
+// errOldFiles means that a file host does not tell what is not registered, as its files are old; ons.ErrUnavailable is beside it.
+var errOldFiles = errors.New("it may be by now")
+
 // finder is a way to ask a server for one name.
 type finder interface {
 	Find(context.Context, ons.Key) (remote.Answer, error)
@@ -91,11 +94,27 @@ func (a *answer) take(found remote.Answer, s *remote.Server, opt resolveOptions)
 		a.warning = fmt.Sprintf("the files are of block %d, %s ago: this may be out of date", found.Point.Height, age.Round(time.Second))
 	}
 	if err != nil {
+		old := tooOld("what "+s.Host()+" has", found.Point.Height, found.Point.Time)
+		if errors.Is(err, ons.ErrNotFound) && opt.atHeight == nil && s.Files() && old != nil {
+			a.warning = ""
+			return fmt.Errorf("%w: %w", old, errOldFiles)
+		}
 		return err
 	}
 	record := newRecordView(r, height+1, a.rules)
+	record.RegisteredAt, record.UpdatedAt = dateIn(found, r.Registered), dateIn(found, r.Updated)
 	a.sealed, a.record = r.Sealed, &record
 	return nil
+}
+
+// dateIn returns when a block was made; nil if the answer does not say.
+func dateIn(found remote.Answer, height uint64) *string {
+	made, ok := found.Times[height]
+	if !ok {
+		return nil
+	}
+	text := clock(made.Unix())
+	return &text
 }
 
 // openRange settles by which ranges a server is asked.
@@ -203,6 +222,10 @@ func (f *flags) countBundle(env func(string) string, s *remote.Server) (n int, k
 	return b.Hashes(), true, nil
 }
 
+// errBits means that the file which remembers how many bits were sent is damaged. What was sent before is then not known: to take
+// it for nothing would tell more of a hash than anybody agreed to, and to take it for a number would last.
+var errBits = fmt.Errorf("holds no number of bits: %w", ons.ErrUnavailable)
+
 // bitsFile is a file that remembers how many bits of a hash were sent at most. It implements remote.Memory.
 type bitsFile string
 
@@ -217,7 +240,7 @@ func (path bitsFile) Most() (int, bool, error) {
 	}
 	most, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil || most < 0 {
-		return 0, false, fmt.Errorf("%s: holds no number of bits", string(path))
+		return 0, false, fmt.Errorf("%s: %w", string(path), errBits)
 	}
 	return most, true, nil
 }

@@ -46,7 +46,7 @@ up in a bundle (see onsight bundle pull).
   onsight resolve jagerman --server https://names.example.org --at-height 1000000`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := p.typed(args[0])
+			text, err := p.typed(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -17,6 +17,7 @@ import (
 	"onsight/api"
 	"onsight/directory"
 	"onsight/frontend"
+	"onsight/indexer"
 	"onsight/internal/events"
 	"onsight/internal/gate"
 	"onsight/internal/index"
@@ -218,11 +219,16 @@ func (p program) openService(ctx context.Context, f *flags, opt serveOptions, ge
 	return &service{db: w.db, index: index.New(w.db), nodes: w.nodes, log: events.NewTail(w.db), write: w, metrics: newMetrics()}, nil
 }
 
-// look notes what is known of the daemons, where requests find it without a lock.
-func (s *service) look() {
+// look notes what is known of the daemons after a round, where requests find it without a lock. whole is the newest block of the
+// index if it has all of the chain of the daemon in use, else nil.
+func (s *service) look(whole *indexer.Point) {
 	var seen []api.Upstream
 	for _, u := range s.write.Pool.Upstreams() {
-		seen = append(seen, newUpstream(u))
+		v := newUpstream(u)
+		if v.Active {
+			v.Whole = whole
+		}
+		seen = append(seen, v)
 	}
 	s.seen.Store(&seen)
 	s.metrics.round(seen)

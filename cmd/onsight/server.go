@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"time"
 
-	"onsight/indexer"
 	"onsight/ons"
 	"onsight/ons/remote"
 )
@@ -34,6 +32,9 @@ const (
 	theHash = "the name's hash, from which a name that can be guessed can be found"
 )
 
+// errServerNetwork means that an onsight server has names and nodes of another network than the one insisted on.
+var errServerNetwork = fmt.Errorf("the server is of another network: %w", ons.ErrUnavailable)
+
 // openRemote asks a server what it has of names.
 func (f *flags) openRemote(ctx context.Context, base string) (*remote.Server, error) {
 	u, err := serverURL(base)
@@ -45,7 +46,7 @@ func (f *flags) openRemote(ctx context.Context, base string) (*remote.Server, er
 		return nil, err
 	}
 	if f.network != "" && ons.Network(f.network) != s.Network() {
-		return nil, fmt.Errorf("%s: holds %s, not %s: %w: %w", u.Host, s.Network(), f.network, indexer.ErrOtherNetwork, ons.ErrUnavailable)
+		return nil, fmt.Errorf("%s: holds %s, not %s: %w", u.Host, s.Network(), f.network, errServerNetwork)
 	}
 	return s, nil
 }
@@ -62,21 +63,29 @@ func (f *flags) openLists(ctx context.Context, base string) (*url.URL, error) {
 	return serverURL(base)
 }
 
+// insist asks a server of which network it is, if the user named one.
+func (f *flags) insist(ctx context.Context, base *url.URL) error {
+	if f.network == "" {
+		return nil
+	}
+	var status struct {
+		Network string `json:"network"` // "": null, its index is empty
+	}
+	if err := getJSON(ctx, base.JoinPath("v1", "status"), &status, maxAnswer); err != nil {
+		return err
+	}
+	if status.Network != f.network {
+		return fmt.Errorf("%s: holds %s, not %s: %w", base.Host, orUnknown(status.Network), f.network, errServerNetwork)
+	}
+	return nil
+}
+
 func serverURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, usagef("--server: want a URL such as https://names.example.org")
 	}
 	return u, nil
-}
-
-// withoutURL is what went wrong with a request, without the whole URL that net/http puts before it.
-func withoutURL(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		return ue.Err
-	}
-	return err
 }
 
 // getJSON reads one reply of an onsight server, of at most so many bytes. Errors name the server, never the path.
@@ -102,7 +111,7 @@ func getBody(ctx context.Context, u *url.URL, most int64) ([]byte, error) {
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, withoutURL(err))
+		return nil, fmt.Errorf("%s: %w: %w", u.Host, ons.ErrUnavailable, remote.WithoutURL(err))
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, most+1))

@@ -37,7 +37,7 @@ An account's swarm is computed here, from the list of all nodes: nobody that is 
 				return usagef("--id: name a swarm or an account, not both")
 			}
 			if len(args) > 0 {
-				account, err := p.typed(args[0])
+				account, err := p.typed(cmd.Context(), args[0])
 				if err != nil {
 					return err
 				}

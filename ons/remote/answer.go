@@ -14,8 +14,9 @@ type Answer struct {
 	// newest one, without Kind and Prev. None have TxIndex.
 	Records  []ons.Record
 	Network  ons.Network
-	Point    Point // the zero Point if nothing came back
-	Ready    bool  // the newest blocks were known
+	Point    Point                // the zero Point if nothing came back
+	Ready    bool                 // the newest blocks were known
+	Times    map[uint64]time.Time // of blocks in which Records were registered and updated, by height, where the server knows them
 	Revealed Revealed
 
 	host string
@@ -23,15 +24,18 @@ type Answer struct {
 
 // Revealed is what a lookup told, besides when it was made, and from which address.
 type Revealed struct {
-	Hash   bool   // the whole hash
-	Bits   int    // without it: how many of its first bits; 0 is nothing
-	Number uint64 // those bits
-	Among  int    // different hashes in the range; 0: not known, as no answer came
+	Unasked bool   // nothing at all: no name was asked for
+	Hash    bool   // the whole hash
+	Bits    int    // without it: how many of its first bits; 0 is nothing
+	Number  uint64 // those bits
+	Among   int    // different hashes in the range; 0: not known, as no answer came
 }
 
 // String returns what was revealed as a part of a sentence.
 func (r Revealed) String() string {
 	switch {
+	case r.Unasked:
+		return "nothing: no name was asked for"
 	case r.Hash:
 		return "the name's hash, from which a name that can be guessed can be found"
 	case r.Bits == 0:
@@ -63,6 +67,32 @@ func (a Answer) Live() (ons.Record, error) {
 		return ons.Record{}, fmt.Errorf("expired at height %d: %w", r.Expires, ons.ErrNotFound)
 	}
 	return r, nil
+}
+
+// add adds a record of the name that was asked for.
+func (a *Answer) add(w *wireRecord, key ons.Key) error {
+	r, err := w.record(key, a.Network)
+	if err != nil {
+		return err
+	}
+	a.Records = append(a.Records, r)
+	for _, at := range []struct {
+		height uint64
+		text   *string
+	}{{r.Registered, w.RegisteredAt}, {r.Updated, w.UpdatedAt}, {r.Updated, w.Time}} {
+		if at.text == nil {
+			continue
+		}
+		made, err := time.Parse(time.RFC3339, *at.text)
+		if err != nil {
+			return err
+		}
+		if a.Times == nil {
+			a.Times = map[uint64]time.Time{}
+		}
+		a.Times[at.height] = made
+	}
+	return nil
 }
 
 // At returns what Live would have after the block of a height, of an answer with all records. The error wraps
@@ -101,6 +131,7 @@ type wireRecord struct {
 	Kind     string  `json:"kind"`      // of a history
 	PrevTxid *string `json:"prev_txid"` // of a history
 	Height   uint64  `json:"height"`    // of the history of one name, where it stands for UpdateHeight
+	Time     *string `json:"time"`      // of the history of one name, where it stands for UpdatedAt
 
 	Type             string  `json:"type"`
 	NameHash         string  `json:"name_hash"`
@@ -109,7 +140,9 @@ type wireRecord struct {
 	Owner            string  `json:"owner"`
 	BackupOwner      *string `json:"backup_owner"`
 	RegisterHeight   uint64  `json:"register_height"`
+	RegisteredAt     *string `json:"registered_at"`
 	UpdateHeight     uint64  `json:"update_height"`
+	UpdatedAt        *string `json:"updated_at"`
 	ExpirationHeight *uint64 `json:"expiration_height"`
 	Txid             string  `json:"txid"`
 }

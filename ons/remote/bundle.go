@@ -30,7 +30,7 @@ func (s *Server) Bundle(ctx context.Context, old *ons.Bundle) (Pulled, error) {
 	case s.files.Digest == digest(old): // a file host gives no deltas
 		return Pulled{Bundle: old, Delta: true}, nil
 	}
-	body, err := s.body(ctx, &u, registry, registryTime)
+	body, err := s.body(ctx, &u, bundleReply, registryTime)
 	if err != nil {
 		return p, s.here(err)
 	}
@@ -41,7 +41,7 @@ func (s *Server) Bundle(ctx context.Context, old *ons.Bundle) (Pulled, error) {
 			return p, s.newer(p.Bundle, old)
 		}
 		// Ours is not what the server takes it for: get it anew.
-		if body, err = s.body(ctx, all, registry, registryTime); err != nil {
+		if body, err = s.body(ctx, all, bundleReply, registryTime); err != nil {
 			return p, s.here(err)
 		}
 		p.Received += len(body)

@@ -34,6 +34,7 @@ func (e Exact) begin() (Answer, error) {
 	s := e.server
 	a := Answer{Network: s.network, Ready: s.ready, host: s.Host()}
 	if s.files != nil {
+		a.Revealed.Unasked = true
 		return a, fmt.Errorf("%s: has files only, and no single names: ask by range: %w", s.Host(), ons.ErrUnavailable)
 	}
 	a.Revealed.Hash = true
@@ -57,14 +58,12 @@ func (e Exact) Find(ctx context.Context, key ons.Key) (Answer, error) {
 	if reply.NameHash != key.Hash.String() || reply.Type != key.Type.String() {
 		return a, fmt.Errorf("%s: answered about another name: %w", e.server.Host(), ons.ErrUnavailable)
 	}
-	record, err := reply.record(key, a.Network)
-	if err != nil {
-		return a, e.server.strange()
-	}
 	if a.Point, err = reply.AsOf.point(); err != nil {
 		return a, e.server.strange()
 	}
-	a.Records = []ons.Record{record}
+	if err := a.add(&reply.wireRecord, key); err != nil {
+		return a, e.server.strange()
+	}
 	return a, nil
 }
 
@@ -99,11 +98,9 @@ func (e Exact) History(ctx context.Context, key ons.Key) (Answer, error) {
 		}
 		a.Point = at
 		for i := range page.History {
-			record, err := page.History[i].record(key, a.Network)
-			if err != nil {
+			if err := a.add(&page.History[i], key); err != nil {
 				return a, s.strange()
 			}
-			a.Records = append(a.Records, record)
 		}
 		if page.Next == nil {
 			return a, s.chained(a.Records)

@@ -44,6 +44,7 @@ type Range struct {
 	server *Server
 	bits   int
 	may    int
+	most   int64 // bytes of a reply with newest records
 }
 
 var _ ons.Source = (*Range)(nil)
@@ -52,6 +53,7 @@ var _ ons.Source = (*Range)(nil)
 type offer struct {
 	Bits   int `json:"bits"`
 	Hashes int `json:"hashes"`
+	Size   int `json:"size_class"` // bytes of a range
 }
 
 // Range asks a server which ranges it has and settles how many bits lookups send. The error wraps ErrRefused and
@@ -64,6 +66,7 @@ func (s *Server) Range(ctx context.Context, c Caution) (*Range, error) {
 	}
 	may := min(o.Bits, capBits(min(o.Hashes, c.Names)))
 	r := &Range{server: s, bits: may, may: may}
+	defer func() { r.most = o.most(r.bits) }() // of as many bits as are sent in the end
 	if c.Memory == nil {
 		return r, nil
 	}
@@ -88,6 +91,19 @@ func (s *Server) offer(ctx context.Context) (o offer, err error) {
 		return o, fmt.Errorf("%s: offers ranges of %d bits for %d names: %w: %w", s.Host(), o.Bits, o.Hashes, ErrRefused, ons.ErrUnavailable)
 	}
 	return o, nil
+}
+
+// most returns how many bytes a range of so many bits may have: as many as those offered in its place, and as many again for
+// blocks that came since, and for its frame. Of a server that does not say, what any may.
+func (o offer) most(bits int) int64 {
+	most := int64(rangeReply)
+	if bits == 0 {
+		most = registry
+	}
+	if o.Size < 1 || int64(o.Size) > most {
+		return most
+	}
+	return min(most, int64(o.Size)<<(o.Bits-bits)*2+1<<16)
 }
 
 // capBits returns how many bits of a hash may be sent if there are so many names: a range then holds 128 of them or more on
@@ -125,9 +141,12 @@ func (r *Range) History(ctx context.Context, key ons.Key) (Answer, error) {
 func (r *Range) ask(ctx context.Context, key ons.Key, history bool) (Answer, error) {
 	s, number := r.server, firstBits(key.Hash, r.bits)
 	a := Answer{Network: s.network, Revealed: Revealed{Bits: r.bits, Number: number}, host: s.Host()}
-	within, most := shortTime, int64(rangeReply)
+	within, most := shortTime, r.most
 	if r.bits == 0 {
-		within, most = registryTime, registry
+		within = registryTime
+	}
+	if history { // of which no size is offered
+		most = offer{}.most(r.bits)
 	}
 	var reply struct {
 		Ready   bool         `json:"ready"`
@@ -153,11 +172,9 @@ func (r *Range) ask(ctx context.Context, key ons.Key, history bool) (Answer, err
 		if h != key.Hash || one.Type != key.Type.String() {
 			continue
 		}
-		record, err := one.record(key, s.network)
-		if err != nil {
+		if err := a.add(one, key); err != nil {
 			return a, s.strange()
 		}
-		a.Records = append(a.Records, record)
 	}
 	a.Revealed.Among = len(hashes)
 	switch {

@@ -197,6 +197,7 @@ func TestLies(t *testing.T) {
 		"too long":                {status, 200, strings.Repeat(" ", 2<<20), false, "cut short or too large"},
 		"files of the future":     {status, 200, `{"network":"mainnet","files":{"version":2,"at":"1"}}`, false, "form that is not known"},
 		"files of another folder": {status, 200, `{"network":"mainnet","files":{"version":1,"at":"../../x"}}`, false, "form that is not known"},
+		"not there, of no block":  {name, 404, `{"code":"not_registered","as_of":null}`, false, "not what an onsight server says"},
 		"another name":            {name, 200, `{"type":"session","name_hash":"00",` + asOf + `}`, false, "answered about another name"},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -385,3 +386,97 @@ func recorded(path string) string {
 	}
 	return `{"ready":true,"records":[],` + asOf + `}`
 }
+
+// TestBounds asks a server that sends without end, and counts what is taken of it.
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	s := serve(t, 7)
+	s.grow(t, 1, 150)
+	first, err := s.ask(t).Bundle(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := string(first.Bundle.Bytes())
+	s.grow(t, 1, 2)
+	u := s.url.JoinPath("v1", "names", "bundle")
+	u.RawQuery = "since=" + first.Bundle.At().Hash.String()
+	res, err := http.Get(u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	read, err := io.ReadAll(res.Body)
+	if err != nil || !ons.IsDelta(read) {
+		t.Fatal(err)
+	}
+	delta := string(read)
+	huge := []byte(whole)
+	copy(huge[8+8+8+32+8:], "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff") // rows of mainnet's bundle
+	for what, c := range map[string]struct {
+		begins string
+		most   int64
+	}{
+		"a bundle and more": {whole, int64(len(whole))},
+		"a delta and more":  {delta, int64(len(delta))},
+		"a huge bundle":     {string(huge[:200]), 0},
+		"no bundle":         {"x", 0},
+		"half a head":       {whole[:20], 0},
+		"a range":           {"", 1 << 20},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			taken := &endless{begins: c.begins}
+			cfg := remote.Config{URL: &url.URL{Scheme: "http", Host: "x"}, HTTP: &http.Client{Transport: transport(func(r *http.Request) *http.Response {
+				body := io.Reader(strings.NewReader(`{"network":"mainnet","ready":true}`))
+				switch r.URL.Path {
+				case "/v1/names/range":
+					body = strings.NewReader(`{"bits":1,"hashes":1000,"size_class":4096}`)
+				case "/v1/names/bundle", "/v1/names/range/0/0":
+					body = taken
+				}
+				return &http.Response{StatusCode: http.StatusOK, Request: r, Body: io.NopCloser(body), ContentLength: -1}
+			})}}
+			server, err := remote.Ask(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.begins == "" {
+				var names *remote.Range
+				if names, err = server.Range(t.Context(), remote.Caution{}); err != nil {
+					t.Fatal(err)
+				}
+				_, err = names.Find(t.Context(), ons.Key{})
+			} else {
+				_, err = server.Bundle(t.Context(), first.Bundle)
+			}
+			if !errors.Is(err, ons.ErrUnavailable) || taken.taken > c.most+64<<10 {
+				t.Errorf("took %d bytes: %v", taken.taken, err)
+			}
+		})
+	}
+}
+
+// endless is a body that begins in some way and never ends.
+type endless struct {
+	begins string
+	taken  int64
+}
+
+func (e *endless) Read(b []byte) (int, error) {
+	if e.taken > 1<<28 {
+		return 0, errors.New("a quarter of a gigabyte")
+	}
+	n := copy(b, e.begins)
+	e.begins = e.begins[n:]
+	if n == 0 {
+		clear(b)
+		n = len(b)
+	}
+	e.taken += int64(n)
+	return n, nil
+}
+
+// transport answers requests.
+type transport func(*http.Request) *http.Response
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r), nil }

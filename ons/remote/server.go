@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -20,7 +19,8 @@ const (
 	shortReply   = 1 << 20         // bytes: of a status, a record, a page of a history
 	rangeReply   = 64 << 20        // bytes: of a part of the registry
 	registryTime = 5 * time.Minute // for all of it
-	registry     = 1 << 30         // bytes: of all of it
+	registry     = 512 << 20       // bytes: of all of it
+	bundle       = 256 << 20       // bytes: of a bundle, some 20 times the largest registry we know of
 )
 
 // Config is which server is asked, and how.
@@ -130,16 +130,19 @@ func (s *Server) body(ctx context.Context, u *url.URL, most int64, within time.D
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", s.Host(), ons.ErrUnavailable, withoutURL(err))
+		return nil, fmt.Errorf("%s: %w: %w", s.Host(), ons.ErrUnavailable, WithoutURL(err))
 	}
 	req.Header.Set("Accept-Encoding", "identity") // what is compressed shows by its size what it is
 	res, err := s.client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", s.Host(), ons.ErrUnavailable, withoutURL(err))
+		return nil, fmt.Errorf("%s: %w: %w", s.Host(), ons.ErrUnavailable, WithoutURL(err))
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, most+1))
-	if err != nil || int64(len(body)) > most {
+	body, err := read(res, most)
+	if errors.Is(err, ons.ErrBundle) {
+		return nil, fmt.Errorf("%s: %w: %w", s.Host(), ons.ErrUnavailable, err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: the reply is cut short or too large: %w", s.Host(), ons.ErrUnavailable)
 	}
 	if res.StatusCode == http.StatusOK {
@@ -150,13 +153,17 @@ func (s *Server) body(ctx context.Context, u *url.URL, most int64, within time.D
 		AsOf wirePoint `json:"as_of"`
 	}
 	if err := json.Unmarshal(body, &problem); err == nil && res.StatusCode == http.StatusNotFound && problem.Code == "not_registered" {
+		if _, err := problem.AsOf.point(); err != nil { // of no block it is not said
+			return nil, s.strange()
+		}
 		return nil, fmt.Errorf("at height %d: %w", problem.AsOf.Height, ons.ErrNotFound)
 	}
 	return nil, fmt.Errorf("%s: answers %d: %w", s.Host(), res.StatusCode, ons.ErrUnavailable)
 }
 
-// withoutURL is what went wrong with a request, without the whole URL that net/http puts before it: it may hold a hash.
-func withoutURL(err error) error {
+// WithoutURL returns what went wrong with a request, without the whole URL that net/http puts before it: it may hold a hash. Other
+// errors it returns as they are.
+func WithoutURL(err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
 		return ue.Err
