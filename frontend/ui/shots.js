@@ -15,6 +15,16 @@ const pages = {
   available: (page) => lookUp(page, 'nobody_has_this'),
   invalid: (page) => lookUp(page, 'no spaces'),
   'needs-update': (page) => lookUp(page, 'dora'),
+  nodes: async (page) => {
+    await page.goto(`${demo.url}/nodes`);
+    await page.locator('td svg[role=img]').nth(8).waitFor();
+  },
+  node: async (page) => {
+    await page.goto(`${demo.url}/nodes?state=active&order=-decommissions`);
+    await page.locator('tbody a').first().click();
+    await page.locator('canvas').waitFor();
+    await page.locator('.line li').first().waitFor();
+  },
   found: (page) => lookUp(page, '127.0.0.1'),
 };
 
