@@ -29,6 +29,16 @@ const pages = {
     await page.getByRole('link', { name: 'Reorganisations' }).click();
     await page.locator('[data-reorg]').first().waitFor();
   },
+  nodes: async (page) => {
+    await page.goto(`${demo.url}/nodes`);
+    await page.locator('td svg[role=img]').nth(8).waitFor();
+  },
+  node: async (page) => {
+    await page.goto(`${demo.url}/nodes?state=active&order=-decommissions`);
+    await page.locator('tbody a').first().click();
+    await page.locator('canvas').waitFor();
+    await page.locator('.line li').first().waitFor();
+  },
   found: (page) => lookUp(page, '127.0.0.1'),
 };
 
