@@ -16,7 +16,24 @@ const pages = {
   invalid: (page) => lookUp(page, 'no spaces'),
   'needs-update': (page) => lookUp(page, 'dora'),
   found: (page) => lookUp(page, '127.0.0.1'),
+  choose: (page) => visit(page, 'choose', '[data-node]'),
+  paths: async (page) => {
+    await visit(page, 'paths', '.bars li');
+    await page.locator('main button[data-key=d]').click();
+  },
+  swarms: (page) => visit(page, 'swarms', '.ring svg'),
+  network: (page) => visit(page, 'network', '.over'),
+  status: (page) => visit(page, 'status', '.limits'),
+  privacy: (page) => visit(page, 'privacy', '.says'),
+  api: (page) => visit(page, 'api?op=pick', '.parameters'),
+  data: (page) => visit(page, 'data', '.index code'),
 };
+
+async function visit(page, path, until) {
+  await page.goto(`${demo.url}/${path}`);
+  await page.locator(until).first().waitFor();
+  await page.waitForLoadState('networkidle');
+}
 
 async function lookUp(page, text) {
   await page.locator('#box').fill(text);

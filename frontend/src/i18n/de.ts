@@ -53,6 +53,7 @@ export const de: Catalogue = {
       '1 2 3': 'Session, Wallet, Lokinet (auf der Seite eines Namens)',
       c: 'den Wert kopieren (auf der Seite eines Namens)',
       r: 'noch einmal nachschlagen (auf der Seite eines Namens)',
+      d: 'neu ziehen (beim Wählen von Knoten und Prüfen von Pfaden)',
       t: 'Farben wechseln',
       '?': 'diese Liste',
       Esc: 'schließen, das Feld verlassen',

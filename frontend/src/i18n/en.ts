@@ -60,6 +60,7 @@ export const en = {
       '1 2 3': 'Session, Wallet, Lokinet (on a name’s page)',
       c: 'copy the value (on a name’s page)',
       r: 'look it up again (on a name’s page)',
+      d: 'draw again (choosing nodes, auditing paths)',
       t: 'change colours',
       '?': 'this list',
       Esc: 'close, leave the box',
