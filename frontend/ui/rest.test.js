@@ -118,7 +118,7 @@ describe('swarms', () => {
   onPage('finds the swarm of an account that it tells nobody', '/swarms', async (page, asked) => {
     await page.getByRole('img', { name: /Ring of \d+ swarms/ }).waitFor();
     await page.getByLabel('Session id').fill(account);
-    const want = /[0-9a-f]{16}/.exec(await demo.onsight('swarm', account))[0];
+    const want = /"([0-9a-f]{16})"/.exec(await demo.onsight('swarm', account, '-o', 'json'))[1];
     await page.getByText(`Your messages are kept by swarm ${want}.`).waitFor();
     await page.getByRole('heading', { name: `Swarm ${want}` }).waitFor();
     assert.doesNotMatch(await kept(page), new RegExp(`${account}|${want}`));
@@ -231,7 +231,7 @@ describe('data', () => {
     await page.getByText('Whole: it fits its digest.').waitFor();
     const bundle = Buffer.from(await (await fetch(`${demo.url}/v1/names/bundle`)).arrayBuffer());
     assert.equal(await page.getByTestId('digest').textContent(), bundle.subarray(-32).toString('hex'));
-    const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: /Save: The same as a table/ }).click()]);
+    const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: /The same as a table/ }).click()]);
     const rows = readFileSync(await saved.path(), 'utf8').trim().split('\r\n');
     assert.equal(rows.length, 1 + Object.keys((await ask('/v1/nodes?form=map')).nodes).length);
     await page.route('**/v1/names/bundle', async (route) => {

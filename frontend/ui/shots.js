@@ -40,12 +40,30 @@ const pages = {
     await page.locator('.line li').first().waitFor();
   },
   found: (page) => lookUp(page, '127.0.0.1'),
+  choose: (page) => open(page, 'choose', '[data-node]'),
+  paths: async (page) => {
+    await open(page, 'paths', '.bars li');
+    await page.locator('main button[data-key=d]').click();
+  },
+  swarms: (page) => open(page, 'swarms', '.ring svg'),
+  network: (page) => open(page, 'network', '.over'),
+  status: (page) => open(page, 'status', '.limits'),
+  privacy: (page) => open(page, 'privacy', '.says'),
+  api: (page) => open(page, 'api?op=pick', '.parameters'),
+  data: (page) => open(page, 'data', '.index code'),
 };
 
 async function visit(page, name, what) {
   await page.locator('header').getByRole('link', { name, exact: true }).click();
   await page.locator(what).first().waitFor();
   await page.waitForTimeout(300); // charts are drawn
+}
+
+/** Goes to an address, as those who share one do. */
+async function open(page, path, until) {
+  await page.goto(`${demo.url}/${path}`);
+  await page.locator(until).first().waitFor();
+  await page.waitForLoadState('networkidle');
 }
 
 async function lookUp(page, text) {

@@ -55,6 +55,7 @@ export const de: Catalogue = {
       r: 'noch einmal nachschlagen (auf der Seite eines Namens)',
       'j k': 'nächster und voriger Knoten (in der Liste)',
       p: 'anhalten oder weiter (auf der Seite der Ereignisse)',
+      d: 'neu ziehen (beim Wählen von Knoten und Prüfen von Pfaden)',
       t: 'Farben wechseln',
       '?': 'diese Liste',
       Esc: 'schließen, das Feld verlassen',

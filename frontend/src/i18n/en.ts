@@ -62,6 +62,7 @@ export const en = {
       r: 'look it up again (on a name’s page)',
       'j k': 'next and previous node (in the list)',
       p: 'pause or go on (on the page of events)',
+      d: 'draw again (choosing nodes, auditing paths)',
       t: 'change colours',
       '?': 'this list',
       Esc: 'close, leave the box',

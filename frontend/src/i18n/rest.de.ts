@@ -322,7 +322,7 @@ export const restDe: typeof restEn = {
     bundleAt: 'Stand',
     bundleBytes: 'Größe',
     digest: 'Seine Prüfsumme',
-    digestWhy: 'BLAKE2b-256 über alles davor. Zum Vergleich mit einem anderen Server beim selben Block.',
+    digestWhy: 'Ein Hash von allem, was davor steht. Zum Vergleich mit einem anderen Server beim selben Block.',
     index: 'Prüfsumme des Verzeichnisses',
     indexWhy: (block) => `Über alle Einträge bis Block ${block}, wie dieser Server sie angibt. Sie hängt nur von der Kette ab.`,
     exports: 'Auszüge',

@@ -331,7 +331,7 @@ export const restEn = {
     bundleAt: 'As of',
     bundleBytes: 'Size',
     digest: 'Its digest',
-    digestWhy: 'BLAKE2b-256 of all before it. Compare it with another server’s at the same block.',
+    digestWhy: 'A hash of all that stands before it. Compare it with another server’s at the same block.',
     index: 'Digest of the index',
     indexWhy: (block: string) => `Of all records up to block ${block}, as this server tells it. It depends on the chain only.`,
     exports: 'Exports',
