@@ -403,6 +403,7 @@ describe('for everybody', () => {
   })) {
     inBrowser(`axe finds nothing, and nothing stands out of the page: ${look}`, '/names', { ...options, reducedMotion: 'reduce' }, async (page) => {
       const check = async (what) => {
+        await page.locator('h1').first().waitFor(); // the page is there
         await page.evaluate(axe); // evaluated by the debugger, which the policy does not bind
         const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
         assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(' ')}`), [], what);
