@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"onsight/indexer"
 	"onsight/ons"
@@ -144,21 +145,15 @@ type shelf struct {
 	deltas  lists // by since
 }
 
-// shelfOf returns the ranges of a snapshot that has a tip. After a block the first request makes them, and those that come
-// meanwhile wait for it.
+// shelfOf returns the ranges of a snapshot that has a tip.
 func (s *Server) shelfOf(snap Snapshot, state indexer.State) *shelf {
-	if now := s.shelf.Load(); now.shows(state) {
-		return now
-	}
-	s.shelving.Lock()
-	defer s.shelving.Unlock()
-	old := s.shelf.Load()
-	if old.shows(state) {
-		return old
-	}
-	fresh := newShelf(old, snap, state)
-	s.shelf.Store(fresh)
-	return fresh
+	return s.shelf.of(state, func(old *shelf) *shelf { return newShelf(old, snap, state) })
+}
+
+// historiesOf is shelfOf for the histories in ranges, which are made when somebody asks for one: they are larger, and seldom
+// asked for.
+func (s *Server) historiesOf(snap Snapshot, state indexer.State) *rack {
+	return s.histories.of(state, func(old *rack) *rack { return newRack(old, snap, state, encodeHistories) })
 }
 
 func (s *shelf) shows(state indexer.State) bool { return s != nil && s.rack.shows(state) }
@@ -167,21 +162,29 @@ func (r *rack) shows(state indexer.State) bool {
 	return r != nil && r.tip == *state.Tip && r.digest == state.Digest
 }
 
-// historiesOf is shelfOf for the histories in ranges, which are made when somebody asks for one: they are larger, and seldom
-// asked for.
-func (s *Server) historiesOf(snap Snapshot, state indexer.State) *rack {
-	if now := s.histories.Load(); now.shows(state) {
+// once keeps what is made of a snapshot, a *T that may be nil. After a block the first request makes it of the one before, and
+// those that come meanwhile wait for it.
+type once[T any, P interface {
+	*T
+	shows(indexer.State) bool
+}] struct {
+	newest atomic.Pointer[T]
+	mu     sync.Mutex // held while one is made from the newest and put in its place
+}
+
+func (o *once[T, P]) of(state indexer.State, fresh func(old P) P) P {
+	if now := P(o.newest.Load()); now.shows(state) {
 		return now
 	}
-	s.shelving.Lock()
-	defer s.shelving.Unlock()
-	old := s.histories.Load()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	old := P(o.newest.Load())
 	if old.shows(state) {
 		return old
 	}
-	fresh := newRack(old, snap, state, encodeHistories)
-	s.histories.Store(fresh)
-	return fresh
+	now := fresh(old)
+	o.newest.Store(now)
+	return now
 }
 
 // newShelf makes the ranges of a snapshot, of those of an older one where that is known to be the same.

@@ -123,9 +123,8 @@ type Server struct {
 	calls     sync.Pool // of *call
 	ids       []string  // of the operations
 	frame     atomic.Pointer[frame]
-	shelving  sync.Mutex // held while a shelf or a rack of histories is made
-	shelf     atomic.Pointer[shelf]
-	histories atomic.Pointer[rack]
+	shelf     once[shelf, *shelf]
+	histories once[rack, *rack]
 	tally     atomic.Pointer[tally]
 	board     atomic.Pointer[board]
 	trail     trail

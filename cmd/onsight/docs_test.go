@@ -179,6 +179,15 @@ func TestDocsRun(t *testing.T) {
 	}
 	site := record(t, startDemo(t))
 	at := strings.TrimPrefix(site.URL, "http://")
+	await(t, "the first list of nodes", func() bool {
+		res, err := http.Get(site.URL + "/v1/nodes?limit=1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	})
+	site.take()
 	for line := range strings.Lines(string(text)) {
 		line, ok := strings.CutPrefix(line, "curl ")
 		if !ok {

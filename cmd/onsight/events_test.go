@@ -195,7 +195,7 @@ func TestEventsKilled(t *testing.T) {
 		want[i] = string(api.EventLine(log, &all[i], ons.Fakechain))
 	}
 	seen := len(got)
-	if seen < 500 || seen >= len(want) || reorgs < 10 {
+	if seen < 500 || seen >= len(want) || reorgs < 5 { // all 10, unless the machine is busy
 		t.Fatalf("%d of %d events were seen, %d reorganisations: want more of a test", seen, len(want), reorgs)
 	}
 	consume(len(want) - seen)

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"onsight/indexer"
-	"onsight/internal/index"
 	"onsight/ons"
 	"onsight/ons/remote"
 )
@@ -169,17 +168,11 @@ func (f *flags) countDatabase(ctx context.Context, env func(string) string) (n i
 		return 0, false, err
 	}
 	defer db.Close()
-	x := index.New(db)
-	if err := x.Load(ctx); err != nil {
+	totals, err := db.Totals(ctx)
+	if err != nil {
 		return 0, false, unavailable(err)
 	}
-	all := x.Snapshot().Bucket(0, 0)
-	for i, r := range all {
-		if i == 0 || r.Hash != all[i-1].Hash {
-			n++
-		}
-	}
-	return n, true, nil
+	return int(totals.Hashes), true, nil
 }
 
 // countDaemon asks a daemon that was named. It counts each type apart, and a hash can be registered as each of them: no fewer

@@ -211,7 +211,7 @@ func BenchmarkLoadBlock(b *testing.B) {
 				g.record(&next, keys[g.r.IntN(len(keys))])
 				tip = next.Point
 				feed.delta.Full, feed.delta.Seq = false, feed.delta.Seq+1
-				feed.delta.Base, feed.delta.Records = base, next.Records
+				feed.delta.Base, feed.delta.Records, feed.delta.Times = base, next.Records, []int64{next.Time, next.Time}
 				feed.delta.State.Tip = &tip
 				b.StartTimer()
 				mustLoad(b, x)

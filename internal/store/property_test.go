@@ -248,8 +248,12 @@ func (c *machine) events(t *rapid.T, height uint64, limit int, _ ons.Key) {
 
 func (c *machine) totals(t *rapid.T, _ uint64, _ int, _ ons.Key) {
 	totals, err := c.s.Totals(c.t.Context())
+	hashes := map[ons.Hash]bool{}
+	for _, r := range c.m.current(^uint64(0)) {
+		hashes[r.Hash] = true
+	}
 	compare(t, "Totals", Totals{
-		Names: uint64(len(c.m.current(^uint64(0)))), Records: uint64(len(c.m.all(^uint64(0)))),
+		Names: uint64(len(c.m.current(^uint64(0)))), Hashes: uint64(len(hashes)), Records: uint64(len(c.m.all(^uint64(0)))),
 		Blocks: uint64(len(c.m.blocks)), Reorgs: uint64(len(c.m.reorgs)), Skips: uint64(len(c.m.skips())),
 	}, totals, err)
 }

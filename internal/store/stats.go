@@ -38,6 +38,7 @@ func (s *Store) Counts(ctx context.Context, height uint64) (counts [3]uint64, er
 // Totals counts what is stored, at one moment.
 type Totals struct {
 	Names   uint64 // distinct keys, living or not
+	Hashes  uint64 // distinct hashes of them: a name registered as two types is one
 	Records uint64 // ONS transactions that applied
 	Blocks  uint64 // heights from the first to the newest; most have no row
 	Reorgs  uint64
@@ -49,6 +50,7 @@ func (s *Store) Totals(ctx context.Context) (t Totals, err error) {
 	err = s.view(ctx, "count", func(tx *gorm.DB) error {
 		return tx.Raw("SELECT" +
 			" (SELECT COUNT(*) FROM (SELECT 1 FROM records GROUP BY name_hash, type) n) AS names," +
+			" (SELECT COUNT(DISTINCT name_hash) FROM records) AS hashes," +
 			" (SELECT COUNT(*) FROM records) AS records," +
 			" (SELECT COALESCE(MAX(height) - MIN(height) + 1, 0) FROM blocks) AS blocks," +
 			" (SELECT COUNT(*) FROM reorgs) AS reorgs," +
