@@ -27,9 +27,9 @@ func appendName(b []byte, r *ons.Record, m moment) []byte {
 	b = append(b, `","nonce":`...)
 	b = appendNonce(b, r.Sealed)
 	b = append(b, `,"owner":"`...)
-	b = append(b, r.Owner.Text(m.rules.Network)...)
+	b = append(b, m.spell(r.Owner)...)
 	b = append(b, `","backup_owner":`...)
-	b = appendText(b, r.Backup.Text(m.rules.Network))
+	b = appendText(b, m.spell(r.Backup))
 	b = append(b, `,"register_height":`...)
 	b = strconv.AppendUint(b, r.Registered, 10)
 	b = append(b, `,"registered_at":`...)
@@ -68,7 +68,6 @@ func appendName(b []byte, r *ons.Record, m moment) []byte {
 
 // appendRanged writes a rangedView.
 func appendRanged(b []byte, r *ons.Record, m moment) []byte {
-	n := m.rules.Network
 	b = append(b, `{"type":"`...)
 	b = append(b, r.Type.String()...)
 	b = append(b, `","name_hash":"`...)
@@ -78,9 +77,9 @@ func appendRanged(b []byte, r *ons.Record, m moment) []byte {
 	b = append(b, `","nonce":`...)
 	b = appendNonce(b, r.Sealed)
 	b = append(b, `,"owner":"`...)
-	b = append(b, r.Owner.Text(n)...)
+	b = append(b, m.spell(r.Owner)...)
 	b = append(b, `","backup_owner":`...)
-	b = appendText(b, r.Backup.Text(n))
+	b = appendText(b, m.spell(r.Backup))
 	b = append(b, `,"register_height":`...)
 	b = strconv.AppendUint(b, r.Registered, 10)
 	b = append(b, `,"registered_at":`...)

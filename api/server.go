@@ -128,6 +128,7 @@ type Server struct {
 	tally     atomic.Pointer[tally]
 	board     atomic.Pointer[board]
 	trail     trail
+	spellings spellings
 	crowd     *crowd
 	holders   holders
 	closing   sync.Once

@@ -41,7 +41,7 @@ func newFort(t testing.TB, names int, limits Limits, lines gate.Limits) *fort {
 			f.lookups.Add(1)
 		}
 	}})
-	f.body = bytes.Repeat([]byte("x"), len(replyTo(t, f.Server, keys[0])))
+	f.body = bytes.Repeat([]byte("x"), replyTo(t, f.Server, keys[0]).Body.Len())
 	f.engine.GET("/constant", f.handle(route{op: &huma.Operation{OperationID: "constant"}, serve: func(c *call) error {
 		c.write(http.StatusOK, jsonType, f.body)
 		return nil

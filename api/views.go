@@ -225,7 +225,8 @@ type moment struct {
 	time   int64  // of the newest block there is, which the tip is unless an older state is asked for; Unix seconds
 	final  uint64
 	rules  ons.Rules
-	times  timetable // nil: no times are known
+	times  timetable  // nil: no times are known
+	known  *spellings // nil: none are kept
 }
 
 // timetable tells when blocks were made, in Unix seconds; false if that is not known.
@@ -235,7 +236,9 @@ type timetable interface {
 
 // moment returns that of the block after which c is answered.
 func (c *call) moment() moment {
-	return momentIn(c.snap, c.state)
+	m := momentIn(c.snap, c.state)
+	m.known = &c.spellings
+	return m
 }
 
 // momentIn returns that of a snapshot.
@@ -243,6 +246,14 @@ func momentIn(snap Snapshot, state indexer.State) moment {
 	m := momentOf(state)
 	m.times = snap
 	return m
+}
+
+// spell returns what an owner is written as.
+func (m moment) spell(o ons.Owner) string {
+	if m.known == nil {
+		return o.Text(m.rules.Network)
+	}
+	return m.known.of(o, m.rules.Network)
 }
 
 // at returns the moment after an older block. What is final stays as it is now.
