@@ -14,7 +14,6 @@ after(async () => {
   await demo?.close();
 });
 
-
 /** The ways a name could be written, and what it leads to. */
 function traces(name, value) {
   const out = new Set([name, value]);
@@ -101,7 +100,8 @@ test('the bundle of an earlier visit answers, and only what changed is fetched',
     await page.goto(demo.url);
     const sizes = [];
     page.on('response', async (r) => {
-      if (r.url().includes('/bundle')) sizes.push([new URL(r.url()).search, Number(r.headers()['content-length'])]);
+      const { pathname, search } = new URL(r.url());
+      if (pathname === '/v1/names/bundle') sizes.push([search, Number(r.headers()['content-length'])]);
     });
     await page.locator('#box').fill('just_now');
     await page.getByText('The registry is in this browser', { exact: false }).waitFor();

@@ -1,5 +1,5 @@
 /** The English texts of the pages about the network and about the server. */
-import type { Flaw, Term, Trait } from '../lib/entry.js';
+import type { Flaw, Term, Trait } from '../lib/traits.js';
 import type { Strategy } from '../lib/pick.js';
 
 const terms: Record<Term, string> = { latency: 'Latency', success: 'Success', steadiness: 'Steadiness', credit: 'Credit' };

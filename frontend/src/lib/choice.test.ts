@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { concentration, network, parseIP, parseRange, type Entry } from './entry.js';
+import { concentration, network, parseIP, parseRange } from './traits.js';
+import type { Node } from './nodes.js';
 import { audit, parseHops, Simulation } from './paths.js';
 import { goodOf, pick, spread, type Rules, type Strategy } from './pick.js';
 import { parseSeed, seeded } from './random.js';
@@ -9,7 +10,7 @@ import { choose, position } from './swarm.js';
 const read = <T>(path: string): T => JSON.parse(readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8')) as T;
 
 const v = read<{
-  nodes: Entry[];
+  nodes: Node[];
   picks: { seed: string; n: number; strategy: Strategy; mainnet: boolean; max_latency: number; min_credit: number; avoid_operators: string[] | null; avoid_prefixes: string[] | null; picked: string[]; relaxed: number }[];
   paths: { seed: number; paths: number; nodes: number; shared: { What: string; Any: number; All: number; Unknown: number }[] }[];
   audit: { hops: string[]; found: { What: string; Value: string; A: number; B: number }[] }[];

@@ -1,7 +1,7 @@
 /** The list of nodes as a table that every spreadsheet reads (RFC 4180). */
-import type { Entry } from './entry.js';
+import type { Node } from './nodes.js';
 
-const columns: readonly (readonly [string, (e: Entry) => unknown])[] = [
+const columns: readonly (readonly [string, (e: Node) => unknown])[] = [
   ['key', (e) => e.key],
   ['state', (e) => e.state],
   ['ip', (e) => e.ip],
@@ -28,6 +28,6 @@ function cell(v: unknown): string {
   return /[",\r\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s;
 }
 
-export function toCSV(nodes: readonly Entry[]): string {
+export function toCSV(nodes: readonly Node[]): string {
   return [columns.map(([name]) => name), ...nodes.map((e) => columns.map(([, of]) => cell(of(e))))].map((row) => `${row.join(',')}\r\n`).join('');
 }

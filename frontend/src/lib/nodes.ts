@@ -6,13 +6,15 @@ import type { Schemas } from '../api/client.js';
 import { unhex } from './bytes.js';
 import { base32z } from './text.js';
 
-type Fields = { [F in keyof Schemas['Node']]?: Exclude<Schemas['Node'][F], null> };
+type Known<T> = { [F in keyof T]?: Exclude<T[F], null> };
 
 /** A node of the list. What is not known is not there. */
-export interface Node extends Omit<Fields, 'key' | 'state' | 'credit'> {
+export interface Node extends Omit<Known<Schemas['Node']>, 'key' | 'state' | 'credit' | 'estimate' | 'ports'> {
   readonly key: string;
   readonly state: NonNullable<Schemas['Node']['state']>;
   readonly credit: number;
+  readonly ports?: Known<NonNullable<Schemas['Node']['ports']>>;
+  readonly estimate?: { readonly tried: number; readonly lost: number; readonly p50?: number; readonly p95?: number; readonly at?: string };
 }
 
 export const states = ['awaiting', 'active', 'decommissioned', 'unlocking', 'gone'] as const;

@@ -1,5 +1,6 @@
 /** What the hops of a path share, and how often: `directory/audit.go` and `directory/path.go`. It asks nobody. */
-import { network, traitOf, traits, works, type Entry, type Trait } from './entry.js';
+import { network, traitOf, traits, works, type Trait } from './traits.js';
+import type { Node } from './nodes.js';
 import type { Random } from './random.js';
 
 export const hops = 3;
@@ -13,7 +14,7 @@ export interface Finding {
   readonly b: number;
 }
 
-export function audit(path: readonly Entry[]): Finding[] {
+export function audit(path: readonly Node[]): Finding[] {
   const found: Finding[] = [];
   for (const what of traits) {
     for (let b = 0; b < path.length; b++) {
@@ -27,7 +28,7 @@ export function audit(path: readonly Entry[]): Finding[] {
 }
 
 /** Whether a client can send through a node. */
-const usable = (e: Entry): boolean => works(e) && e.ip !== undefined && !!e.ports?.storage && e.ed25519 !== undefined && e.x25519 !== undefined;
+const usable = (e: Node): boolean => works(e) && e.ip !== undefined && !!e.ports?.storage && e.ed25519 !== undefined && e.x25519 !== undefined;
 
 /** The usable nodes by their /24. */
 class Pool {
@@ -36,7 +37,7 @@ class Pool {
   private readonly order: number[] = [];
   private readonly nets: string[];
 
-  constructor(entries: readonly Entry[]) {
+  constructor(entries: readonly Node[]) {
     this.nets = entries.map((e) => network(e.ip, 24));
     const at = new Map<string, number>();
     entries.forEach((e, i) => {
@@ -103,7 +104,7 @@ export class Simulation {
 
   constructor(
     private readonly rng: Random,
-    private readonly entries: readonly Entry[],
+    private readonly entries: readonly Node[],
   ) {
     this.pool = new Pool(entries);
     this.nodes = this.pool.nodes.length;
@@ -121,7 +122,7 @@ export class Simulation {
   }
 
   /** One path, as nodes; null if the list is too small. */
-  path(): Entry[] | null {
+  path(): Node[] | null {
     return this.draw()?.[0]?.map((i) => this.entries[i]!) ?? null;
   }
 
@@ -146,7 +147,7 @@ export class Simulation {
 }
 
 /** Finds the nodes that a text names, by key, Ed25519 key or address; null for a word that names none, or several. */
-export function parseHops(text: string, entries: readonly Entry[]): { word: string; entry: Entry | null }[] {
+export function parseHops(text: string, entries: readonly Node[]): { word: string; entry: Node | null }[] {
   return text
     .split(/[\s,;→>]+/)
     .map((w) => w.trim().replace(/^https?:\/\//, '').replace(/\/.*$/, ''))

@@ -1,5 +1,6 @@
 /** Choosing nodes: `directory/pick.go`, draw by draw. Whoever has the list chooses alone, and nobody learns what was chosen. */
-import { flawsOf, parseRange, score, traitOf, type Entry, type Limits, type Trait } from './entry.js';
+import { flawsOf, parseRange, score, traitOf, type Limits, type Trait } from './traits.js';
+import type { Node } from './nodes.js';
 import type { Random } from './random.js';
 
 export const strategies = ['fast', 'diverse', 'random'] as const;
@@ -22,7 +23,7 @@ const balanceRounds = 2;
 
 /** A good node at its place among the good. */
 export interface Candidate {
-  readonly entry: Entry;
+  readonly entry: Node;
   readonly score: number;
   readonly shares: readonly number[]; // of apart, as numbers; 0: unknown, which nobody shares
   readonly tier: number;
@@ -31,7 +32,7 @@ export interface Candidate {
 
 export type Relaxed = { readonly shared: (typeof apart)[number] } | { readonly only: number };
 
-function avoids(r: Rules): (e: Entry) => boolean {
+function avoids(r: Rules): (e: Node) => boolean {
   const ranges = r.avoidRanges.map(parseRange).filter((x) => x !== null);
   return (e) =>
     r.avoidOperators.includes(e.operator ?? '') ||
@@ -41,7 +42,7 @@ function avoids(r: Rules): (e: Entry) => boolean {
 }
 
 /** The usable nodes, ranked. */
-export function goodOf(entries: readonly Entry[], r: Rules): Candidate[] {
+export function goodOf(entries: readonly Node[], r: Rules): Candidate[] {
   const avoided = avoids(r);
   const numbers = apart.map(() => new Map([['', 0]]));
   const good = entries

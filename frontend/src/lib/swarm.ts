@@ -1,18 +1,19 @@
 /** Which swarm keeps an account's messages: `internal/snode/id.go`. Worked out here, so that nobody learns whose it is. */
 import { unhex } from './bytes.js';
-import { works, type Entry } from './entry.js';
+import { works } from './traits.js';
+import type { Node } from './nodes.js';
 
 export const least = 5; // members below which a swarm is at risk: the network dissolves or refills it
 const ring = (1n << 64n) - 1n;
 
 export interface Swarm {
   readonly id: string; // 16 hexadecimal digits
-  readonly members: readonly Entry[];
+  readonly members: readonly Node[];
 }
 
 /** The swarms of a list, by id. */
-export function swarmsOf(entries: readonly Entry[]): Swarm[] {
-  const all = new Map<string, Entry[]>();
+export function swarmsOf(entries: readonly Node[]): Swarm[] {
+  const all = new Map<string, Node[]>();
   for (const e of entries) {
     if (e.swarm === undefined || e.state === 'gone') continue;
     const members = all.get(e.swarm);
@@ -25,7 +26,7 @@ export function swarmsOf(entries: readonly Entry[]): Swarm[] {
 export const atRisk = (s: Swarm): boolean => s.members.length < least;
 
 /** Whether a member can answer: it works, and is not known to be down. */
-export const answers = (e: Entry): boolean => works(e) && e.reachable !== 'down';
+export const answers = (e: Node): boolean => works(e) && e.reachable !== 'down';
 
 /** Where on the ring an account lies; null if a text is no id: 66 hexadecimal digits. */
 export function position(account: string): bigint | null {

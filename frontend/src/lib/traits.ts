@@ -1,16 +1,5 @@
-/** A service node as the API's list tells of it, and what two of them have in common: `directory/audit.go`, `directory/score.go`. */
-import type { Schemas } from '../api/client.js';
-
-type Known<T> = { [F in keyof T]?: Exclude<T[F], null> };
-
-/** A node of the list. What is not known is not there. */
-export interface Entry extends Omit<Known<Schemas['Node']>, 'key' | 'state' | 'credit' | 'estimate' | 'ports'> {
-  readonly key: string;
-  readonly state: string;
-  readonly credit: number;
-  readonly ports?: Known<Schemas['Node']['ports']>;
-  readonly estimate?: { readonly tried: number; readonly lost: number; readonly p50?: number; readonly p95?: number; readonly at?: string };
-}
+/** What service nodes have in common, and how good they are: `directory/audit.go`, `directory/score.go`. */
+import type { Node } from './nodes.js';
 
 /** Parses an address into its 4 or 16 bytes; null if it is none. */
 export function parseIP(s: string): number[] | null {
@@ -68,7 +57,7 @@ export const traits = ['operator', '/24', '/16', 'AS', 'country', 'version'] as 
 export type Trait = (typeof traits)[number];
 
 /** What a node has of a trait; "" is unknown, which nothing shares. */
-export function traitOf(what: Trait, e: Entry): string {
+export function traitOf(what: Trait, e: Node): string {
   switch (what) {
     case 'operator':
       return e.operator ?? '';
@@ -86,7 +75,7 @@ export function traitOf(what: Trait, e: Entry): string {
 }
 
 /** Whether a node works now; one that is unlocking does until it leaves. */
-export const works = (e: Entry): boolean => e.state === 'active' || e.state === 'unlocking';
+export const works = (e: Node): boolean => e.state === 'active' || e.state === 'unlocking';
 
 /** A duration in whole nanoseconds, as Go has it, so that both order nodes alike. */
 const nano = (seconds: number | undefined): number => Math.round((seconds ?? 0) * 1e6) * 1000;
@@ -99,7 +88,7 @@ export type Term = keyof typeof weights;
 const worth = (d: number): number => halfLatency / (halfLatency + Math.max(d, 0));
 
 /** What a score is made of: each from 0 to 1, 1 is best. What is not known counts as 0. */
-export function terms(e: Entry): Record<Term, number> {
+export function terms(e: Node): Record<Term, number> {
   const est = e.estimate;
   const p50 = nano(est?.p50);
   return {
@@ -110,7 +99,7 @@ export function terms(e: Entry): Record<Term, number> {
   };
 }
 
-export function score(e: Entry): number {
+export function score(e: Node): number {
   const t = terms(e);
   return t.latency * weights.latency + t.success * weights.success + t.steadiness * weights.steadiness + t.credit * weights.credit;
 }
@@ -124,7 +113,7 @@ export interface Limits {
 }
 
 /** What speaks against using a node; nothing if it is good. */
-export function flawsOf(e: Entry, l: Limits): Flaw[] {
+export function flawsOf(e: Node, l: Limits): Flaw[] {
   const p50 = nano(e.estimate?.p50);
   const has: Record<Flaw, boolean> = {
     inactive: e.state !== 'active',
