@@ -24,11 +24,12 @@ function arrive(): void {
   here.entry = entryOf(history.state);
 }
 
-/** Goes to a page; what is given with it stays in memory. */
-export function go(to: string, given?: unknown): void {
+/** Goes to a page; what is given with it stays in memory. Instead: of the one that is shown, to which back does not lead then. */
+export function go(to: string, given?: unknown, instead = false): void {
   const entry = crypto.randomUUID();
   if (given !== undefined) typed.set(entry, given);
-  history.pushState({ entry }, '', to);
+  if (instead) history.replaceState({ entry }, '', to);
+  else history.pushState({ entry }, '', to);
   arrive();
   scrollTo(0, 0);
 }

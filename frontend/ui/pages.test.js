@@ -218,8 +218,14 @@ describe('what is no name', () => {
       await page.locator('#box').fill(text);
       if (text === nodes[0].key) await page.getByRole('button', { name: 'service node' }).click();
       await page.locator('#box').press('Enter');
-      await page.locator('[data-seen=nodes]').getByText(nodes[0].key).waitFor();
+      await page.waitForURL(`**/node#${nodes[0].key}`);
+      await page.goBack();
+      await page.locator('#box').waitFor();
+      assert.equal(new URL(page.url()).pathname, '/');
     }
+    await page.locator('#box').fill('127.0.0.1');
+    await page.locator('#box').press('Enter');
+    await page.locator('[data-seen=nodes]').getByText('None of the').waitFor();
   });
 
   inBrowser('an owner, a hash, a Session id', async (page) => {

@@ -14,7 +14,7 @@ const pages = {
   name: (page) => lookUp(page, 'alice'),
   available: (page) => lookUp(page, 'nobody_has_this'),
   invalid: (page) => lookUp(page, 'no spaces'),
-  'needs-update': (page) => lookUp(page, 'dora'),
+  'needs-update': (page) => lookUp(page, 'sybil'),
   names: (page) => visit(page, 'Names', '[data-part=changed] li'),
   owner: async (page) => {
     await visit(page, 'Names', '[data-part=changed] li');
@@ -48,7 +48,7 @@ const pages = {
   swarms: (page) => open(page, 'swarms', '.ring svg'),
   network: (page) => open(page, 'network', '.over'),
   status: (page) => open(page, 'status', '.limits'),
-  privacy: (page) => open(page, 'privacy', '.says'),
+  privacy: (page) => open(page, 'privacy', 'main .says'),
   api: (page) => open(page, 'api?op=pick', '.parameters'),
   data: (page) => open(page, 'data', '.index code'),
 };

@@ -129,6 +129,9 @@ var demoWords = strings.Fields(`alice bob carol dave erin frank grace heidi ivan
 	oak poppy quince rose sage thyme umber violet willow yarrow aspen birch clover daisy elder finch gull heron ibis jay kite lark
 	magpie newt otter plover quail raven stork tern urchin vole wren yak zebra anchor beacon comet dune ember fjord glacier harbor`)
 
+// forgotten was registered in 2020 and never touched since: its value is sealed in the scheme of then.
+const forgotten = "sybil"
+
 // DemoNames makes n names of all types with a past, drawn from a seed. The first are alice, bob and so on, of type session.
 func DemoNames(seed uint64, n int) []NameEntry {
 	r := rand.New(rand.NewPCG(seed, 0x6e616d6573))
@@ -144,6 +147,9 @@ func DemoNames(seed uint64, n int) []NameEntry {
 		}
 		e := add(ons.Session, word, word)
 		e.updated, e.handedOn = i > 3 && r.IntN(3) == 0, i > 3 && r.IntN(6) == 0
+		if word == forgotten {
+			e.Legacy, e.updated, e.handedOn = true, false, false
+		}
 		if len(list) < n && r.IntN(5) == 0 {
 			add(ons.Wallet, word, word).updated = r.IntN(4) == 0
 		}

@@ -133,6 +133,7 @@ func TestDemoNames(t *testing.T) {
 			is("renewed", e.renewed, history[0].Expires != record.Expires)
 			is("updated", e.updated, !bytes.Equal(history[0].Sealed.Ciphertext, record.Sealed.Ciphertext))
 			is("handed on", e.handedOn, history[0].Owner != record.Owner)
+			is("forgotten", e.Legacy, record.Sealed.Legacy())
 			if history[0].Owner != n.people.of(e.Name).Owner() || n.people.find(record.Owner).Owner() != record.Owner {
 				t.Errorf("%v belongs to nobody", e.Name)
 			}
@@ -145,7 +146,7 @@ func TestDemoNames(t *testing.T) {
 				wantResolved(t, n.Oxend(), e.Name, e.Value)
 			}
 		}
-		for _, fate := range []string{"expired", "renewed", "updated", "handed on"} {
+		for _, fate := range []string{"expired", "renewed", "updated", "handed on", "forgotten"} {
 			if fates[fate] == 0 {
 				t.Errorf("seed %d: no name is %s", seed, fate)
 			}

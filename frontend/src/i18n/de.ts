@@ -48,8 +48,6 @@ export const de: Catalogue = {
     open: 'Tastenkürzel',
     list: {
       '/': 'einen Namen eingeben',
-      'g h': 'zum Start',
-      'g n': 'zum Namen',
       '1 2 3': 'Session, Wallet, Lokinet (auf der Seite eines Namens)',
       c: 'den Wert kopieren (auf der Seite eines Namens)',
       r: 'noch einmal nachschlagen (auf der Seite eines Namens)',
@@ -305,12 +303,6 @@ export const de: Catalogue = {
     lokiAddress: 'Eine Lokinet-Adresse wird verwendet, wie sie ist. Die Kette hält Adressen nur unter Namen verschlüsselt, darum kann niemand die Namen einer Adresse finden.',
     noBlocks: 'Hier gibt es Namen und Knoten, keine Blöcke und Transaktionen.',
     nodeNone: (n) => `Keiner der ${n} Knoten der Liste hat das.`,
-    nodeState: 'Zustand',
-    nodeAddress: 'Adresse',
-    nodeVersion: 'Version',
-    nodeKey: 'Schlüssel',
-    nodeLatency: 'Latenz',
-    milliseconds: (n) => `${n} ms`,
   },
 
   nodes: {

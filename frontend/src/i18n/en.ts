@@ -55,8 +55,6 @@ export const en = {
     open: 'Keyboard shortcuts',
     list: {
       '/': 'type a name',
-      'g h': 'home',
-      'g n': 'name',
       '1 2 3': 'Session, Wallet, Lokinet (on a name’s page)',
       c: 'copy the value (on a name’s page)',
       r: 'look it up again (on a name’s page)',
@@ -312,12 +310,6 @@ export const en = {
     lokiAddress: 'A Lokinet address is used as it is. The chain holds addresses only encrypted under names, so nobody can find the names of one.',
     noBlocks: 'This explorer keeps names and nodes, not blocks and transactions.',
     nodeNone: (n: string) => `None of the ${n} nodes in the list has it.`,
-    nodeState: 'State',
-    nodeAddress: 'Address',
-    nodeVersion: 'Version',
-    nodeKey: 'Key',
-    nodeLatency: 'Latency',
-    milliseconds: (n: string) => `${n} ms`,
   },
 
   nodes: {

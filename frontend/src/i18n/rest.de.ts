@@ -37,7 +37,7 @@ export const restDe: typeof restEn = {
     height: 'Neuester Block',
     target: 'Neuester Block des besten Daemons',
     lag: 'Rückstand',
-    blocks: (n) => `${n} Blöcke`,
+    blocks: (n) => (n === '1' ? '1 Block' : `${n} Blöcke`),
     progress: 'Gelesene Blöcke',
     eta: (when, rate) => `Etwa ${rate} Blöcke je Sekunde; fertig ${when}.`,
     etaUnknown: 'Wie lange es dauert, wird ermittelt, während man zusieht.',

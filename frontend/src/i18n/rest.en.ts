@@ -42,7 +42,7 @@ export const restEn = {
     height: 'Newest block',
     target: 'Newest block of the best daemon',
     lag: 'Lag',
-    blocks: (n: string) => `${n} blocks`,
+    blocks: (n: string) => (n === '1' ? '1 block' : `${n} blocks`),
     progress: 'Blocks read',
     eta: (when: string, rate: string) => `About ${rate} blocks a second; done ${when}.`,
     etaUnknown: 'How long it takes is worked out while you look.',

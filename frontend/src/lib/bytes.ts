@@ -38,3 +38,6 @@ export function concat(...parts: Uint8Array[]): Uint8Array {
 }
 
 export const utf8 = (s: string): Uint8Array => new TextEncoder().encode(s);
+
+/** The first eight digits of a key: enough to tell it from others at a look, not to be sure. */
+export const shortKey = (key: string): string => key.slice(0, 8);

@@ -1,33 +1,30 @@
-/** The list of nodes as a table that every spreadsheet reads (RFC 4180). */
+/** Tables that every spreadsheet reads (RFC 4180), and runs nothing of. */
 import type { Node } from './nodes.js';
 
-const columns: readonly (readonly [string, (e: Node) => unknown])[] = [
-  ['key', (e) => e.key],
-  ['state', (e) => e.state],
-  ['ip', (e) => e.ip],
-  ['storage_port', (e) => e.ports?.storage],
-  ['country', (e) => e.country],
-  ['as', (e) => e.as],
-  ['operator', (e) => e.operator],
-  ['swarm', (e) => e.swarm],
-  ['version', (e) => e.version],
-  ['storage_version', (e) => e.storage_version],
-  ['lokinet_version', (e) => e.lokinet_version],
-  ['credit', (e) => e.credit],
-  ['reachable', (e) => e.reachable],
-  ['latency_p50_seconds', (e) => e.estimate?.p50],
-  ['latency_p95_seconds', (e) => e.estimate?.p95],
-  ['checks', (e) => e.estimate?.tried],
-  ['checks_failed', (e) => e.estimate?.lost],
-  ['score', (e) => e.score],
-];
+export type Cell = string | number | boolean | null | undefined;
 
-function cell(v: unknown): string {
-  // A text that begins like a formula would be run as one by spreadsheets.
-  const s = v === undefined || v === null ? '' : typeof v === 'string' ? v.replace(/^([=+@-])/, "'$1") : String(v);
+function quoted(v: Cell): string {
+  if (v === undefined || v === null) return '';
+  if (typeof v !== 'string') return String(v);
+  const s = /^[=+\-@\t\r]/.test(v) ? `'${v}` : v; // a spreadsheet would reckon it
   return /[",\r\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s;
 }
 
-export function toCSV(nodes: readonly Node[]): string {
-  return [columns.map(([name]) => name), ...nodes.map((e) => columns.map(([, of]) => cell(of(e))))].map((row) => `${row.join(',')}\r\n`).join('');
+export function toCSV(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
+  return [head, ...rows].map((row) => `${row.map(quoted).join(',')}\r\n`).join('');
+}
+
+/** What a table has of each node: amounts atomic and times as the API has them. */
+const columns: readonly (readonly [string, (n: Node) => Cell])[] = [
+  ...(['key', 'ed25519', 'x25519', 'state', 'reachable', 'latency', 'loss', 'score', 'credit', 'decommissions', 'proof', 'version', 'storage_version', 'lokinet_version',
+    'swarm', 'operator', 'operator_fee', 'stake', 'required', 'ip', 'country', 'as', 'registered', 'since', 'unlock_height'] as const).map((f) => [f, (n: Node) => n[f]] as const),
+  ['storage_port', (n) => n.ports?.storage],
+  ['latency_p50', (n) => n.estimate?.p50],
+  ['latency_p95', (n) => n.estimate?.p95],
+  ['checks', (n) => n.estimate?.tried],
+  ['checks_failed', (n) => n.estimate?.lost],
+];
+
+export function nodesCSV(nodes: readonly Node[]): string {
+  return toCSV(columns.map(([name]) => name), nodes.map((n) => columns.map(([, of]) => of(n))));
 }

@@ -20,9 +20,6 @@ export interface Node extends Omit<Known<Schemas['Node']>, 'key' | 'state' | 'cr
 export const states = ['awaiting', 'active', 'decommissioned', 'unlocking', 'gone'] as const;
 export const reaches = ['up', 'down', 'unknown'] as const;
 
-/** Its first eight digits: enough to tell it from others at a look, not to be sure. */
-export const shortKey = (key: string): string => key.slice(0, 8);
-
 type Test = (n: Node, now: number) => boolean; // now in seconds
 
 /** What is asked for. */
@@ -357,21 +354,4 @@ export function sort(nodes: readonly Node[], order: string): Node[] {
     return a.n.key < b.n.key ? -1 : 1;
   });
   return rows.map((r) => r.n);
-}
-
-/** What a table of values has of each node. */
-const exported = [
-  'key', 'ed25519', 'x25519', 'state', 'reachable', 'latency', 'loss', 'score', 'credit', 'decommissions', 'proof', 'version', 'storage_version', 'lokinet_version',
-  'swarm', 'operator', 'operator_fee', 'stake', 'required', 'ip', 'country', 'as', 'registered', 'since', 'unlock_height',
-] as const;
-
-/** The nodes as CSV (RFC 4180), amounts atomic and times as the API has them. */
-export function csv(nodes: readonly Node[]): string {
-  const cell = (v: string | number | undefined): string => {
-    if (v === undefined) return '';
-    if (typeof v === 'number') return String(v);
-    const s = /^[=+\-@\t\r]/.test(v) ? `'${v}` : v; // a table calculator would reckon it
-    return /[",\r\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s;
-  };
-  return [exported.join(','), ...nodes.map((n) => exported.map((f) => cell(n[f])).join(','))].join('\r\n') + '\r\n';
 }

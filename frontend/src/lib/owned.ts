@@ -1,4 +1,5 @@
 /** The names of an owner: in which order they stand, and as files that are made here. */
+import { toCSV } from './csv.js';
 import { types, type Type } from './name.js';
 import type { Status } from './registry.js';
 
@@ -60,15 +61,13 @@ export function sortOwned<N extends Owned>(list: readonly N[], order: Order, tex
   });
 }
 
-const quoted = (s: string): string => (/[",\r\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s);
-
 /** The list as comma-separated values (RFC 4180). */
 export function asCSV<N extends Owned>(list: readonly N[], text: (n: N) => string | null): string {
   const head = ['type', 'name', 'name_hash', 'status', 'owner', 'backup_owner', 'register_height', 'update_height', 'expiration_height', 'expires_at', 'txid'];
   const rows = list.map((n) => [
-    n.type, text(n) ?? '', n.name_hash, n.status, n.owner, n.backup_owner ?? '', n.register_height, n.update_height, n.expiration_height ?? '', n.expires_at ?? '', n.txid,
+    n.type, text(n), n.name_hash, n.status, n.owner, n.backup_owner, n.register_height, n.update_height, n.expiration_height, n.expires_at, n.txid,
   ]);
-  return [head, ...rows].map((row) => row.map((cell) => quoted(String(cell))).join(',') + '\r\n').join('');
+  return toCSV(head, rows);
 }
 
 /** Folds a line of a calendar after 75 bytes, never within a character (RFC 5545, 3.1). */

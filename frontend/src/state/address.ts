@@ -1,29 +1,56 @@
 /**
- * What a page is set to, kept in its address: it survives loading afresh, and back. What stands behind the # is never sent to anybody, not
- * even when the page is loaded afresh.
+ * What a page is set to, kept in its address: it survives loading afresh, and back. Nothing that names somebody is part of it, but for what
+ * stands behind the #, which is never sent to anybody, not even when the page is loaded afresh.
  */
 import { here } from '../router.svelte.js';
 
-const keep = (q: URLSearchParams): string => Array.from(q, ([k, v]) => `${k}=${encodeURIComponent(v).replaceAll('%2C', ',').replaceAll('%2F', '/')}`).join('&');
+type Values = Readonly<Record<string, string | null>>; // null and empty ones are left out
 
 export const query = (): URLSearchParams => new URLSearchParams(here.query);
 export const fragment = (): URLSearchParams => new URLSearchParams(location.hash.slice(1));
 
-/** Changes the address without a step in the history. Values that are null or empty are left out. */
-export function settle(q: Readonly<Record<string, string | null>>, behind: Readonly<Record<string, string | null>> = {}): void {
-  const filled = (o: Readonly<Record<string, string | null>>): string => keep(new URLSearchParams(Object.entries(o).filter((e): e is [string, string] => !!e[1])));
-  const [asked, hidden] = [filled(q), filled(behind)];
-  here.query = asked && `?${asked}`;
-  history.replaceState(history.state, '', here.path + here.query + (hidden && `#${hidden}`));
+/** A query as it is written: commas, colons and slashes stay legible, which they may. */
+const written = (q: URLSearchParams): string => q.toString().replaceAll('%2C', ',').replaceAll('%3A', ':').replaceAll('%2F', '/');
+const filled = (o: Values): URLSearchParams => new URLSearchParams(Object.entries(o).filter((e): e is [string, string] => !!e[1]));
+
+function write(query: string, hash: string, step: boolean): void {
+  const next = here.path + (query && `?${query}`) + hash;
+  if (next === here.path + here.query + location.hash) return;
+  if (step) history.pushState(history.state, '', next);
+  else history.replaceState(history.state, '', next);
+  here.query = location.search;
 }
 
-/** Writes a query into the address; step: so that back undoes it. */
-export function ask(query: URLSearchParams, step: boolean): void {
-  // Commas, colons and slashes stay legible: they are allowed there.
-  const text = query.toString().replaceAll('%2C', ',').replaceAll('%3A', ':').replaceAll('%2F', '/');
-  const to = location.pathname + (text && `?${text}`) + location.hash;
-  if (to === location.pathname + location.search + location.hash) return;
-  if (step) history.pushState(history.state, '', to);
-  else history.replaceState(history.state, '', to);
-  here.query = location.search;
+/** Changes the address without a step in the history: its query and what stands behind the #. */
+export function settle(q: Values, behind: Values = {}): void {
+  const hidden = written(filled(behind));
+  write(written(filled(q)), hidden && `#${hidden}`, false);
+}
+
+/** Writes a query into the address; step: so that back undoes it. It is the same page otherwise: nothing is scrolled or focused. */
+export function ask(q: URLSearchParams, step: boolean): void {
+  write(written(q), location.hash, step);
+}
+
+/** Goes to the same page with other filters; null takes one away. */
+export function refine(changes: Values): void {
+  const q = query();
+  for (const [key, value] of Object.entries(changes)) {
+    if (value === null) q.delete(key);
+    else q.set(key, value);
+  }
+  ask(q, true);
+}
+
+/** The words of a list of filters that stand in the address, of those that there are. */
+export function words<T extends string>(key: string, all: readonly T[]): T[] {
+  const said = (query().get(key) ?? '').split(',');
+  return all.filter((word) => said.includes(word));
+}
+
+/** Puts a word into such a list, or takes it out. */
+export function toggle<T extends string>(key: string, word: T, all: readonly T[]): void {
+  const now = words(key, all);
+  const next = now.includes(word) ? now.filter((w) => w !== word) : all.filter((w) => w === word || now.includes(w));
+  refine({ [key]: next.length === 0 || next.length === all.length ? null : next.join(',') });
 }

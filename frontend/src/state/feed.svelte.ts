@@ -5,7 +5,7 @@ import { append, askKinds, logOf, numberOf, prepend, type LogKind } from '../lib
 export type Entry = Schemas['LogEntry'];
 
 const page = 50; // entries that are looked for at a time
-const window = 1000; // numbers that are looked through first, which is the longest page
+const window = 1000; // numbers that are looked through first: at most the longest page
 const widest = 16_000; // below what the server looks through at a time
 const most = 3000; // entries that are kept
 const silence = 40_000; // milliseconds without a word, not even the one each 15 seconds, after which a connection is taken for dead
@@ -22,7 +22,6 @@ export class Feed {
   searching = $state(false); // for older ones
   reset = $state(false); // the server began another log while this one was read
 
-  private kinds: readonly LogKind[];
   private log = '';
   private low = 0; // number of the oldest entry that was looked at
   private cursor = ''; // of the newest
@@ -32,9 +31,10 @@ export class Feed {
   private closed = false;
   private opening = false;
 
-  constructor(kinds: readonly LogKind[]) {
-    this.kinds = kinds;
-  }
+  constructor(
+    private readonly kinds: readonly LogKind[],
+    private readonly size: { readonly page: number; readonly window: number } = { page, window },
+  ) {}
 
   /** Follows the log until the returned function is called, but in no tab that nobody looks at. */
   follow(): () => void {
@@ -85,7 +85,7 @@ export class Feed {
     this.searching = true;
     try {
       const before = this.list.length;
-      for (let width = window; this.more && this.list.length < before + page; width = Math.min(width * 4, widest)) {
+      for (let width = this.size.window; this.more && this.list.length < before + this.size.page; width = Math.min(width * 4, widest)) {
         const begin = Math.max(0, this.low - 1 - width);
         const found: Entry[] = [];
         let after = begin;
