@@ -90,3 +90,14 @@ export async function lookUp(page, text) {
 
 /** The state that a name's page shows. */
 export const state = (page) => page.locator('[data-state]').getAttribute('data-state');
+
+/** Has a page find so many nodes in the list, made of those that there are, with measurements. */
+export async function manyNodes(page, url, n) {
+  const map = await (await fetch(`${url}/v1/nodes?form=map`)).json();
+  const models = Object.values(map.nodes);
+  map.nodes = Object.fromEntries(Array.from({ length: n }, (_, i) => [i.toString(16).padStart(8, '0').repeat(8), { ...models[i % models.length], latency: ((i * 37) % 400) / 1000 }]));
+  await page.route(/\/v1\/nodes\?/, (route) => (route.request().url().includes('since') ? route.fulfill({ status: 304 }) : route.fulfill({ json: map, headers: { etag: 'W/"made-up"' } })));
+  await page.route(/\/history/, (route) =>
+    route.fulfill({ json: { objects: [{ first: new Date(Date.now() - 7_200_000).toISOString(), last: null, interval: 600, factor: 0.001, count: 4, values: [50, null, 200, 120] }] } }),
+  );
+}
