@@ -28,7 +28,7 @@ func TestDoctor(t *testing.T) {
 	env := map[string]string{"XDG_DATA_HOME": t.TempDir()}
 	found, legacy := 0, 0
 	for _, name := range truth.Open() {
-		if name.Name.Type() != ons.Session || name.Legacy && legacy > 0 { // one of 2020: each takes a second
+		if name.Name.Type() != ons.Session || name.Legacy && legacy > 0 || !name.Legacy && found > 8 { // one of 2020: each takes a second
 			continue
 		}
 		want := map[string]string{"session-desktop": name.Text, "session-android": name.Text, "session-ios": name.Text, "session.js": name.Text}

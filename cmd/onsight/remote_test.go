@@ -24,11 +24,12 @@ func TestRemoteDates(t *testing.T) {
 	s := startServer(t, plainBinary(t), "--db", db, "--oxend", d.URL())
 	await(t, "the server", s.ready)
 	env := map[string]string{"XDG_DATA_HOME": t.TempDir()}
-	updated := false
+	updated, names := false, 0
 	for _, name := range truth.Open() {
-		if name.Legacy {
+		if name.Legacy || updated && names >= 10 {
 			continue
 		}
+		names++
 		record := func(args ...string) *recordView {
 			t.Helper()
 			args = append([]string{"resolve", name.Name.String(), "--type", name.Name.Type().String(), "-o", "json"}, args...)
