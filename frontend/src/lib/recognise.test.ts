@@ -15,6 +15,10 @@ test.each([
   ['05' + key, ['session_id']],
   [key, ['hash', 'node', 'txid', 'owner', 'name']],
   ['kosgNmlD4q/RHrwOri5TqTvxd6T881vMZNUDcE5l4gI=', ['hash']],
+  ['kosgNmlD4q_RHrwOri5TqTvxd6T881vMZNUDcE5l4gI=', ['hash']],
+  ['kosgNmlD4q/RHrwOri5TqTvxd6T881vMZNUDcE5l4gI', ['hash']],
+  ['kosgNmlD4q_RHrwOri5TqTvxd6T881vMZNUDcE5l4gI', ['hash', 'name']],
+  ['kosgNmlD4q_RHrwOri5TqTvxd6T881vMZNUDcE5l4gB', ['name']], // bits are left over
   [snode, ['node', 'name']],
   [snode + '.snode', ['node']],
   [snode + '.loki', ['loki_address']],

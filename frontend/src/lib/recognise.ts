@@ -10,6 +10,8 @@ export type Recognised =
   | { readonly kind: 'name' | 'loki'; readonly broken: Rule }
   | { readonly kind: Exclude<Kind, 'name' | 'loki'>; readonly text: string };
 
+// Of 32 bytes, in either alphabet: the last character has two bits that are zero.
+const base64 = /^([0-9A-Za-z+/]{42}|[0-9A-Za-z_-]{42})[AEIMQUYcgkosw048]=?$/;
 const base32z = '[ybndrfg8ejkmcpqxot1uwisza345h769]';
 
 /**
@@ -25,7 +27,7 @@ export function recognise(typed: string): Recognised[] {
   if (/^[0-9a-f]{64}$/.test(low)) {
     for (const kind of ['hash', 'node', 'txid', 'owner'] as const) out.push({ kind, text: low });
   }
-  if (/^[0-9A-Za-z+/]{43}=$/.test(text)) out.push({ kind: 'hash', text });
+  if (base64.test(text)) out.push({ kind: 'hash', text });
   if (new RegExp(`^${base32z}{52}(\\.snode)?$`).test(low)) out.push({ kind: 'node', text: low.slice(0, 52) });
   if (new RegExp(`^${base32z}{52}\\.loki$`).test(low)) out.push({ kind: 'loki_address', text: low });
   if (isIP(low)) out.push({ kind: 'ip', text: low });
