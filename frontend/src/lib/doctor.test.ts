@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { hex, unhex } from './bytes.js';
+import { readings } from './client.js';
 import { examine, type Registry } from './doctor.js';
 import { hashOf } from './hash.js';
 import { parseName, types, type Name } from './name.js';
@@ -58,6 +59,16 @@ test('a value of 2020 is not opened, and only some clients read it', () => {
   expect(outcomes('test', r)).toBe('mmff');
   expect(states('test', r)[0]).toBe('session:needs_update');
   expect(examine('test', r).advice).toEqual(['update', 'try_again']);
+});
+
+test('a value of 2020 that was not opened counts as no other account', () => {
+  const text = 'jagerman\ufeff'; // desktop trims that, iOS encodes it
+  const encoded = readings(text)[2]!.name!.text;
+  const r = registry({ V4: {}, V2: { as: encoded } });
+  expect(outcomes(text, r)[0]).toBe('f');
+  expect(outcomes(text, r)[2]).toBe('f');
+  expect(examine(text, r).advice).not.toContain('several_accounts');
+  expect(examine(text, r).advice).toContain('try_again');
 });
 
 test('what does not open is unreadable', () => {

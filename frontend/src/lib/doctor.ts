@@ -99,7 +99,8 @@ function look(name: Name, registry: Registry): Found {
 
 function advise(verdicts: Verdict[], names: Name[], of: (n: Name) => Answer, loki: boolean): Advice[] {
   const out: Advice[] = [];
-  const accounts = new Set(verdicts.filter((v) => v.outcome === 'finds').map((v) => String(v.value)));
+  const finds = verdicts.filter((v) => v.outcome === 'finds');
+  const accounts = new Set(finds.flatMap((v) => (v.value ? [String(v.value)] : []))); // of a value that was not opened none is known
   const has = (n: Name): boolean => of(n).state !== 'not_registered';
   const session = names.some((n) => n.type === 'session' && has(n));
   if (accounts.size > 1) out.push('several_accounts');
@@ -110,6 +111,6 @@ function advise(verdicts: Verdict[], names: Name[], of: (n: Name) => Answer, lok
     if (names.some((n) => n.type !== 'session' && has(n))) out.push('other_type');
     out.push('just_bought');
   }
-  if (accounts.size === 1) out.push('try_again');
+  if (finds.length > 0 && accounts.size <= 1) out.push('try_again');
   return out;
 }
