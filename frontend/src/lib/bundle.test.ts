@@ -28,6 +28,18 @@ test('a delta makes the bundle that Go makes afresh', () => {
   expect(() => after.apply(bytes(v.delta))).toThrow(BundleError); // for another bundle
 });
 
+test('what changed since its own block is nothing, and costs nothing', () => {
+  const whole = bytes(v.bundle);
+  const b = Bundle.parse(whole);
+  const magic = new TextEncoder();
+  const head = whole.subarray(8, 8 + 1 + whole[8]! + 8 + 32 + 8);
+  const none = concat(magic.encode('onsdlta1'), head, bytes(b.at.hash), bytes(b.digest()), new Uint8Array(24));
+  expect(b.apply(none)).toBe(b);
+  const lie = none.slice();
+  lie[8 + head.length + 32]! ^= 1; // another digest than that of what is here
+  expect(() => b.apply(lie)).toThrow(BundleError);
+});
+
 test('damage anywhere is an error', () => {
   const whole = bytes(v.bundle);
   for (let i = 0; i < whole.length; i += 3) {

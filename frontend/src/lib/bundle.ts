@@ -1,9 +1,9 @@
 /** The registry after one block, for looking names up without asking: the bytes of `ons/bundle.go`, where they are drawn. */
 import { blake2b } from '@noble/hashes/blake2.js';
 import { compare, concat, equal, hex } from './bytes.js';
-import { findRow } from './hash.js';
+import { findRow, firstRow } from './hash.js';
 import { types, type Type } from './name.js';
-import { networks } from './text.js';
+import { networks } from './network.js';
 import { parseSealed, storedSize, type Sealed } from './value.js';
 
 const bundleMagic = 'onsbndl1';
@@ -30,6 +30,8 @@ export interface Entry {
 }
 
 export class Bundle {
+  private counted: number | null = null;
+
   private constructor(
     readonly at: Point,
     readonly bytes: Uint8Array,
@@ -61,12 +63,8 @@ export class Bundle {
 
   /** How many different hashes it has: a name that is registered as two types counts once. */
   hashes(): number {
-    const all = new Set<string>();
-    types.forEach((t, i) => {
-      const rows = this.rows[i]!;
-      for (let at = 0; at < rows.length; at += rowSize(t)) all.add(String.fromCharCode(...rows.subarray(at, at + 32)));
-    });
-    return all.size;
+    this.counted ??= countHashes(this.rows);
+    return this.counted;
   }
 
   /** Returns the newest record of a name, whether or not it still lives; null if the chain never heard of it. */
@@ -91,17 +89,23 @@ export class Bundle {
     const digest = r.next(digestSize);
     if (from !== this.at.hash || at.network !== this.at.network) throw new BundleError('a delta for another bundle');
     const counts = types.map(() => [r.uint32(), r.uint32()] as const);
-    const rows = types.map((t, i) => {
+    const changes = types.map((t, i) => {
       const [put, drop] = counts[i]!;
-      return merged(this.rows[i]!, r.next(put * rowSize(t)), r.next(drop * 32), rowSize(t));
+      return { put: r.next(put * rowSize(t)), drop: r.next(drop * 32) };
     });
     r.end();
+    const nothing = counts.every(([put, drop]) => put === 0 && drop === 0);
+    if (nothing && at.hash === this.at.hash && at.height === this.at.height && hex(digest) === this.digest()) return this;
+    const rows = types.map((t, i) => {
+      checkRows(t, changes[i]!.put); // the others were checked, and merging keeps the order
+      return merged(this.rows[i]!, changes[i]!.put, changes[i]!.drop, rowSize(t));
+    });
     const head = new Uint8Array(12);
     types.forEach((t, i) => view(head).setUint32(4 * i, rows[i]!.length / rowSize(t), true));
     const body = concat(new TextEncoder().encode(bundleMagic), point, head, ...rows);
-    const next = Bundle.parse(concat(body, blake2b(body, { dkLen: digestSize })));
-    if (next.digest() !== hex(digest)) throw new BundleError('the delta makes another bundle than it should');
-    return next;
+    // Hashing is what takes long: once, for it is the digest that the delta promises.
+    if (!equal(blake2b(body, { dkLen: digestSize }), digest)) throw new BundleError('the delta makes another bundle than it should');
+    return new Bundle(at, concat(body, digest), rows);
   }
 }
 
@@ -129,29 +133,47 @@ function checkRows(t: Type, rows: Uint8Array): void {
   }
 }
 
-/** Returns rows with those of put in the place of their likes, and without those of drop. */
-function merged(rows: Uint8Array, put: Uint8Array, drop: Uint8Array, size: number): Uint8Array {
-  const out: Uint8Array[] = [];
-  let i = 0;
-  let p = 0;
-  let d = 0;
-  while (i < rows.length || p < put.length) {
-    if (i >= rows.length) {
-      out.push(put.subarray(p));
-      break;
+/** Counts the different hashes of several lists of rows, each in order of hash. */
+function countHashes(lists: readonly Uint8Array[]): number {
+  const at = lists.map(() => 0);
+  const hash = (i: number): Uint8Array | null => (at[i]! < lists[i]!.length ? lists[i]!.subarray(at[i]!, at[i]! + 32) : null);
+  let n = 0;
+  for (;;) {
+    let least: Uint8Array | null = null;
+    for (const i of lists.keys()) {
+      const h = hash(i);
+      if (h && (!least || compare(h, least) < 0)) least = h;
     }
-    const hash = rows.subarray(i, i + 32);
-    while (d < drop.length && compare(drop.subarray(d, d + 32), hash) < 0) d += 32;
-    const c = p < put.length ? compare(hash, put.subarray(p, p + 32)) : -1;
-    if (c >= 0) {
+    if (!least) return n;
+    n++;
+    for (const [i, t] of types.entries()) {
+      const h = hash(i);
+      if (h && equal(h, least)) at[i]! += rowSize(t);
+    }
+  }
+}
+
+/** Returns rows with those of put in the place of their likes, and without those of drop. What stays is taken over in one piece. */
+function merged(rows: Uint8Array, put: Uint8Array, drop: Uint8Array, size: number): Uint8Array {
+  if (put.length === 0 && drop.length === 0) return rows;
+  const out: Uint8Array[] = [];
+  let from = 0; // of what stays
+  let d = 0;
+  const end = (at: number): void => void out.push(rows.subarray(from, at));
+  const hashAt = (b: Uint8Array, at: number): Uint8Array => b.subarray(at, at + 32);
+  let p = 0;
+  while (p < put.length || d < drop.length) {
+    const isPut = p < put.length && (d >= drop.length || compare(hashAt(put, p), hashAt(drop, d)) <= 0);
+    const hash = isPut ? hashAt(put, p) : hashAt(drop, d);
+    const at = Math.max(from, firstRow(rows, size, hash) * size);
+    end(at);
+    from = at < rows.length && equal(hashAt(rows, at), hash) ? at + size : at;
+    if (isPut) {
       out.push(put.subarray(p, p + size));
       p += size;
-      if (c > 0) continue;
-    } else if (!(d < drop.length && compare(drop.subarray(d, d + 32), hash) === 0)) {
-      out.push(rows.subarray(i, i + size));
-    }
-    i += size;
+    } else d += 32;
   }
+  end(rows.length);
   return concat(...out);
 }
 

@@ -16,8 +16,8 @@ export function parseHash(s: string): Uint8Array | null {
   return btoa(String.fromCharCode(...b)) === plain + '=' ? b : null; // unused bits must be zero
 }
 
-/** Finds a hash among rows of one size that begin with hashes in ascending order; -1 if it is not there. */
-export function findRow(rows: Uint8Array, size: number, hash: Uint8Array): number {
+/** Finds the first of rows of one size, which begin with hashes in ascending order, whose hash is this one or comes behind it. */
+export function firstRow(rows: Uint8Array, size: number, hash: Uint8Array): number {
   let low = 0;
   let high = rows.length / size;
   while (low < high) {
@@ -25,5 +25,11 @@ export function findRow(rows: Uint8Array, size: number, hash: Uint8Array): numbe
     if (compare(rows.subarray(middle * size, middle * size + 32), hash) < 0) low = middle + 1;
     else high = middle;
   }
-  return low * size < rows.length && compare(rows.subarray(low * size, low * size + 32), hash) === 0 ? low : -1;
+  return low;
+}
+
+/** Finds a hash among such rows; -1 if it is not there. */
+export function findRow(rows: Uint8Array, size: number, hash: Uint8Array): number {
+  const row = firstRow(rows, size, hash);
+  return row * size < rows.length && compare(rows.subarray(row * size, row * size + 32), hash) === 0 ? row : -1;
 }

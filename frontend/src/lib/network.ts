@@ -1,3 +1,6 @@
+/** Those there are. What else a server says is none. */
+export const networks: readonly string[] = ['mainnet', 'testnet', 'devnet', 'stagenet', 'fakechain', 'localdev'];
+
 /** Blocks of one lokinet "year" (spec A.4); of a fakechain the daemon's own constant, which its operator may have set otherwise. */
 export function yearBlocks(network: string): number {
   switch (network) {

@@ -14,8 +14,6 @@ const prefixes: Record<string, readonly [number, number, number]> = {
   stagenet: [4888, 5656, 5272],
 };
 
-export const networks = Object.keys(prefixes);
-
 /** Returns a value as people write it; null if it is no value of its type or the network is unknown. */
 export function valueText(type: Type, b: Uint8Array, network: string): string | null {
   if (!plain(type, b.length)) return null;
