@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { lookUp, open, startBrowser, startDemo, startNetwork, state } from './harness.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -177,6 +177,39 @@ describe('a name', () => {
     await page.locator('[data-state=registered]').waitFor(); // from the bundle, which reveals nothing
   });
 
+  for (const name of ['alice', 'nobody_has_this']) {
+    inBrowser(`is asked for in the same way whether it is there or not: ${name}`, async (page) => {
+      const { height: old } = await (await fetch(`${demo.url}/v1/status`)).json();
+      await demo.devnet('mine', '4'); // what a reorganisation had taken back is in a block now
+      await page.locator('.standing', { hasText: String(old + 4) }).waitFor();
+      const asked = [];
+      page.on('request', (r) => asked.push(...(/\/v1\/names\/.*/.exec(r.url()) ?? [])));
+      await Promise.all([page.waitForResponse(/\/range\/0\/0\/history$/), lookUp(page, name)]);
+      assert.deepEqual(asked.filter((p) => p !== '/v1/names/range'), ['/v1/names/range/0/0', '/v1/names/range/0/0/history']);
+      // A block in which nothing happened to any name is no reason to ask for what happened.
+      asked.length = 0;
+      const { height } = await (await fetch(`${demo.url}/v1/status`)).json();
+      await Promise.all([page.waitForResponse(/\/range\/0\/0$/), demo.devnet('mine', '1')]);
+      await page.locator('.standing', { hasText: String(height + 1) }).waitFor();
+      await page.waitForTimeout(300);
+      assert.deepEqual(asked.filter((p) => p.endsWith('/history')), []);
+      await Promise.all([page.waitForResponse(/\/range\/0\/0\/history$/), demo.devnet('register', `${name}_2`, '@zoe')]);
+    });
+  }
+
+  inBrowser('that could not be looked up again stays, and says so', async (page) => {
+    await lookUp(page, 'alice');
+    const value = await page.getByTestId('value').textContent();
+    await page.route('**/v1/names/range/0/0', (route) => route.fulfill({ status: 503, contentType: 'application/problem+json', json: { code: 'behind' } }));
+    await page.getByRole('button', { name: 'Look it up again' }).click();
+    await page.getByText('Looking it up again brought no answer', { exact: false }).waitFor();
+    assert.equal(await state(page), 'registered');
+    assert.equal(await page.getByTestId('value').textContent(), value);
+    await page.unroute('**/v1/names/range/0/0');
+    await page.getByRole('button', { name: 'Look it up again' }).click();
+    await page.getByText('Looking it up again brought no answer', { exact: false }).waitFor({ state: 'detached' });
+  });
+
   inBrowser('that cannot be asked for could not be found out', async (page) => {
     await page.route('**/v1/names/**', (route) => route.abort());
     await lookUp(page, 'alice');
@@ -187,17 +220,29 @@ describe('a name', () => {
   });
 });
 
-test('values of 2020 are opened on consent', async () => {
+describe('a value of 2020', () => {
   const id = '05' + 'ab'.repeat(32);
-  const network = await startNetwork([`session old_name ${id} legacy`, `session new_name ${id}`]);
-  const context = await browser.newContext({ locale: 'en-GB' });
-  try {
-    const page = await open(context, network.url);
+  const other = '05' + 'cd'.repeat(32);
+  let network;
+  let context;
+  let page;
+  before(async () => {
+    network = await startNetwork([`session old_name ${id} legacy`, `session old_other ${other} legacy`, `session new_name ${id}`]);
+  });
+  after(() => network?.close());
+  beforeEach(async () => {
+    context = await browser.newContext({ locale: 'en-GB' });
+    page = await open(context, network.url);
     await lookUp(page, 'old_name');
     await page.locator('[data-state=needs_update]').waitFor();
+  });
+  afterEach(() => context?.close());
+  const press = () => page.getByRole('button', { name: 'Open it anyway' }).click();
+
+  test('is opened on consent', async () => {
     assert.equal(await page.getByTestId('value').count(), 0);
     await page.getByRole('row', { name: /Session Desktop.*no.*2020/ }).waitFor();
-    await page.getByRole('button', { name: 'Open it anyway' }).click();
+    await press();
     await page.getByRole('progressbar').waitFor();
     await page.getByTestId('value').waitFor({ timeout: 90_000 });
     assert.equal(await page.getByTestId('value').textContent(), id);
@@ -205,10 +250,39 @@ test('values of 2020 are opened on consent', async () => {
     await network.devnet('mine', '1');
     await page.locator('.standing', { hasText: String(height + 1) }).waitFor();
     assert.equal(await page.getByTestId('value').textContent(), id); // a new block does not close it
-  } finally {
-    await context.close();
-    await network.close();
-  }
+  });
+
+  test('that is being opened is let go where another name is looked at', async () => {
+    const workers = [];
+    page.on('worker', (w) => workers.push(new Promise((resolve) => w.once('close', resolve))));
+    await press();
+    await page.getByRole('progressbar').waitFor();
+    await lookUp(page, 'old_other');
+    await page.getByRole('heading', { name: 'old_other', level: 1 }).waitFor();
+    await page.getByRole('button', { name: 'Open it anyway' }).waitFor();
+    assert.equal(workers.length, 1);
+    await workers[0]; // stopped, with all its memory
+    assert.equal(await page.getByTestId('value').count(), 0);
+    await press();
+    await page.getByTestId('value').waitFor({ timeout: 90_000 });
+    assert.equal(await page.getByTestId('value').textContent(), other);
+    await page.getByRole('tab', { name: /Wallet/ }).click();
+    await page.locator('[data-state=available]').waitFor();
+    assert.equal(await page.getByTestId('value').count(), 0);
+  });
+
+  test('that takes more memory than there is can be tried again', async () => {
+    await page.route(/argon2\.worker/, async (route) => {
+      const response = await route.fetch();
+      const none = 'globalThis.Uint32Array = class extends Uint32Array { constructor(...a) { if (a[0] > 1e6) throw new RangeError("Array buffer allocation failed"); super(...a); } };';
+      await route.fulfill({ response, body: none + (await response.text()) });
+    });
+    await press();
+    await page.getByText('The browser could not do it').waitFor();
+    await page.unroute(/argon2\.worker/);
+    await press();
+    await page.getByTestId('value').waitFor({ timeout: 90_000 });
+  });
 });
 
 describe('what is no name', () => {

@@ -238,6 +238,7 @@ export const de: Catalogue = {
     howMore: (bits, names) => `Nach einem Bereich von ${bits} Bits könnte gefragt werden, unter etwa ${names} Namen; bisher wurden weniger gesendet, und von weniger zu mehr überzugehen verrät mehr über einen Namen, der noch einmal nachgeschlagen wird.`,
     moreButton: 'Von nun an kleinere Bereiche',
     again: 'Noch einmal nachschlagen',
+    stale: (n) => `Erneutes Nachschlagen brachte keine Antwort. Gezeigt wird der Stand von Block ${n}.`,
   },
 
   clients: {

@@ -245,6 +245,7 @@ export const en = {
     howMore: (bits: string, names: string) => `A range of ${bits} bits could be asked for, among some ${names} names; fewer were ever sent before, and going from fewer to more reveals more of a name that is looked up again.`,
     moreButton: 'Use smaller ranges from now on',
     again: 'Look it up again',
+    stale: (n: string) => `Looking it up again brought no answer. What is shown is as of block ${n}.`,
   },
 
   clients: {

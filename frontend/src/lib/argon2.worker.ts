@@ -6,11 +6,15 @@ import { openLegacySlowly } from './value.js';
 const scope = self as unknown as { onmessage: (e: MessageEvent<{ name: Name; ciphertext: Uint8Array }>) => void; postMessage(message: unknown): void };
 
 scope.onmessage = async (e) => {
-  let shown = 0;
-  const value = await openLegacySlowly(e.data.name, e.data.ciphertext, (done) => {
-    if (done - shown < 0.01) return;
-    shown = done;
-    scope.postMessage({ progress: done });
-  });
-  scope.postMessage({ value });
+  try {
+    let shown = 0;
+    const value = await openLegacySlowly(e.data.name, e.data.ciphertext, (done) => {
+      if (done - shown < 0.01) return;
+      shown = done;
+      scope.postMessage({ progress: done });
+    });
+    scope.postMessage({ value });
+  } catch (err) {
+    scope.postMessage({ failed: String(err) }); // a page hears of no promise that fails in here
+  }
 };

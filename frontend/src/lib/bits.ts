@@ -6,6 +6,12 @@ export const leastHashes = 64; // different ones that a range must hold, else it
 const meantHashes = 128; // that one should hold on average: counts of names are divided by this
 export const mostBits = 8; // of a hash that are ever sent
 
+/**
+ * How many different hashes of names mainnet had when this was made: set with each release, as shippedNames of cmd/onsight. 0: there was none
+ * yet, and no published source has a number. Names are never deleted, so an old one only makes ranges larger.
+ */
+export const shippedNames = 0;
+
 /** What a server says of its ranges. */
 export interface Offer {
   readonly bits: number;
@@ -35,6 +41,11 @@ export function allowedBits(o: Offer, elsewhere: number): number {
   return Math.min(o.bits, capBits(Math.min(o.hashes, elsewhere)));
 }
 
+/** How many names share so many bits, at the least that is said of their number: the server's word alone is none. */
+export function namesAmong(o: Offer, elsewhere: number, bits: number): number {
+  return Math.floor(Math.min(o.hashes, elsewhere) / (1 << bits));
+}
+
 /** What keeps the most bits that were ever sent for a network: localStorage, as a number and nothing else. */
 export interface Memory {
   getItem(key: string): string | null;
@@ -43,20 +54,20 @@ export interface Memory {
 
 const bitsKey = (network: string): string => `onsight.bits.${network}`;
 
-/** How many bits would be sent: as many as are allowed, but no more than ever before unless told. It keeps nothing. */
-export function bitsToSend(memory: Memory, network: string, allowed: number, more: boolean): number {
+/** How many bits would be sent: as many as are allowed, but no more than ever before, or than the visitor agreed to. It keeps nothing. */
+export function bitsToSend(memory: Memory, network: string, allowed: number, agreed = 0): number {
   try {
     const before = memory.getItem(bitsKey(network));
-    if (before === null || more) return allowed;
-    return Math.min(allowed, /^[0-8]$/.test(before) ? Number(before) : 0);
+    if (before === null) return allowed;
+    return Math.min(allowed, Math.max(agreed, /^[0-8]$/.test(before) ? Number(before) : 0));
   } catch {
     return 0;
   }
 }
 
 /** Returns how many bits to send. The most is kept before it is sent; where it cannot be kept, none are. */
-export function rememberBits(memory: Memory, network: string, allowed: number, more: boolean): number {
-  const bits = bitsToSend(memory, network, allowed, more);
+export function rememberBits(memory: Memory, network: string, allowed: number, agreed = 0): number {
+  const bits = bitsToSend(memory, network, allowed, agreed);
   const key = bitsKey(network);
   try {
     const before = memory.getItem(key);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { hex } from './bytes.js';
-import { allowedBits, bitsToSend, capBits, checkOffer, firstBits, RefusedError, rememberBits, type Memory } from './bits.js';
+import { allowedBits, bitsToSend, capBits, checkOffer, firstBits, namesAmong, RefusedError, rememberBits, type Memory } from './bits.js';
 import { readHistory, readRange } from './range.js';
 
 const offer = (bits: number, hashes: number) => ({ bits, hashes, records: hashes, ready: true });
@@ -16,6 +16,12 @@ test('the lower count of names decides', () => {
   expect(allowedBits(offer(2, 10_000), 10_000)).toBe(2);
 });
 
+test('among how many is the least that anybody says', () => {
+  expect(namesAmong(offer(6, 1_000_000), 3000, 4)).toBe(187);
+  expect(namesAmong(offer(4, 2000), 3000, 4)).toBe(125);
+  expect(namesAmong(offer(6, 1_000_000), 0, 0)).toBe(0);
+});
+
 test.each([offer(6, 4095), offer(9, 1_000_000), offer(-1, 100), offer(0.5, 1000), offer(1, 127)])('refuses an offer %o', (o) => {
   expect(() => checkOffer(o)).toThrow(RefusedError);
 });
@@ -29,23 +35,25 @@ describe('the most bits ever sent', () => {
 
   test('never grows unless told', () => {
     const m = memory();
-    expect(rememberBits(m, 'mainnet', 4, false)).toBe(4);
-    expect(rememberBits(m, 'mainnet', 6, false)).toBe(4);
-    expect(rememberBits(m, 'mainnet', 2, false)).toBe(2);
-    expect(rememberBits(m, 'mainnet', 4, false)).toBe(4); // what was sent before reveals no more
-    expect(rememberBits(m, 'mainnet', 6, true)).toBe(6);
-    expect(bitsToSend(m, 'mainnet', 8, false)).toBe(6);
-    expect(bitsToSend(m, 'mainnet', 8, true)).toBe(8); // what would be sent; it is not kept
-    expect(rememberBits(m, 'testnet', 1, false)).toBe(1); // each network has its own
+    expect(rememberBits(m, 'mainnet', 4)).toBe(4);
+    expect(rememberBits(m, 'mainnet', 6)).toBe(4);
+    expect(rememberBits(m, 'mainnet', 2)).toBe(2);
+    expect(rememberBits(m, 'mainnet', 4)).toBe(4); // what was sent before reveals no more
+    expect(rememberBits(m, 'mainnet', 6, 6)).toBe(6);
+    expect(bitsToSend(m, 'mainnet', 8)).toBe(6);
+    expect(bitsToSend(m, 'mainnet', 8, 8)).toBe(8); // what would be sent; it is not kept
+    expect(bitsToSend(m, 'mainnet', 8, 7)).toBe(7); // as many as were agreed to, and no more
+    expect(bitsToSend(m, 'mainnet', 8, 5)).toBe(6);
+    expect(rememberBits(m, 'testnet', 1)).toBe(1); // each network has its own
     expect([...m.kept]).toEqual([['onsight.bits.mainnet', '6'], ['onsight.bits.testnet', '1']]); // numbers, nothing else
   });
 
   test('is none where it cannot be kept', () => {
-    expect(rememberBits({ getItem: () => null, setItem: () => { throw new Error('full'); } }, 'mainnet', 4, false)).toBe(0);
-    expect(rememberBits({ getItem: () => null, setItem: () => {} }, 'mainnet', 4, false)).toBe(0);
+    expect(rememberBits({ getItem: () => null, setItem: () => { throw new Error('full'); } }, 'mainnet', 4)).toBe(0);
+    expect(rememberBits({ getItem: () => null, setItem: () => {} }, 'mainnet', 4)).toBe(0);
     const m = memory();
     m.setItem('onsight.bits.mainnet', 'all');
-    expect(rememberBits(m, 'mainnet', 4, false)).toBe(0);
+    expect(rememberBits(m, 'mainnet', 4)).toBe(0);
   });
 });
 
@@ -72,9 +80,9 @@ describe('a range', () => {
   });
   test('of what happened', () => {
     const rows = many(64).flatMap((r) => [{ ...r, kind: 'buy' as const }, { ...r, kind: 'update' as const, update_height: 3 }]);
-    const got = readHistory(rows, 4, 0xb, rows[6]!.name_hash);
+    const got = readHistory(rows, 4, 0xb, [rows[6]!.name_hash]);
     expect(got.map((r) => [r.kind, r.updated, r.hash])).toEqual([['buy', 2, rows[6]!.name_hash], ['update', 3, rows[6]!.name_hash]]);
-    expect(() => readHistory(rows.slice(0, 126), 4, 0xb, rows[6]!.name_hash)).toThrow(RefusedError);
+    expect(() => readHistory(rows.slice(0, 126), 4, 0xb, [rows[6]!.name_hash])).toThrow(RefusedError);
   });
   test('counts different hashes', () => {
     const r = many(63);

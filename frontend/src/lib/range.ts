@@ -63,9 +63,14 @@ export function readRange(rows: readonly Row[], width: number, number: number): 
   return { records: new Map(records.map((r) => [recordKey(r.type, r.hash), r])), hashes };
 }
 
-/** What happened to the names of one hash, oldest first. Throws as readRows does. */
-export function readHistory(rows: readonly (Row & { readonly kind: PastRecord['kind'] })[], width: number, number: number, hash: string): PastRecord[] {
-  return readRows(rows, width, number).records.flatMap((r, i) => (r.hash === hash ? [{ ...r, kind: rows[i]!.kind }] : []));
+/** What happened to the names of some hashes, oldest first. Throws as readRows does. */
+export function readHistory(rows: readonly (Row & { readonly kind: PastRecord['kind'] })[], width: number, number: number, hashes: readonly string[]): PastRecord[] {
+  return readRows(rows, width, number).records.flatMap((r, i) => (hashes.includes(r.hash) ? [{ ...r, kind: rows[i]!.kind }] : []));
+}
+
+/** What differs if anything happened to a name of a range: its history is asked for again then, whichever name is meant. */
+export function changesOf(records: ReadonlyMap<string, RangedRecord>): string {
+  return [...records.values()].map((r) => `${r.type} ${r.hash} ${r.txid} ${r.registered} ${r.updated} ${r.expires}`).join();
 }
 
 export const recordKey = (type: Type, hash: string): string => `${type} ${hash}`;
