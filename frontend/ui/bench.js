@@ -11,14 +11,22 @@ const values = [];
 const slowValues = [];
 const frames = [];
 const tasks = [];
+const large = await startDemo('--block-time', '1h', '--dice', '0', '--names', '30000');
+const largeValues = [];
+const largeNews = []; // with a block since: what changed is put into the bundle first
 
 /** How long it takes from Enter to another value. */
 async function enter(page, text) {
   await page.locator('#box').fill(text);
+  return first(page);
+}
+
+/** How long it takes from Enter to a value, or another one. */
+function first(page) {
   return page.evaluate(
     () =>
       new Promise((resolve) => {
-        const before = document.querySelector('[data-testid=value]').textContent;
+        const before = document.querySelector('[data-testid=value]')?.textContent;
         const started = performance.now();
         document.querySelector('form[role=search]').requestSubmit();
         const look = () => {
@@ -76,6 +84,20 @@ try {
     await control.send('Emulation.setCPUThrottlingRate', { rate: 1 });
     values.push(await enter(page, 'carol'));
     await context.close();
+    const many = await browser.newContext({ viewport: { width: 1200, height: 800 } });
+    const bundled = await many.newPage();
+    await bundled.goto(large.url);
+    await lookUp(bundled, 'alice'); // all of it comes
+    await bundled.getByRole('heading', { name: 'Who finds it' }).waitFor();
+    largeValues.push(await enter(bundled, 'dave'));
+    const { height } = await (await fetch(`${large.url}/v1/status`)).json();
+    await bundled.locator('.brand, header a').first().click(); // on a name's page it would be looked up by itself
+    await bundled.locator('.figure').first().waitFor();
+    await bundled.locator('#box').fill('carol');
+    await large.devnet('mine', '1');
+    await bundled.locator('.standing', { hasText: String(height + 1) }).waitFor();
+    largeNews.push(await first(bundled));
+    await many.close();
     const other = await browser.newContext({ viewport: { width: 1200, height: 800 } });
     const list = await other.newPage();
     await manyNodes(list, demo.url, 2000);
@@ -89,10 +111,13 @@ try {
 } finally {
   await browser.close();
   await demo.close();
+  await large.close();
 }
 const show = (what, all, goal) => console.log(`${what.padEnd(44)} ${median(all).toFixed(0).padStart(5)} ms  ${goal.padEnd(12)} ${all.map((n) => n.toFixed(0)).join(' ')}`);
 show('largest contentful paint, slowed', paints, 'goal: 1000');
 show('Enter to value', values, 'goal: 100');
 show('Enter to value, slowed', slowValues, '');
+show('Enter to value, 30,000 names here', largeValues, 'goal: 100');
+show('Enter to value, 30,000 names, a block since', largeNews, '');
 show('2,000 nodes scrolled: longest frame', frames, 'goal: 50');
 show('2,000 nodes scrolled: longest task', tasks, '');
