@@ -62,6 +62,7 @@ func TestBrowserVectors(t *testing.T) {
 	for _, text := range []string{
 		"mag69", "Mag69", " mag69", "mag69 ", ".mag69.", "mag69.loki", "Ünal", "ünal", "e\u0301", "❤\ufe0f", "faß", "İ", "Σίσ", "b\u043eb", "-x", "x-", "a~b",
 		"a%b", "a b", "", "_x_", "ab--cd", "a.b", "a@b", "東京", "bob\u200b", "ü\u3002b", "\u05d0\u05d1a", "\U0001f600", "ＢＯＢ", "Ⅴ", "xn--nal-hoa",
+		"mag69\ufeff", "\ufeffmag69", "mag69\u0085", "\u00a0mag69\u3000",
 	} {
 		asks := map[Client]*string{}
 		for _, r := range Readings(text) {

@@ -53,7 +53,7 @@ const refuses = "it takes only letters, digits, _ and -, with no hyphen at eithe
 // desktop is handleMessageButtonClick and getSessionIDForOnsName. The encoder splits at dots; the pattern then refuses
 // them.
 func desktop(text string) Reading {
-	asked := strings.TrimSpace(text)
+	asked := trim(text)
 	if !strings.ContainsAny(asked, "@.。．｡") {
 		asked = punycode(asked)
 	}
@@ -65,7 +65,7 @@ func desktop(text string) Reading {
 
 // android is onContinue and buildParams. What cannot be encoded is asked for as it is.
 func android(text string) Reading {
-	asked := strings.TrimSpace(text)
+	asked := trim(text)
 	if !ascii(asked) {
 		var ok bool
 		if asked, ok = mapped(asked); !ok {
@@ -90,7 +90,7 @@ func ios(text string) Reading {
 		}
 	}
 	r := reading(IOS, strings.Join(parts, "."))
-	if r.Why != "" && strings.TrimSpace(text) != text {
+	if r.Why != "" && trim(text) != text {
 		r.Why = "it keeps the blanks around a name, and no name has any"
 	}
 	return r
@@ -114,6 +114,11 @@ func reading(c Client, asked string) Reading {
 		return Reading{Client: c, Why: "no wallet registers what it asks for: " + strings.TrimPrefix(err.Error(), ErrName.Error()+": ")}
 	}
 	return Reading{Client: c, Name: n}
+}
+
+// trim is JavaScript's, for which U+FEFF is a blank and U+0085 is none. Kotlin agrees about U+0085, and its encoder drops U+FEFF.
+func trim(s string) string {
+	return strings.TrimFunc(s, func(r rune) bool { return r == '\ufeff' || r != '\u0085' && unicode.IsSpace(r) })
 }
 
 func ascii(s string) bool {
