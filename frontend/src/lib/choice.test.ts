@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { concentration, network, parseIP, parseRange } from './traits.js';
 import type { Node } from './nodes.js';
 import { audit, parseHops, Simulation } from './paths.js';
-import { goodOf, pick, spread, type Rules, type Strategy } from './pick.js';
+import { goodOf, pick, Spread, type Rules, type Strategy } from './pick.js';
 import { parseSeed, seeded } from './random.js';
 import { choose, position } from './swarm.js';
 
@@ -83,14 +83,20 @@ test('addresses and their networks', () => {
 test('privacy is bought with speed', () => {
   const of = (strategy: Strategy): { most: number; latency: number } => {
     const r = { ...rules, strategy };
-    const s = spread(seeded(1n), goodOf(v.nodes, r), r, 300);
-    return { most: Math.max(...s.shares.values()), latency: s.latency };
+    const s = new Spread(seeded(1n), goodOf(v.nodes, r), r);
+    while (s.rounds < 300) s.draw();
+    return { most: Math.max(...s.shares().values()), latency: s.latency };
   };
   const [fast, diverse, random] = [of('fast'), of('diverse'), of('random')];
   expect(fast.most).toBe(1);
   expect(fast.latency).toBeLessThan(diverse.latency);
   expect(diverse.latency).toBeLessThan(random.latency);
   expect(diverse.most).toBeLessThan(0.5);
+});
+
+test('a word that fits several nodes is not one that fits none', () => {
+  const [a, b] = [v.nodes[0]!, v.nodes[1]!].map((n, i) => ({ ...n, key: `abcdef01${String(i).repeat(56)}` }));
+  expect(parseHops('abcdef01 abcdef010 abcdef019', [a!, b!]).map((h) => [h.entry?.key[8], h.several])).toEqual([[undefined, true], ['0', false], [undefined, false]]);
 });
 
 test('hops are found by key, Ed25519 key and address', () => {

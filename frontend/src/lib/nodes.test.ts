@@ -50,6 +50,11 @@ test.each([
   ['columns=key', 'abc'],
 ])('%s finds %s', (query, want) => expect(keys(query)).toBe(want));
 
+test('what is no parameter is told, as the API tells it', () => {
+  expect(parseFilter(new URLSearchParams('state=active&stat=gone&alice=1&alice=2&columns=key&order=key&limit=3')).unknown).toEqual(['stat', 'alice']);
+  expect(parseFilter(new URLSearchParams('state=')).broken).toEqual(['state']);
+});
+
 test('what cannot be read asks for nothing, and is told', () => {
   for (const query of ['state=well', 'version=x', 'version=1.2.3.4', 'credit=many', 'latency=5', 'latency=..', 'prefix=zz', 'prefix=10.0.0.0/33', 'country=deu', 'swarm=g', 'search="open', 'search=foo:bar', 'first_seen_days=-']) {
     const f = parseFilter(new URLSearchParams(query));

@@ -26,6 +26,7 @@ type Test = (n: Node, now: number) => boolean; // now in seconds
 export interface Filter {
   readonly tests: readonly { readonly name: string; readonly holds: Test }[];
   readonly broken: readonly string[]; // parameters whose value cannot be read; they ask for nothing
+  readonly unknown: readonly string[]; // what is no parameter, for which the API gives an error
 }
 
 class Unreadable extends Error {}
@@ -176,6 +177,7 @@ const filters: Readonly<Record<string, (s: string) => Test>> = {
   country,
   as: system,
   first_seen_days: days((n) => seconds(n.first_seen?.time)),
+  last_seen_days: days((n) => seconds(n.last_seen?.time)),
   credit: ranges(parseInteger, (n) => n.credit),
   proof_age: ranges(parseDuration, (n, now) => (n.proof ? now - seconds(n.proof)! : null)),
   latency: ranges(parseDuration, (n) => n.latency ?? null),
@@ -238,13 +240,15 @@ function anyOf(parse: (s: string) => Test, value: string): Test {
   return tests.length === 1 ? tests[0]! : (n, now) => tests.some((t) => t(n, now));
 }
 
-/** Reads the parameters of an address. Those it does not know are left to others. */
+const shown = ['order', 'columns', 'fields', 'limit', 'offset']; // how the list is shown, here or by the API
+
+/** Reads the parameters of an address. One that is given twice counts as it was given first. */
 export function parseFilter(q: URLSearchParams): Filter {
   const tests: { name: string; holds: Test }[] = [];
   const broken: string[] = [];
   for (const name of filterNames) {
     const value = q.get(name);
-    if (value === null || value === '') continue;
+    if (value === null) continue;
     try {
       tests.push({ name, holds: name === 'search' ? search(value) : anyOf(filters[name]!, value) });
     } catch (err) {
@@ -252,7 +256,7 @@ export function parseFilter(q: URLSearchParams): Filter {
       broken.push(name);
     }
   }
-  return { tests, broken };
+  return { tests, broken, unknown: [...new Set(q.keys())].filter((name) => !filterNames.includes(name) && !shown.includes(name)) };
 }
 
 /** What nodes are counted by beside the list. */
@@ -327,6 +331,8 @@ const orders: Readonly<Record<string, (n: Node) => Value>> = {
   registered: (n) => n.registered ?? 0,
   since: (n) => n.since ?? 0,
   first_seen: (n) => seconds(n.first_seen?.time) ?? 0,
+  last_seen: (n) => seconds(n.last_seen?.time) ?? 0,
+  last_reward: (n) => n.last_reward?.height ?? 0,
   proof: (n) => seconds(n.proof),
   latency: (n) => n.latency ?? null,
   loss: (n) => n.loss ?? null,
