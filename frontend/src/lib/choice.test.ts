@@ -11,7 +11,7 @@ const read = <T>(path: string): T => JSON.parse(readFileSync(new URL(`../../../$
 
 const v = read<{
   nodes: Node[];
-  picks: { seed: string; n: number; strategy: Strategy; mainnet: boolean; max_latency: number; min_credit: number; avoid_operators: string[] | null; avoid_prefixes: string[] | null; picked: string[]; relaxed: number }[];
+  picks: { seed: string; n: number; strategy: Strategy; mainnet: boolean; max_latency: number; min_credit: number; avoid_operators: string[] | null; avoid_prefixes: string[] | null; avoid_countries: string[] | null; avoid_as: number[] | null; picked: string[]; relaxed: number }[];
   paths: { seed: number; paths: number; nodes: number; shared: { What: string; Any: number; All: number; Unknown: number }[] }[];
   audit: { hops: string[]; found: { What: string; Value: string; A: number; B: number }[] }[];
   even: { sizes: number[]; hhi: number; gini: number; nakamoto: number }[];
@@ -22,7 +22,7 @@ const rules: Rules = { n: 3, strategy: 'diverse', mainnet: false, maxLatency: 0,
 test('chooses as Go does', () => {
   expect(v.picks.length).toBeGreaterThan(50);
   for (const p of v.picks) {
-    const r: Rules = { ...rules, n: p.n, strategy: p.strategy, mainnet: p.mainnet, maxLatency: p.max_latency, minCredit: p.min_credit, avoidOperators: p.avoid_operators ?? [], avoidRanges: p.avoid_prefixes ?? [] };
+    const r: Rules = { ...rules, n: p.n, strategy: p.strategy, mainnet: p.mainnet, maxLatency: p.max_latency, minCredit: p.min_credit, avoidOperators: p.avoid_operators ?? [], avoidRanges: p.avoid_prefixes ?? [], avoidCountries: p.avoid_countries ?? [], avoidSystems: p.avoid_as ?? [] };
     const { picked, relaxed } = pick(seeded(BigInt(p.seed)), goodOf(v.nodes, r), r);
     expect(picked.map((c) => c.entry.key), `seed ${p.seed}, ${p.strategy}`).toEqual(p.picked);
     expect(relaxed.length, p.seed).toBe(p.relaxed);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { find, ipOf, parseDuration, parseFilter, sort, versionOf, type Node } from './nodes.js';
 
@@ -49,6 +50,21 @@ test.each([
   ['search=state:active version:11..', 'a'],
   ['columns=key', 'abc'],
 ])('%s finds %s', (query, want) => expect(keys(query)).toBe(want));
+
+const vectors = JSON.parse(readFileSync(new URL('../../../directory/testdata/query.json', import.meta.url), 'utf8')) as {
+  now: string;
+  nodes: Node[];
+  queries: { query: string; wrong?: string; found: number[] }[];
+};
+
+test.each(vectors.queries)('$query is answered as Go answers it', ({ query, wrong, found }) => {
+  const q = new URLSearchParams(query);
+  const filter = parseFilter(q);
+  expect([...filter.broken, ...filter.unknown]).toEqual(wrong ? [q.has('search') ? 'search' : wrong] : []); // what is wrong in a search leaves all of it out
+  if (wrong) return;
+  const keys = sort(find(vectors.nodes, filter, Date.parse(vectors.now) / 1000).nodes, q.get('order') ?? '').map((n) => n.key);
+  expect(keys.map((key) => vectors.nodes.findIndex((n) => n.key === key))).toEqual(found);
+});
 
 test('what is no parameter is told, as the API tells it', () => {
   expect(parseFilter(new URLSearchParams('state=active&stat=gone&alice=1&alice=2&columns=key&order=key&limit=3')).unknown).toEqual(['stat', 'alice']);

@@ -5,6 +5,7 @@
 import type { Schemas } from '../api/client.js';
 import { unhex } from './bytes.js';
 import { base32z } from './text.js';
+import { parseRange } from './traits.js';
 
 type Known<T> = { [F in keyof T]?: Exclude<T[F], null> };
 
@@ -117,21 +118,16 @@ function address(holds: (n: Node, s: string) => boolean) {
 
 function swarm(s: string): Test {
   if (s === 'none') return (n) => n.swarm === undefined;
-  if (!/^[0-9a-fA-F]{1,16}$/.test(s)) throw new Unreadable();
-  const id = s.toLowerCase().padStart(16, '0');
+  if (!/^0*[0-9a-fA-F]{1,16}$/.test(s)) throw new Unreadable();
+  const id = s.toLowerCase().replace(/^0+/, '').padStart(16, '0');
   return (n) => n.swarm === id;
 }
 
 function prefix(s: string): Test {
   if (s.includes('/')) {
-    const [ip, bits] = s.split('/');
-    const base = ipOf(ip);
-    if (base === null || !/^\d{1,2}$/.test(bits ?? '') || Number(bits) > 32) throw new Unreadable();
-    const size = 2 ** (32 - Number(bits));
-    return (n) => {
-      const at = ipOf(n.ip);
-      return at !== null && Math.floor(at / size) === Math.floor(base / size);
-    };
+    const within = parseRange(s);
+    if (!within) throw new Unreadable();
+    return (n) => within(n.ip ?? '');
   }
   const low = s.toLowerCase();
   if (!/^[0-9a-f]{1,64}$/.test(low)) throw new Unreadable();
@@ -150,10 +146,12 @@ function system(s: string): Test {
   return (n) => (n.as ?? 0) === Number(m[1]);
 }
 
+const furthest = 1 << 20; // days
+
 function days(get: (n: Node) => number | null) {
   return (s: string): Test => {
     const m = /^(\d{0,7})(-?)(\d{0,7})$/.exec(s);
-    if (!m || s === '' || s === '-') throw new Unreadable();
+    if (!m || s === '' || s === '-' || Number(m[1]) > furthest || Number(m[3]) > furthest) throw new Unreadable();
     const from = m[1] ? Number(m[1]) : 0;
     const to = m[2] ? (m[3] ? Number(m[3]) : Infinity) : from;
     return (n, now) => {
