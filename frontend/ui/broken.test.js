@@ -99,7 +99,7 @@ test('the cache of the browser has nothing that was asked of one node', { timeou
     await context.close();
     const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((f) => f.isFile() && /Cache/.test(f.parentPath));
     const texts = files.map((f) => readFileSync(join(f.parentPath, f.name), 'latin1'));
-    assert.ok(texts.some((t) => t.includes('/v1/status')), 'the cache was not found');
+    assert.ok(texts.some((t) => t.includes('/v1/nodes?')), 'the cache was not found');
     assert.deepEqual(texts.flatMap((t) => t.match(new RegExp(`/v1/nodes/${key}[a-z/]*`, 'g')) ?? []), []);
   } finally {
     rmSync(folder, { recursive: true, force: true });

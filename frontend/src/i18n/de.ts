@@ -317,7 +317,7 @@ export const de: Catalogue = {
     none: 'Kein Knoten ist so.',
     clear: 'Alle Filter entfernen',
     broken: (name) => `„${name}“ ist nicht so geschrieben, wie es sein muss, und bleibt unbeachtet.`,
-    unknownFilter: (name) => `Einen Filter „${name}“ gibt es nicht; er bleibt unbeachtet, und die API würde ihn ablehnen.`,
+    unknownFilter: (name) => `Einen Filter „${name}“ gibt es hier nicht; er bleibt unbeachtet.`,
     search: 'Suche',
     searchHint: 'Schlüssel, Adresse, Betreiber …',
     views: 'Ansichten',

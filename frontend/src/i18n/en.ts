@@ -324,7 +324,7 @@ export const en = {
     none: 'No node is like that.',
     clear: 'Remove all filters',
     broken: (name: string) => `“${name}” is not written as it should be, and is left out.`,
-    unknownFilter: (name: string) => `There is no filter “${name}”; it is left out, and the API would refuse it.`,
+    unknownFilter: (name: string) => `There is no filter “${name}” here; it is left out.`,
     search: 'Search',
     searchHint: 'Key, address, operator …',
     views: 'Views',

@@ -57,7 +57,8 @@ const vectors = JSON.parse(readFileSync(new URL('../../../directory/testdata/que
   queries: { query: string; wrong?: string; found: number[] }[];
 };
 
-test.each(vectors.queries)('$query is answered as Go answers it', ({ query, wrong, found }) => {
+// When a node was last seen is not in the list, as it changes with every block.
+test.each(vectors.queries.filter((v) => !v.query.includes('last_seen')))('$query is answered as Go answers it', ({ query, wrong, found }) => {
   const q = new URLSearchParams(query);
   const filter = parseFilter(q);
   expect([...filter.broken, ...filter.unknown]).toEqual(wrong ? [q.has('search') ? 'search' : wrong] : []); // what is wrong in a search leaves all of it out
@@ -68,6 +69,7 @@ test.each(vectors.queries)('$query is answered as Go answers it', ({ query, wron
 
 test('what is no parameter is told, as the API tells it', () => {
   expect(parseFilter(new URLSearchParams('state=active&stat=gone&alice=1&alice=2&columns=key&order=key&limit=3')).unknown).toEqual(['stat', 'alice']);
+  expect(parseFilter(new URLSearchParams('last_seen_days=0')).unknown).toEqual(['last_seen_days']);
   expect(parseFilter(new URLSearchParams('state=')).broken).toEqual(['state']);
 });
 

@@ -27,7 +27,7 @@ type Test = (n: Node, now: number) => boolean; // now in seconds
 export interface Filter {
   readonly tests: readonly { readonly name: string; readonly holds: Test }[];
   readonly broken: readonly string[]; // parameters whose value cannot be read; they ask for nothing
-  readonly unknown: readonly string[]; // what is no parameter, for which the API gives an error
+  readonly unknown: readonly string[]; // what is no parameter here: last_seen_days, which the list does not tell, and what the API refuses
 }
 
 class Unreadable extends Error {}
@@ -175,7 +175,6 @@ const filters: Readonly<Record<string, (s: string) => Test>> = {
   country,
   as: system,
   first_seen_days: days((n) => seconds(n.first_seen?.time)),
-  last_seen_days: days((n) => seconds(n.last_seen?.time)),
   credit: ranges(parseInteger, (n) => n.credit),
   proof_age: ranges(parseDuration, (n, now) => (n.proof ? now - seconds(n.proof)! : null)),
   latency: ranges(parseDuration, (n) => n.latency ?? null),
@@ -329,7 +328,6 @@ const orders: Readonly<Record<string, (n: Node) => Value>> = {
   registered: (n) => n.registered ?? 0,
   since: (n) => n.since ?? 0,
   first_seen: (n) => seconds(n.first_seen?.time) ?? 0,
-  last_seen: (n) => seconds(n.last_seen?.time) ?? 0,
   last_reward: (n) => n.last_reward?.height ?? 0,
   proof: (n) => seconds(n.proof),
   latency: (n) => n.latency ?? null,

@@ -15,7 +15,7 @@ const { chain } = await import('./chain.svelte.js');
 const said = (body: unknown, more: ResponseInit = {}): Response => new Response(JSON.stringify(body), more);
 
 test('a list of nodes that is none is a failure, and the next one is taken', async () => {
-  for (const body of ['<!doctype html>', '{"nodes":', '{}', '[]', 'null']) {
+  for (const body of ['<!doctype html>', '{"nodes":', '{}', '[]', 'null', '{"nodes":7,"network":"x"}', '{"nodes":[],"network":"x"}', '{"nodes":{}}']) {
     answers = () => new Response(body);
     await nodes.refresh();
     expect([body, nodes.standing, nodes.stale]).toEqual([body, 'failed', true]);

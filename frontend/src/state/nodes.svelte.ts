@@ -60,6 +60,7 @@ class Nodes {
   }
 
   private take(map: Schemas['NodeMap']): void {
+    if (typeof map.nodes !== 'object' || Array.isArray(map.nodes) || typeof map.network !== 'string') throw new TypeError('no list of nodes');
     const nodes = new Map<string, Node>();
     for (const key of Object.keys(map.nodes).sort()) {
       const before = this.map?.nodes[key] === map.nodes[key] ? this.nodes.get(key) : undefined;
