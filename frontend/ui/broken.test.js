@@ -70,6 +70,30 @@ test('times and amounts that are none take no page with them', { timeout: 90_000
   }
 });
 
+test('the page of the network goes on when the server begins another log', { timeout: 60_000 }, async () => {
+  const context = await browser.newContext({ locale: 'en-GB' });
+  try {
+    const page = await context.newPage();
+    await page.goto(`${demo.url}/network`);
+    await page.getByRole('img', { name: /^Active, decommissioned and unlocking nodes/ }).waitFor();
+    const asked = [];
+    await page.route(/\/v1\/events\?/, async (route) => {
+      const after = new URL(route.request().url()).searchParams.get('after');
+      asked.push(after);
+      if (asked.length === 1) await route.fulfill({ status: 410, contentType: 'application/problem+json', body: '{"code":"gone"}' });
+      else await route.continue();
+    });
+    await demo.devnet('mine', '1');
+    await page.waitForTimeout(6000);
+    await demo.devnet('mine', '1');
+    await page.getByRole('img', { name: /^Active, decommissioned and unlocking nodes/ }).waitFor();
+    assert.match(asked[0], /^[0-9a-f]{16}-\d+$/);
+    assert.equal(asked[1], 'now', String(asked));
+  } finally {
+    await context.close();
+  }
+});
+
 test('a page that cannot be drawn says so, and others go on', { timeout: 60_000 }, async () => {
   const context = await browser.newContext({ locale: 'en-GB' });
   try {

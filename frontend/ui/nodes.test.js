@@ -279,7 +279,7 @@ describe('a node', () => {
       if (!measured) await page.waitForTimeout(500); // the first round of checks is under way
     }
     await page.goto(`${demo.url}/node#${measured.key}`);
-    await page.getByRole('img', { name: /Latency over 1 day: half of the values within [\d.]+ ms/ }).waitFor();
+    await page.getByRole('img', { name: /Latency over 1 day: half of the means within [\d.]+ ms/ }).waitFor();
     assert.ok(await page.locator('canvas').evaluate((c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((b) => b > 0)), 'nothing is drawn');
     await page.getByRole('button', { name: '5 years' }).click();
     await page.getByRole('img', { name: /Latency over 5 years/ }).waitFor();

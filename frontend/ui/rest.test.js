@@ -211,6 +211,18 @@ describe('privacy', () => {
     await page.getByRole('button', { name: 'Forget all of it' }).click();
     await page.getByText('Forgotten.').waitFor();
     assert.equal(await page.evaluate(() => localStorage.length), 0);
+    // The tab's memory, too.
+    await page.getByRole('link', { name: 'Names', exact: true }).first().click();
+    await page.getByText('Show names of mine as text').click();
+    await page.getByLabel('Names, one a line').fill('alice');
+    await page.getByRole('button', { name: 'Show them' }).click();
+    await page.getByText('Names typed: 1.', { exact: false }).waitFor();
+    await page.getByRole('link', { name: 'Privacy', exact: true }).first().click();
+    await page.getByRole('button', { name: 'Forget all of it' }).click();
+    await page.getByText('Forgotten.').waitFor();
+    await page.goBack();
+    await page.getByText('Show names of mine as text').click();
+    assert.equal(await page.getByText('Names typed:', { exact: false }).count(), 0);
   });
 });
 
