@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-var update = flag.Bool("update", false, "write testdata/choice.json")
+var update = flag.Bool("update", false, "write testdata/choice.json and query.json")
 
 // choiceVectors are nodes in the words of the API, and what is chosen and found among them. The dashboard, which chooses and audits in the
 // browser, is held to the same file (frontend/src/lib/choice.test.ts).
@@ -57,6 +57,8 @@ type choicePick struct {
 	MinCredit  int64    `json:"min_credit"`
 	Operators  []string `json:"avoid_operators"`
 	Prefixes   []string `json:"avoid_prefixes"`
+	Countries  []string `json:"avoid_countries"`
+	AS         []uint32 `json:"avoid_as"`
 	Picked     []string `json:"picked"`
 	Relaxed    int      `json:"relaxed"` // how many sentences
 }
@@ -124,10 +126,13 @@ func TestChoiceVectors(t *testing.T) {
 		if seed%5 == 2 {
 			p.Operators, p.Prefixes = []string{entries[0].Node.Operator}, []string{"12.0.0.0/8", "2001:db8:1::/48"}
 		}
+		if seed%6 == 1 {
+			p.Countries, p.AS = []string{"DE", "US"}, []uint32{103}
+		}
 		if seed%7 == 3 {
 			p.N = 40
 		}
-		r := Rules{N: p.N, Strategy: p.Strategy, Mainnet: p.Mainnet, AvoidOperators: p.Operators}
+		r := Rules{N: p.N, Strategy: p.Strategy, Mainnet: p.Mainnet, AvoidOperators: p.Operators, AvoidCountries: p.Countries, AvoidAS: p.AS}
 		r.MaxLatency, r.MinCredit = time.Duration(p.MaxLatency*1e9), p.MinCredit
 		for _, s := range p.Prefixes {
 			r.AvoidPrefixes = append(r.AvoidPrefixes, netip.MustParsePrefix(s))

@@ -1,8 +1,8 @@
 // Package frontend is the dashboard: pages that ask the API they are served beside, and hash names and open values in the
 // browser. `make frontend` builds them into dist, which is embedded where it is there; a program built without it says so.
 //
-// Nothing a visitor types is part of a path or query of a page, so there is nothing in a request for one to keep secret, and none is
-// logged.
+// No name, hash or id that a visitor types is part of a path or query of a page, nor what is searched for: those stay in memory or
+// behind the #, which no browser sends. What a query of a page does say is which filters were clicked, so no request for one is logged.
 package frontend
 
 import (
@@ -20,9 +20,9 @@ import (
 	"strings"
 )
 
-// The pattern matches dist-missing.html, which is committed, and dist once it is built.
+// The pattern matches dist-missing.html, which is committed, and dist once it is built, with files that begin with _ or a dot, too.
 //
-//go:embed dist*
+//go:embed all:dist*
 var embedded embed.FS
 
 // policy lets a page run and load only what came from the server that it came from, send forms nowhere and stand in no frame.
@@ -53,8 +53,9 @@ type form struct {
 // site is what Handler serves.
 type site struct {
 	files map[string]*file // by path
-	pages []string         // patterns of paths at which the one page stands; a segment that begins with a colon is any
+	pages []string         // paths at which the one page stands
 	index *file
+	lost  bool // the page stands at paths that nobody knows, too, and says so
 	next  http.Handler
 }
 
@@ -86,6 +87,7 @@ func newSite(files fs.FS, next http.Handler) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.lost = true
 	if err := json.Unmarshal(routes, &s.pages); err != nil {
 		return nil, fmt.Errorf("routes.json: %w", err)
 	}
@@ -156,10 +158,53 @@ func kindOf(name string) string {
 // ServeHTTP implements http.Handler.
 func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := s.find(r.URL.Path)
-	if f == nil || r.Method != http.MethodGet && r.Method != http.MethodHead {
+	isRead := r.Method == http.MethodGet || r.Method == http.MethodHead
+	switch {
+	case f != nil && isRead:
+		f.serve(w, r, http.StatusOK)
+	case s.lost && isRead && !strings.HasPrefix(r.URL.Path, "/v1/") && prefersHTML(r.Header.Values("Accept")):
+		// Whoever follows a broken link reads a page, programs the API's error.
+		if held := (&holder{ResponseWriter: w}); !held.pass(s.next, r) {
+			clear(w.Header())
+			s.index.serve(w, r, http.StatusNotFound)
+		}
+	default:
 		s.next.ServeHTTP(w, r)
-		return
 	}
+}
+
+// holder holds a reply back that says 404.
+type holder struct {
+	http.ResponseWriter
+	lost bool
+}
+
+// pass reports whether next's reply went through.
+func (h *holder) pass(next http.Handler, r *http.Request) bool {
+	next.ServeHTTP(h, r)
+	return !h.lost
+}
+
+func (h *holder) WriteHeader(status int) {
+	if status == http.StatusNotFound {
+		h.lost = true
+	} else {
+		h.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (h *holder) Write(b []byte) (int, error) {
+	if h.lost {
+		return len(b), nil
+	}
+	return h.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (h *holder) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+
+// serve replies with a file.
+func (f *file) serve(w http.ResponseWriter, r *http.Request, status int) {
 	chosen := f.choose(r.Header.Values("Accept-Encoding"))
 	h := w.Header()
 	h.Set("Content-Type", f.kind)
@@ -172,7 +217,11 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(f.forms) > 1 {
 		h.Set("Vary", "Accept-Encoding")
 	}
-	if given := r.Header.Get("If-None-Match"); given != "" && slices.Contains(strings.Fields(strings.ReplaceAll(given, ",", " ")), chosen.tag) {
+	if status == http.StatusNotFound {
+		h.Set("Cache-Control", "no-store")
+		h.Del("Etag")
+		h.Add("Vary", "Accept")
+	} else if has(r.Header.Values("If-None-Match"), chosen.tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
@@ -180,6 +229,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Encoding", chosen.encoding)
 	}
 	h.Set("Content-Length", strconv.Itoa(len(chosen.body)))
+	w.WriteHeader(status)
 	if r.Method == http.MethodHead {
 		return
 	}
@@ -192,41 +242,58 @@ func (s *site) find(at string) *file {
 	if f := s.files[at]; f != nil {
 		return f
 	}
-	if slices.ContainsFunc(s.pages, func(page string) bool { return matches(page, at) }) {
+	if slices.Contains(s.pages, at) {
 		return s.index
 	}
 	return nil
 }
 
-// matches reports whether a path is one of a pattern.
-func matches(pattern, at string) bool {
-	want, got := strings.Split(pattern, "/"), strings.Split(at, "/")
-	return slices.EqualFunc(want, got, func(w, g string) bool {
-		return w == g || strings.HasPrefix(w, ":") && g != ""
-	})
+// has reports whether one of the tags of an If-None-Match is tag; weak ones, which a proxy that compresses makes of ours, count as
+// strong (RFC 9110, 13.1.2).
+func has(headers []string, tag string) bool {
+	for given := range strings.SplitSeq(strings.Join(headers, ","), ",") {
+		given = strings.TrimPrefix(strings.TrimSpace(given), "W/")
+		if given == "*" || given == tag {
+			return true
+		}
+	}
+	return false
 }
 
 // choose returns the smallest form that a client takes.
 func (f *file) choose(accepted []string) form {
 	all := strings.Join(accepted, ",")
 	for _, one := range f.forms {
-		if one.encoding == "" || accepts(all, one.encoding) {
+		if one.encoding == "" || weight(all, one.encoding) > 0 {
 			return one
 		}
 	}
 	return f.forms[len(f.forms)-1]
 }
 
-// accepts reports whether a list of encodings holds one, not with the weight 0. The asterisk is not read: nobody sends it alone.
-func accepts(list, encoding string) bool {
+// prefersHTML reports whether a client names HTML, as browsers do for what stands in their address, and not JSON before it.
+func prefersHTML(accept []string) bool {
+	all := strings.Join(accept, ",")
+	return weight(all, "text/html") > weight(all, "application/json")
+}
+
+// weight returns the one that a list of what is accepted gives to a word, 0 if it does not hold it. Asterisks are not read: nobody
+// sends one alone for an encoding, and who sends one for a type takes anything.
+func weight(list, word string) float64 {
 	for part := range strings.SplitSeq(list, ",") {
 		name, params, _ := strings.Cut(part, ";")
-		if !strings.EqualFold(strings.TrimSpace(name), encoding) {
+		if !strings.EqualFold(strings.TrimSpace(name), word) {
 			continue
 		}
-		weight, ok := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
-		q, err := strconv.ParseFloat(weight, 64)
-		return !ok || err == nil && q > 0
+		value, ok := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
+		if !ok {
+			return 1
+		}
+		q, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return 0
+		}
+		return q
 	}
-	return false
+	return 0
 }

@@ -17,7 +17,8 @@ func built() fstest.MapFS {
 		"dist-missing.html":          file("<p>not built"),
 		"dist/index.html":            file("<title>page"),
 		"dist/index.html.gz":         file("page, gzipped"),
-		"dist/routes.json":           file(`["/", "/names", "/nodes/:key"]`),
+		"dist/routes.json":           file(`["/", "/names"]`),
+		"dist/assets/_a-12ab.js":     file("helper"),
 		"dist/favicon.svg":           file("<svg/>"),
 		"dist/assets/app-12ab.js":    file("plain script"),
 		"dist/assets/app-12ab.js.gz": file("script, gzipped"),
@@ -53,9 +54,8 @@ func TestHandler(t *testing.T) {
 	}{
 		{"a page", "GET", "/", "", 200, "<title>page", "text/html; charset=utf-8", "", checkEach},
 		{"a page, compressed", "GET", "/names", "gzip, br", 200, "page, gzipped", "text/html; charset=utf-8", "gzip", checkEach},
-		{"a page of one thing", "GET", "/nodes/3f1a", "", 200, "<title>page", "text/html; charset=utf-8", "", checkEach},
-		{"no page of nothing", "GET", "/nodes/", "", 418, "api", "", "", ""},
-		{"no page below", "GET", "/nodes/3f1a/x", "", 418, "api", "", "", ""},
+		{"no page below", "GET", "/names/x", "", 418, "api", "", "", ""},
+		{"a file that begins with _", "GET", "/assets/_a-12ab.js", "", 200, "helper", "text/javascript; charset=utf-8", "", immutable},
 		{"a file", "GET", "/favicon.svg", "", 200, "<svg/>", "image/svg+xml", "", checkEach},
 		{"a hashed file", "GET", "/assets/app-12ab.js", "gzip, deflate, br, zstd", 200, "script, brotli", "text/javascript; charset=utf-8", "br", immutable},
 		{"without brotli", "GET", "/assets/app-12ab.js", "br;q=0, GZIP;q=0.5", 200, "script, gzipped", "text/javascript; charset=utf-8", "gzip", immutable},
@@ -87,14 +87,60 @@ func TestHandler(t *testing.T) {
 					t.Errorf("%s: got %q, want %q", header, got, want)
 				}
 			}
-			again := ask(s, tt.method, tt.at, "Accept-Encoding", tt.accept, "If-None-Match", `"other", `+res.Header.Get("Etag"))
-			if again.StatusCode != http.StatusNotModified {
-				t.Errorf("with its ETag: got %d, want 304", again.StatusCode)
+			for _, tags := range []string{`"other", ` + res.Header.Get("Etag"), `W/` + res.Header.Get("Etag"), "*"} {
+				if again := ask(s, tt.method, tt.at, "Accept-Encoding", tt.accept, "If-None-Match", tags); again.StatusCode != http.StatusNotModified {
+					t.Errorf("with %s: got %d, want 304", tags, again.StatusCode)
+				}
 			}
 		})
 	}
 	if got := ask(s, "GET", "/assets/app-12ab.js", "Accept-Encoding", "br").Header.Get("Vary"); got != "Accept-Encoding" {
 		t.Errorf("Vary: got %q", got)
+	}
+}
+
+// TestLost holds that people who follow a broken link are given a page, and programs the API's error.
+func TestLost(t *testing.T) {
+	t.Parallel()
+	missing := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/readyz" {
+			io.WriteString(w, "ready")
+			return
+		}
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.Header().Set("Etag", `"api"`)
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, "api")
+	})
+	s, err := newSite(built(), missing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+	for _, tt := range []struct {
+		method, at, accept string
+		status             int
+		body, kind         string
+	}{
+		{"GET", "/nowhere", browser, 404, "<title>page", "text/html; charset=utf-8"},
+		{"HEAD", "/nowhere", browser, 404, "", "text/html; charset=utf-8"},
+		{"GET", "/names/x", browser, 404, "<title>page", "text/html; charset=utf-8"},
+		{"GET", "/nowhere", "", 404, "api", "application/problem+json"},
+		{"GET", "/nowhere", "*/*", 404, "api", "application/problem+json"},
+		{"GET", "/nowhere", "application/json, text/html;q=0.9", 404, "api", "application/problem+json"},
+		{"GET", "/nowhere", "text/html;q=0", 404, "api", "application/problem+json"},
+		{"POST", "/nowhere", browser, 404, "api", "application/problem+json"},
+		{"GET", "/v1/nowhere", browser, 404, "api", "application/problem+json"},
+		{"GET", "/readyz", browser, 200, "ready", ""},
+	} {
+		res := ask(s, tt.method, tt.at, "Accept", tt.accept, "If-None-Match", "*")
+		body, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != tt.status || string(body) != tt.body || tt.kind != "" && res.Header.Get("Content-Type") != tt.kind {
+			t.Errorf("%s %s, %q: got %d %q %q, %v", tt.method, tt.at, tt.accept, res.StatusCode, body, res.Header.Get("Content-Type"), err)
+		}
+		if tt.kind == "text/html; charset=utf-8" && (res.Header.Get("Content-Security-Policy") != policy || res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("Etag") != "") {
+			t.Errorf("%s %s: headers %v", tt.method, tt.at, res.Header)
+		}
 	}
 }
 
@@ -109,7 +155,7 @@ func TestNotBuilt(t *testing.T) {
 	if err != nil || string(body) != "<p>not built" || res.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("got %q, %v", body, err)
 	}
-	if res := ask(s, "GET", "/names"); res.StatusCode != http.StatusTeapot {
+	if res := ask(s, "GET", "/names", "Accept", "text/html"); res.StatusCode != http.StatusTeapot {
 		t.Errorf("another page: got %d, want the API's answer", res.StatusCode)
 	}
 }

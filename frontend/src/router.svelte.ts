@@ -7,6 +7,7 @@ import patterns from './routes.json';
 class Here {
   path = $state(location.pathname);
   query = $state(location.search);
+  hash = $state(location.hash); // which no browser sends
   entry = $state(entryOf(history.state));
 }
 
@@ -21,6 +22,7 @@ function entryOf(state: unknown): string {
 function arrive(): void {
   here.path = location.pathname;
   here.query = location.search;
+  here.hash = location.hash;
   here.entry = entryOf(history.state);
 }
 
@@ -39,21 +41,14 @@ export function given<T>(): T | undefined {
   return typed.get(here.entry) as T | undefined;
 }
 
-/** Whether a path is one of a pattern, in which a segment that begins with a colon is any. The server reads the same patterns. */
-export function matches(pattern: string, path: string): boolean {
-  const want = pattern.split('/');
-  const got = path.split('/');
-  return want.length === got.length && want.every((w, i) => w === got[i] || (w.startsWith(':') && got[i] !== ''));
-}
-
 /** Turns links to our own pages into steps without loading. Call it once. */
 export function start(): void {
-  addEventListener('popstate', arrive);
+  addEventListener('popstate', arrive); // of a # that was changed by hand, too
   addEventListener('click', (e) => {
     const link = e.target instanceof Element ? e.target.closest('a') : null;
     if (!link || e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;
     if (link.origin !== location.origin || link.target || link.hasAttribute('download') || link.hash) return;
-    if (!patterns.some((p) => matches(p, link.pathname))) return;
+    if (!patterns.includes(link.pathname)) return;
     e.preventDefault();
     go(link.pathname + link.search);
   });

@@ -4,7 +4,7 @@ import type { Catalogue } from './i18n/i18n.svelte.js';
 import Home from './pages/Home.svelte';
 
 export interface Route {
-  readonly pattern: string; // a segment that begins with a colon is any
+  readonly pattern: string; // the path
   readonly load: () => Promise<Component>;
   readonly nav?: keyof Catalogue['nav']; // its word in the navigation
   readonly key?: string; // goes there after a g

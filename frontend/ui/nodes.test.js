@@ -66,7 +66,7 @@ describe('the list of nodes', () => {
       '', 'state=active', 'state=active,decommissioned&order=-credit', 'reachable=up&order=latency', 'reachable=unknown', `operator=${some.operator}`, `swarm=${some.swarm}`, 'swarm=none',
       'prefix=0', 'prefix=127.0.0.0/10', 'version=10.6', 'version=..10.5', 'storage_version=2.10..&order=-storage_version', 'credit=..70&order=credit,-ip', 'credit=71..', 'country=xz', 'as=0',
       'proof_age=..10m', 'proof_age=5h..', 'latency=..1m', `search=${some.key.slice(0, 3)}`, `search=${some.operator.slice(0, 5)}`, 'search=state:active 127.', 'search=nothing_is_called_so', 'order=-registered',
-      'order=-stake,operator', 'first_seen_days=0', 'contributor=' + some.contributors[0].address,
+      'order=-stake,operator', 'first_seen_days=0', 'order=-last_reward', 'contributor=' + some.contributors[0].address,
     ]) {
       // Nodes are measured meanwhile: what differs is asked again.
       for (let left = 3; ; left--) {
@@ -87,7 +87,7 @@ describe('the list of nodes', () => {
     await page.getByRole('combobox', { name: 'Credit', exact: true }).selectOption('60..719');
     await page.getByRole('button', { name: 'Credit', exact: true }).click();
     await page.getByRole('searchbox', { name: 'Search' }).fill('127.');
-    await page.waitForURL(/\/nodes\?state=active&credit=60\.\.719&order=credit&search=127\.$/);
+    await page.waitForURL(/\/nodes\?state=active&credit=60\.\.719&order=credit#search=127\.$/);
     const address = page.url();
     assert.equal(await page.getByRole('columnheader', { name: 'Credit' }).getAttribute('aria-sort'), 'ascending');
     const narrowed = await count(page).textContent();
@@ -119,6 +119,9 @@ describe('the list of nodes', () => {
   inBrowser('says what it leaves out, and what nothing is like', async (page) => {
     await go(page, '/nodes?credit=many&state=active');
     await page.getByText('“Credit” is not written as it should be', { exact: false }).waitFor();
+    await go(page, '/nodes?stat=active&last_seen_days=0');
+    await page.getByText('There is no filter “last_seen_days”', { exact: false }).waitFor();
+    await page.getByText('There is no filter “stat”', { exact: false }).waitFor();
     await go(page, '/nodes?search=nothing_is_called_so&state=active');
     await page.getByText('No node is like that.').waitFor();
     await page.locator('.none').getByRole('button', { name: 'Remove all filters' }).click();
@@ -138,6 +141,35 @@ describe('the list of nodes', () => {
     await page.reload();
     await page.getByRole('columnheader', { name: 'Loss' }).waitFor();
     assert.equal(page.url(), address);
+  });
+
+  inBrowser('asks for the list, and for the lines of rows in view, as it says', async (page, asked) => {
+    await page.route(/\/history/, async (route) => {
+      await route.fulfill({ json: { objects: [] } });
+    });
+    await manyNodes(page, demo.url, 300);
+    await go(page, '/nodes');
+    await page.getByText('node by node for the rows in view: it learns which those are.', { exact: false }).waitFor();
+    await page.waitForFunction(() => document.querySelectorAll('tbody .wait').length === 0 || performance.now() > 12_000);
+    await page.waitForTimeout(4000);
+    const view = await page.evaluate(() => {
+      const box = document.querySelector('tbody tr[data-row]').closest('.box, [role=region], div').getBoundingClientRect();
+      return Array.from(document.querySelectorAll('tbody tr[data-row] a')).filter((a) => a.getBoundingClientRect().top < innerHeight + box.height).map((a) => a.title);
+    });
+    const said = (p) => /^\/(assets\/|favicon|nodes$|v1\/status$|v1\/reorgs\?|v1\/names\/range$|v1\/nodes\?(form=map|since=))/.test(p);
+    const rest = asked.filter((p) => !said(p));
+    assert.ok(rest.length > 3, 'no line was asked for');
+    for (const p of rest) {
+      const key = /^\/v1\/nodes\/([0-9a-f]{64})\/history\?from=\d+$/.exec(p)?.[1];
+      assert.ok(key && view.includes(key), p);
+    }
+    // Without the column, and with words searched for: nothing but the list, and the address that is sent has none of the words.
+    asked.length = 0;
+    await page.goto(`${demo.url}/nodes?columns=state,latency#search=127.`);
+    await page.getByText('Nothing but the list is asked of the server', { exact: false }).waitFor();
+    await page.waitForTimeout(1500);
+    assert.deepEqual(asked.filter((p) => !said(p.replace(/^\/nodes\?columns=state,latency(#.*)?$/, '/nodes'))), []);
+    assert.equal(await page.getByRole('searchbox', { name: 'Search' }).inputValue(), '127.');
   });
 
   inBrowser('is loaded once and kept, and filters ask nobody', async (page, asked) => {
@@ -247,7 +279,7 @@ describe('a node', () => {
       if (!measured) await page.waitForTimeout(500); // the first round of checks is under way
     }
     await page.goto(`${demo.url}/node#${measured.key}`);
-    await page.getByRole('img', { name: /Latency over 1 day: half of the values within [\d.]+ ms/ }).waitFor();
+    await page.getByRole('img', { name: /Latency over 1 day: half of the means within [\d.]+ ms/ }).waitFor();
     assert.ok(await page.locator('canvas').evaluate((c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((b) => b > 0)), 'nothing is drawn');
     await page.getByRole('button', { name: '5 years' }).click();
     await page.getByRole('img', { name: /Latency over 5 years/ }).waitFor();

@@ -57,6 +57,7 @@ describe('home', () => {
     await page.locator('.figure').first().waitFor();
     await page.locator('.figure').nth(2).waitFor();
     await page.locator('[aria-labelledby=events-title] li').nth(5).waitFor();
+    await page.waitForTimeout(500); // the nodes are counted once more with the first block that is told
     const asked = [];
     context.on('request', (r) => asked.push(new URL(r.url()).pathname));
     const key = 'a1'.repeat(32);
@@ -321,10 +322,15 @@ describe('what is no name', () => {
     await page.getByText('nobody can find the names of an id', { exact: false }).waitFor();
   });
 
-  inBrowser('a page that is not there is the API’s to answer', async (page) => {
+  inBrowser('a page that is not there says so, and is an error to programs', async (page) => {
     const response = await page.goto(`${demo.url}/nothing`);
     assert.equal(response.status(), 404);
-    assert.match(response.headers()['content-type'], /problem\+json/);
+    await page.getByRole('heading', { name: 'No such page' }).waitFor();
+    await page.getByRole('link', { name: 'To the home page' }).click();
+    await page.locator('#box').waitFor();
+    const asked = await fetch(`${demo.url}/nothing`);
+    assert.equal(asked.status, 404);
+    assert.match(asked.headers.get('content-type'), /problem\+json/);
   });
 });
 

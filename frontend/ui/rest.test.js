@@ -114,6 +114,16 @@ describe('choose', () => {
   });
 });
 
+describe('what a link plants', () => {
+  onPage('no word of it is part of a command', "/choose#avoid_operators=x';touch%20/tmp/x;',Lgood,$(id)&avoid_as=1;id&avoid_countries=DE,$x", async (page) => {
+    await page.locator('[data-node]').first().waitFor();
+    await page.getByText('This is not understood and was left out:', { exact: false }).waitFor();
+    const command = await page.locator('.command code').textContent();
+    assert.match(command, /--avoid-operator Lgood --avoid-country DE --server http/);
+    assert.doesNotMatch(command, /[;$'`&|]/);
+  });
+});
+
 describe('swarms', () => {
   onPage('finds the swarm of an account that it tells nobody', '/swarms', async (page, asked) => {
     await page.getByRole('img', { name: /Ring of \d+ swarms/ }).waitFor();
@@ -123,6 +133,8 @@ describe('swarms', () => {
     await page.getByRole('heading', { name: `Swarm ${want}` }).waitFor();
     assert.doesNotMatch(await kept(page), new RegExp(`${account}|${want}`));
     for (const url of asked) assert.ok(!url.includes(account) && !url.includes(want), url);
+    await page.getByLabel('Session id').fill(`03${account.slice(2)}`); // a group's
+    await page.getByText('Your messages are kept by swarm', { exact: false }).waitFor();
     await page.getByLabel('Session id').fill('05xyz');
     await page.getByText('A Session id has 66').waitFor();
     await page.getByRole('button', { name: 'Forget it' }).click();
@@ -181,7 +193,7 @@ describe('paths', () => {
     const [a, b] = nodes.flatMap((x, i) => nodes.slice(i + 1).filter((y) => net(x[1]) === net(y[1])).map((y) => [x, y]))[0];
     await page.locator('textarea').fill(`${a[0]} → ${b[1].ip} nobody`);
     await page.getByText(`Hops 1 and 2 share the /16 network ${net(a[1])}.0.0/16.`).waitFor();
-    await page.getByText('Not in the list, or not clear: nobody').waitFor();
+    await page.getByText('Not in the list: nobody').waitFor();
     const tells = [...drawn, a[0], b[0], b[1].ip];
     for (const url of asked) assert.ok(!tells.some((key) => url.replace(demo.url, '').includes(key)), url);
     assert.ok(!tells.some((key) => key.length > 20 && page.url().includes(key)));
@@ -199,6 +211,18 @@ describe('privacy', () => {
     await page.getByRole('button', { name: 'Forget all of it' }).click();
     await page.getByText('Forgotten.').waitFor();
     assert.equal(await page.evaluate(() => localStorage.length), 0);
+    // The tab's memory, too.
+    await page.getByRole('link', { name: 'Names', exact: true }).first().click();
+    await page.getByText('Show names of mine as text').click();
+    await page.getByLabel('Names, one a line').fill('alice');
+    await page.getByRole('button', { name: 'Show them' }).click();
+    await page.getByText('Names typed: 1.', { exact: false }).waitFor();
+    await page.getByRole('link', { name: 'Privacy', exact: true }).first().click();
+    await page.getByRole('button', { name: 'Forget all of it' }).click();
+    await page.getByText('Forgotten.').waitFor();
+    await page.goBack();
+    await page.getByText('Show names of mine as text').click();
+    assert.equal(await page.getByText('Names typed:', { exact: false }).count(), 0);
   });
 });
 
@@ -210,6 +234,7 @@ describe('API', () => {
     assert.equal(await page.locator('details.panel').count(), all);
     await page.getByLabel('Search operations').fill('names together whole');
     await page.getByText('No operation has these words.').waitFor();
+    await page.waitForURL(/\/api#q=names/); // which is sent to nobody
     await page.getByLabel('Search operations').fill('index daemons');
     await page.locator('#op-status > summary').press('Enter');
     await page.getByRole('button', { name: 'Run it here' }).click();

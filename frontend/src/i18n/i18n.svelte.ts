@@ -16,6 +16,9 @@ function isLanguage(s: string | null): s is Language {
   return s !== null && Object.hasOwn(languages, s);
 }
 
+const nothing = '–'; // for what is no number or no time: a bad answer must not take the page with it
+const isTime = (seconds: number): boolean => Math.abs(seconds) <= 8.64e12;
+
 class I18n {
   language = $state<Language>('en');
   t = $state.raw<Catalogue>(en);
@@ -41,28 +44,30 @@ class I18n {
   }
 
   number(n: number): string {
-    return new Intl.NumberFormat(this.locale).format(n);
+    return Number.isFinite(n) ? new Intl.NumberFormat(this.locale).format(n) : nothing;
   }
 
   percent(n: number): string {
-    return new Intl.NumberFormat(this.locale, { style: 'percent', maximumFractionDigits: 1 }).format(n);
+    return Number.isFinite(n) ? new Intl.NumberFormat(this.locale, { style: 'percent', maximumFractionDigits: 1 }).format(n) : nothing;
   }
 
   bytes(n: number): string {
+    if (!Number.isFinite(n)) return nothing;
     const [unit, size] = n < 1e6 ? (['kilobyte', n / 1e3] as const) : (['megabyte', n / 1e6] as const);
     return new Intl.NumberFormat(this.locale, { style: 'unit', unit, maximumFractionDigits: size < 10 ? 1 : 0 }).format(size);
   }
 
   date(seconds: number): string {
-    return new Intl.DateTimeFormat(this.locale, { dateStyle: 'medium' }).format(seconds * 1000);
+    return isTime(seconds) ? new Intl.DateTimeFormat(this.locale, { dateStyle: 'medium' }).format(seconds * 1000) : nothing;
   }
 
   moment(seconds: number): string {
-    return new Intl.DateTimeFormat(this.locale, { dateStyle: 'medium', timeStyle: 'short' }).format(seconds * 1000);
+    return isTime(seconds) ? new Intl.DateTimeFormat(this.locale, { dateStyle: 'medium', timeStyle: 'short' }).format(seconds * 1000) : nothing;
   }
 
   /** A day of the world's clock, which is how statistics count days. */
   day(seconds: number, year = false): string {
+    if (!isTime(seconds)) return nothing;
     return new Intl.DateTimeFormat(this.locale, { day: 'numeric', month: 'short', timeZone: 'UTC', ...(year && { year: 'numeric' }) }).format(seconds * 1000);
   }
 
@@ -70,6 +75,7 @@ class I18n {
   distance(seconds: number, now: number): string {
     const units = [['year', 31_557_600], ['month', 2_629_800], ['day', 86_400], ['hour', 3600], ['minute', 60], ['second', 1]] as const;
     const d = seconds - now;
+    if (!isTime(d)) return nothing;
     const [unit, size] = units.find(([, s]) => Math.abs(d) >= s) ?? (['second', 1] as const);
     return new Intl.RelativeTimeFormat(this.locale, { numeric: 'auto' }).format(Math.trunc(d / size), unit);
   }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { concentration, network, parseIP, parseRange } from './traits.js';
 import type { Node } from './nodes.js';
 import { audit, parseHops, Simulation } from './paths.js';
-import { goodOf, pick, spread, type Rules, type Strategy } from './pick.js';
+import { goodOf, pick, Spread, type Rules, type Strategy } from './pick.js';
 import { parseSeed, seeded } from './random.js';
 import { choose, position } from './swarm.js';
 
@@ -11,7 +11,7 @@ const read = <T>(path: string): T => JSON.parse(readFileSync(new URL(`../../../$
 
 const v = read<{
   nodes: Node[];
-  picks: { seed: string; n: number; strategy: Strategy; mainnet: boolean; max_latency: number; min_credit: number; avoid_operators: string[] | null; avoid_prefixes: string[] | null; picked: string[]; relaxed: number }[];
+  picks: { seed: string; n: number; strategy: Strategy; mainnet: boolean; max_latency: number; min_credit: number; avoid_operators: string[] | null; avoid_prefixes: string[] | null; avoid_countries: string[] | null; avoid_as: number[] | null; picked: string[]; relaxed: number }[];
   paths: { seed: number; paths: number; nodes: number; shared: { What: string; Any: number; All: number; Unknown: number }[] }[];
   audit: { hops: string[]; found: { What: string; Value: string; A: number; B: number }[] }[];
   even: { sizes: number[]; hhi: number; gini: number; nakamoto: number }[];
@@ -22,7 +22,7 @@ const rules: Rules = { n: 3, strategy: 'diverse', mainnet: false, maxLatency: 0,
 test('chooses as Go does', () => {
   expect(v.picks.length).toBeGreaterThan(50);
   for (const p of v.picks) {
-    const r: Rules = { ...rules, n: p.n, strategy: p.strategy, mainnet: p.mainnet, maxLatency: p.max_latency, minCredit: p.min_credit, avoidOperators: p.avoid_operators ?? [], avoidRanges: p.avoid_prefixes ?? [] };
+    const r: Rules = { ...rules, n: p.n, strategy: p.strategy, mainnet: p.mainnet, maxLatency: p.max_latency, minCredit: p.min_credit, avoidOperators: p.avoid_operators ?? [], avoidRanges: p.avoid_prefixes ?? [], avoidCountries: p.avoid_countries ?? [], avoidSystems: p.avoid_as ?? [] };
     const { picked, relaxed } = pick(seeded(BigInt(p.seed)), goodOf(v.nodes, r), r);
     expect(picked.map((c) => c.entry.key), `seed ${p.seed}, ${p.strategy}`).toEqual(p.picked);
     expect(relaxed.length, p.seed).toBe(p.relaxed);
@@ -83,14 +83,20 @@ test('addresses and their networks', () => {
 test('privacy is bought with speed', () => {
   const of = (strategy: Strategy): { most: number; latency: number } => {
     const r = { ...rules, strategy };
-    const s = spread(seeded(1n), goodOf(v.nodes, r), r, 300);
-    return { most: Math.max(...s.shares.values()), latency: s.latency };
+    const s = new Spread(seeded(1n), goodOf(v.nodes, r), r);
+    while (s.rounds < 300) s.draw();
+    return { most: Math.max(...s.shares().values()), latency: s.latency };
   };
   const [fast, diverse, random] = [of('fast'), of('diverse'), of('random')];
   expect(fast.most).toBe(1);
   expect(fast.latency).toBeLessThan(diverse.latency);
   expect(diverse.latency).toBeLessThan(random.latency);
   expect(diverse.most).toBeLessThan(0.5);
+});
+
+test('a word that fits several nodes is not one that fits none', () => {
+  const [a, b] = [v.nodes[0]!, v.nodes[1]!].map((n, i) => ({ ...n, key: `abcdef01${String(i).repeat(56)}` }));
+  expect(parseHops('abcdef01 abcdef010 abcdef019', [a!, b!]).map((h) => [h.entry?.key[8], h.several])).toEqual([[undefined, true], ['0', false], [undefined, false]]);
 });
 
 test('hops are found by key, Ed25519 key and address', () => {

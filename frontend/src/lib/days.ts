@@ -32,8 +32,8 @@ export function parseSpan(text: string | null): Span {
   return spans.find((s) => String(s) === text) ?? 90;
 }
 
-/** Whole and broken OXEN of an atomic amount (1e-9): to the thousandth, which is all a picture shows. */
-export const oxen = (atomic: string): number => Number(BigInt(atomic) / 1_000_000n) / 1000;
+/** Whole and broken OXEN of an atomic amount (1e-9): to the thousandth, which is all a picture shows. NaN of what is no amount. */
+export const oxen = (atomic: string): number => (/^\d+$/.test(atomic) ? Number(BigInt(atomic) / 1_000_000n) / 1000 : NaN);
 
 const startOf = (day: string): number => Date.parse(`${day}T00:00:00Z`) / 1000;
 

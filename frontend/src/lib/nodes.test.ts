@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { find, ipOf, parseDuration, parseFilter, sort, versionOf, type Node } from './nodes.js';
 
@@ -49,6 +50,28 @@ test.each([
   ['search=state:active version:11..', 'a'],
   ['columns=key', 'abc'],
 ])('%s finds %s', (query, want) => expect(keys(query)).toBe(want));
+
+const vectors = JSON.parse(readFileSync(new URL('../../../directory/testdata/query.json', import.meta.url), 'utf8')) as {
+  now: string;
+  nodes: Node[];
+  queries: { query: string; wrong?: string; found: number[] }[];
+};
+
+// When a node was last seen is not in the list, as it changes with every block.
+test.each(vectors.queries.filter((v) => !v.query.includes('last_seen')))('$query is answered as Go answers it', ({ query, wrong, found }) => {
+  const q = new URLSearchParams(query);
+  const filter = parseFilter(q);
+  expect([...filter.broken, ...filter.unknown]).toEqual(wrong ? [q.has('search') ? 'search' : wrong] : []); // what is wrong in a search leaves all of it out
+  if (wrong) return;
+  const keys = sort(find(vectors.nodes, filter, Date.parse(vectors.now) / 1000).nodes, q.get('order') ?? '').map((n) => n.key);
+  expect(keys.map((key) => vectors.nodes.findIndex((n) => n.key === key))).toEqual(found);
+});
+
+test('what is no parameter is told, as the API tells it', () => {
+  expect(parseFilter(new URLSearchParams('state=active&stat=gone&alice=1&alice=2&columns=key&order=key&limit=3')).unknown).toEqual(['stat', 'alice']);
+  expect(parseFilter(new URLSearchParams('last_seen_days=0')).unknown).toEqual(['last_seen_days']);
+  expect(parseFilter(new URLSearchParams('state=')).broken).toEqual(['state']);
+});
 
 test('what cannot be read asks for nothing, and is told', () => {
   for (const query of ['state=well', 'version=x', 'version=1.2.3.4', 'credit=many', 'latency=5', 'latency=..', 'prefix=zz', 'prefix=10.0.0.0/33', 'country=deu', 'swarm=g', 'search="open', 'search=foo:bar', 'first_seen_days=-']) {

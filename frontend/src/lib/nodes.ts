@@ -5,6 +5,7 @@
 import type { Schemas } from '../api/client.js';
 import { unhex } from './bytes.js';
 import { base32z } from './text.js';
+import { parseRange } from './traits.js';
 
 type Known<T> = { [F in keyof T]?: Exclude<T[F], null> };
 
@@ -26,6 +27,7 @@ type Test = (n: Node, now: number) => boolean; // now in seconds
 export interface Filter {
   readonly tests: readonly { readonly name: string; readonly holds: Test }[];
   readonly broken: readonly string[]; // parameters whose value cannot be read; they ask for nothing
+  readonly unknown: readonly string[]; // what is no parameter here: last_seen_days, which the list does not tell, and what the API refuses
 }
 
 class Unreadable extends Error {}
@@ -116,21 +118,16 @@ function address(holds: (n: Node, s: string) => boolean) {
 
 function swarm(s: string): Test {
   if (s === 'none') return (n) => n.swarm === undefined;
-  if (!/^[0-9a-fA-F]{1,16}$/.test(s)) throw new Unreadable();
-  const id = s.toLowerCase().padStart(16, '0');
+  if (!/^0*[0-9a-fA-F]{1,16}$/.test(s)) throw new Unreadable();
+  const id = s.toLowerCase().replace(/^0+/, '').padStart(16, '0');
   return (n) => n.swarm === id;
 }
 
 function prefix(s: string): Test {
   if (s.includes('/')) {
-    const [ip, bits] = s.split('/');
-    const base = ipOf(ip);
-    if (base === null || !/^\d{1,2}$/.test(bits ?? '') || Number(bits) > 32) throw new Unreadable();
-    const size = 2 ** (32 - Number(bits));
-    return (n) => {
-      const at = ipOf(n.ip);
-      return at !== null && Math.floor(at / size) === Math.floor(base / size);
-    };
+    const within = parseRange(s);
+    if (!within) throw new Unreadable();
+    return (n) => within(n.ip ?? '');
   }
   const low = s.toLowerCase();
   if (!/^[0-9a-f]{1,64}$/.test(low)) throw new Unreadable();
@@ -149,10 +146,12 @@ function system(s: string): Test {
   return (n) => (n.as ?? 0) === Number(m[1]);
 }
 
+const furthest = 1 << 20; // days
+
 function days(get: (n: Node) => number | null) {
   return (s: string): Test => {
     const m = /^(\d{0,7})(-?)(\d{0,7})$/.exec(s);
-    if (!m || s === '' || s === '-') throw new Unreadable();
+    if (!m || s === '' || s === '-' || Number(m[1]) > furthest || Number(m[3]) > furthest) throw new Unreadable();
     const from = m[1] ? Number(m[1]) : 0;
     const to = m[2] ? (m[3] ? Number(m[3]) : Infinity) : from;
     return (n, now) => {
@@ -238,13 +237,15 @@ function anyOf(parse: (s: string) => Test, value: string): Test {
   return tests.length === 1 ? tests[0]! : (n, now) => tests.some((t) => t(n, now));
 }
 
-/** Reads the parameters of an address. Those it does not know are left to others. */
+const shown = ['order', 'columns', 'fields', 'limit', 'offset']; // how the list is shown, here or by the API
+
+/** Reads the parameters of an address. One that is given twice counts as it was given first. */
 export function parseFilter(q: URLSearchParams): Filter {
   const tests: { name: string; holds: Test }[] = [];
   const broken: string[] = [];
   for (const name of filterNames) {
     const value = q.get(name);
-    if (value === null || value === '') continue;
+    if (value === null) continue;
     try {
       tests.push({ name, holds: name === 'search' ? search(value) : anyOf(filters[name]!, value) });
     } catch (err) {
@@ -252,7 +253,7 @@ export function parseFilter(q: URLSearchParams): Filter {
       broken.push(name);
     }
   }
-  return { tests, broken };
+  return { tests, broken, unknown: [...new Set(q.keys())].filter((name) => !filterNames.includes(name) && !shown.includes(name)) };
 }
 
 /** What nodes are counted by beside the list. */
@@ -327,6 +328,7 @@ const orders: Readonly<Record<string, (n: Node) => Value>> = {
   registered: (n) => n.registered ?? 0,
   since: (n) => n.since ?? 0,
   first_seen: (n) => seconds(n.first_seen?.time) ?? 0,
+  last_reward: (n) => n.last_reward?.height ?? 0,
   proof: (n) => seconds(n.proof),
   latency: (n) => n.latency ?? null,
   loss: (n) => n.loss ?? null,

@@ -1,6 +1,7 @@
 /** What is said of nodes, in the words of a catalogue: the API's own are in English only. */
 import type { Catalogue } from '../i18n/i18n.svelte.js';
 import type { Facet } from './nodes.js';
+import { own } from './own.js';
 
 /** A value that nodes are filtered by, in words. */
 export function facetText(t: Catalogue['nodes'], facet: Facet | string, value: string): string {
@@ -21,7 +22,7 @@ export function facetText(t: Catalogue['nodes'], facet: Facet | string, value: s
     case 'latency':
     case 'credit':
     case 'proof_age':
-      return t.ranges[facet][value] ?? value;
+      return own(t.ranges[facet], value) ?? value;
   }
   return value;
 }
@@ -41,7 +42,7 @@ const assumptions: Readonly<Record<string, string>> = {
 
 /** An assumption of a forecast (`directory/forecast.go`); as it is where we have no words for it. */
 export function assumptionText(t: Catalogue['node'], s: string): string {
-  return t.assume[assumptions[s] ?? ''] ?? s;
+  return own(t.assume, own(assumptions, s) ?? '') ?? s;
 }
 
 /** What speaks against a node (`directory/score.go`); as it is where we have no words for it. */

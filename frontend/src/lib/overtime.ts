@@ -39,18 +39,18 @@ function standing(steps: readonly Step[]): Step[] {
 export function overTime(nodes: readonly { readonly key: string; readonly state: string }[], steps: readonly Step[], now: number, most = 160): Point[] {
   const state = new Map<string, string | null>(nodes.map((n) => [n.key, n.state]));
   const counts: Record<string, number> = Object.fromEntries(shownStates.map((s) => [s, 0]));
-  for (const s of state.values()) if (s !== null && s in counts) counts[s]!++;
+  for (const s of state.values()) if (s !== null && Object.hasOwn(counts, s)) counts[s]!++;
   const take = (): Counts => ({ ...counts }) as Counts;
   const points: Point[] = [{ time: now, counts: take() }];
   const done = standing(steps)
-    .filter((s) => s.time !== null && s.node.key !== undefined && s.node.kind in before)
+    .filter((s) => s.time !== null && s.node.key !== undefined && Object.hasOwn(before, s.node.kind))
     .map((s, i) => ({ at: Date.parse(s.time!) / 1000, i, key: s.node.key!, kind: s.node.kind }))
     .sort((a, b) => a.at - b.at || a.i - b.i);
   for (const s of done.toReversed()) {
     points.push({ time: s.at, counts: take() }); // as it was after it
     const was = state.get(s.key) ?? null;
     const is = before[s.kind]!;
-    if (was !== null && was in counts) counts[was]!--;
+    if (was !== null && Object.hasOwn(counts, was)) counts[was]!--;
     if (is !== null) counts[is]!++;
     state.set(s.key, is);
   }

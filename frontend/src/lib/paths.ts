@@ -147,7 +147,7 @@ export class Simulation {
 }
 
 /** Finds the nodes that a text names, by key, Ed25519 key or address; null for a word that names none, or several. */
-export function parseHops(text: string, entries: readonly Node[]): { word: string; entry: Node | null }[] {
+export function parseHops(text: string, entries: readonly Node[]): { word: string; entry: Node | null; several: boolean }[] {
   return text
     .split(/[\s,;→>]+/)
     .map((w) => w.trim().replace(/^https?:\/\//, '').replace(/\/.*$/, ''))
@@ -158,6 +158,6 @@ export function parseHops(text: string, entries: readonly Node[]): { word: strin
       const hex = /^[0-9a-f]{8,64}$/.test(low);
       const ip = low.replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1');
       const found = entries.filter((e) => (hex && (e.key.startsWith(low) || e.ed25519?.startsWith(low))) || e.ip === ip);
-      return { word, entry: found.length === 1 ? found[0]! : null };
+      return { word, entry: found.length === 1 ? found[0]! : null, several: found.length > 1 };
     });
 }

@@ -148,16 +148,33 @@ export function pick(rng: Random, good: readonly Candidate[], r: Rules): { picke
   return { picked, relaxed };
 }
 
-/** How often each of the good is in one of many choices, and how fast the chosen are. */
-export function spread(rng: Random, good: readonly Candidate[], r: Rules, rounds: number): { shares: Map<string, number>; latency: number } {
-  const counts = new Map<string, number>();
-  let [sum, n] = [0, 0];
-  for (let i = 0; i < rounds; i++) {
-    for (const c of pick(rng, good, r).picked) {
-      counts.set(c.entry.key, (counts.get(c.entry.key) ?? 0) + 1);
-      sum += c.entry.estimate?.p50 ?? 0;
-      n++;
+/** Many choices: how often each of the good is in one, and how fast the chosen are. */
+export class Spread {
+  rounds = 0;
+  private readonly counts = new Map<string, number>();
+  private sum = 0;
+  private drawn = 0;
+
+  constructor(
+    private readonly rng: Random,
+    private readonly good: readonly Candidate[],
+    private readonly rules: Rules,
+  ) {}
+
+  draw(): void {
+    this.rounds++;
+    for (const { entry } of pick(this.rng, this.good, this.rules).picked) {
+      this.counts.set(entry.key, (this.counts.get(entry.key) ?? 0) + 1);
+      this.sum += entry.estimate?.p50 ?? 0;
+      this.drawn++;
     }
   }
-  return { shares: new Map(Array.from(counts, ([k, v]) => [k, v / rounds])), latency: n ? sum / n : 0 };
+
+  shares(): Map<string, number> {
+    return new Map(Array.from(this.counts, ([k, v]) => [k, v / this.rounds]));
+  }
+
+  get latency(): number {
+    return this.drawn ? this.sum / this.drawn : 0;
+  }
 }

@@ -15,7 +15,7 @@ export interface Swarm {
 export function swarmsOf(entries: readonly Node[]): Swarm[] {
   const all = new Map<string, Node[]>();
   for (const e of entries) {
-    if (e.swarm === undefined || e.state === 'gone') continue;
+    if (!/^[0-9a-f]{16}$/.test(e.swarm ?? '') || e.swarm === undefined || e.state === 'gone') continue;
     const members = all.get(e.swarm);
     if (members) members.push(e);
     else all.set(e.swarm, [e]);

@@ -3,9 +3,10 @@ import type { Node } from './nodes.js';
 
 /** Parses an address into its 4 or 16 bytes; null if it is none. */
 export function parseIP(s: string): number[] | null {
-  const four = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(s);
+  const four = /^\d{1,3}(\.\d{1,3}){3}$/.test(s) ? s.split('.') : null;
   if (four) {
-    const b = four.slice(1).map(Number);
+    if (four.some((part) => part.length > 1 && part.startsWith('0'))) return null; // may be meant as octal
+    const b = four.map(Number);
     return b.every((x) => x < 256) ? b : null;
   }
   if (!/^[0-9a-fA-F:]+$/.test(s) || !s.includes(':')) return null;
@@ -43,7 +44,7 @@ export function network(ip: string | undefined, bits: number): string {
 export function parseRange(s: string): ((ip: string) => boolean) | null {
   const [address, digits, more] = s.split('/');
   const base = parseIP(address ?? '');
-  if (!base || more !== undefined || !/^\d{1,3}$/.test(digits ?? '')) return null;
+  if (!base || more !== undefined || !/^(0|[1-9]\d{0,2})$/.test(digits ?? '')) return null;
   const bits = Number(digits);
   if (bits > base.length * 8) return null;
   const want = masked(base, bits).join();

@@ -16,9 +16,14 @@ const filled = (o: Values): URLSearchParams => new URLSearchParams(Object.entrie
 function write(query: string, hash: string, step: boolean): void {
   const next = here.path + (query && `?${query}`) + hash;
   if (next === here.path + here.query + location.hash) return;
-  if (step) history.pushState(history.state, '', next);
-  else history.replaceState(history.state, '', next);
-  here.query = location.search;
+  try {
+    if (step) history.pushState(history.state, '', next);
+    else history.replaceState(history.state, '', next);
+  } catch {
+    // Safari takes a hundred changes in half a minute. The page does what was asked all the same; its address says so a little later.
+  }
+  here.query = query && `?${query}`;
+  here.hash = hash;
 }
 
 /** Changes the address without a step in the history: its query and what stands behind the #. */
@@ -27,9 +32,13 @@ export function settle(q: Values, behind: Values = {}): void {
   write(written(filled(q)), hidden && `#${hidden}`, false);
 }
 
-/** Writes a query into the address; step: so that back undoes it. It is the same page otherwise: nothing is scrolled or focused. */
-export function ask(q: URLSearchParams, step: boolean): void {
-  write(written(q), location.hash, step);
+/**
+ * Writes a query into the address, and what is given for behind the #; step: so that back undoes it. It is the same page otherwise:
+ * nothing is scrolled or focused.
+ */
+export function ask(q: URLSearchParams, step: boolean, behind?: Values): void {
+  const hidden = behind && written(filled(behind));
+  write(written(q), hidden === undefined ? location.hash : hidden && `#${hidden}`, step);
 }
 
 /** Goes to the same page with other filters; null takes one away. */

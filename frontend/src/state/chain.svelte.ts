@@ -10,6 +10,9 @@ class Chain {
   lost = $state(false); // the last request was not answered
   now = $state(Date.now() / 1000); // seconds
   reorg = $state.raw<Schemas['Reorg'] | null>(null); // that came while the page was looked at; the visitor may put it away
+  private round = 0;
+  private newest = 0; // the last round that was answered
+  private noticing = 0; // the round that asks for reorganisations
   private lastReorg: number | null = null; // its number; null: not asked yet
 
   /** "behind": it cannot tell what is not registered. "lost": what is shown is as of the last answer. */
@@ -20,21 +23,34 @@ class Chain {
   }
 
   async refresh(): Promise<void> {
+    const mine = ++this.round;
     try {
       const next = must(await api.GET('/v1/status'));
-      if (next.hash !== this.status?.hash) await this.noticeReorg();
+      if (mine < this.newest) return; // a later one was answered first
+      this.newest = mine;
+      const moved = next.hash !== this.status?.hash;
       this.status = next;
       this.lost = false;
+      if (moved) void this.noticeReorg();
     } catch {
-      this.lost = true;
+      if (mine >= this.newest) this.lost = true;
+    } finally {
+      this.now = Date.now() / 1000;
     }
-    this.now = Date.now() / 1000;
   }
 
+  /** Says nothing of the server if it fails: a status that came is a status. */
   private async noticeReorg(): Promise<void> {
-    const newest = must(await api.GET('/v1/reorgs', { params: { query: { limit: 1 } } })).reorgs[0];
-    if (this.lastReorg !== null && newest && newest.id > this.lastReorg) this.reorg = newest;
-    this.lastReorg = newest?.id ?? 0;
+    const mine = this.newest;
+    this.noticing = mine;
+    try {
+      const newest = must(await api.GET('/v1/reorgs', { params: { query: { limit: 1 } } })).reorgs[0];
+      if (mine !== this.noticing) return;
+      if (this.lastReorg !== null && newest && newest.id > this.lastReorg) this.reorg = newest;
+      this.lastReorg = newest?.id ?? 0;
+    } catch {
+      // The next block asks again.
+    }
   }
 
   /** Keeps up with it, but in no tab that nobody looks at. Call it once. */

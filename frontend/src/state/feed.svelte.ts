@@ -10,6 +10,9 @@ const widest = 16_000; // below what the server looks through at a time
 const most = 3000; // entries that are kept
 const silence = 40_000; // milliseconds without a word, not even the one each 15 seconds, after which a connection is taken for dead
 const longest = 30_000; // milliseconds between two attempts
+const steady = 10_000; // milliseconds after which a connection counts as one that holds
+const mostWindows = 16; // that one press looks through: with numbers that a server makes up it would never be done
+const mostPages = 64; // of one window
 
 export type FeedState = 'loading' | 'live' | 'waiting' | 'failed';
 
@@ -30,6 +33,9 @@ export class Feed {
   private attempts = 0;
   private closed = false;
   private opening = false;
+  private round = 0; // of the log: what an older one still brings is dropped
+  private begun = 0; // times that the server began another log since a connection held
+  private opened = 0; // when the connection was, in milliseconds; 0: it is not
 
   constructor(
     private readonly kinds: readonly LogKind[],
@@ -83,30 +89,33 @@ export class Feed {
   async older(): Promise<void> {
     if (this.searching || !this.more) return;
     this.searching = true;
+    const mine = this.round;
     try {
       const before = this.list.length;
-      for (let width = this.size.window; this.more && this.list.length < before + this.size.page; width = Math.min(width * 4, widest)) {
+      let width = this.size.window;
+      for (let windows = 0; windows < mostWindows && this.more && this.list.length < before + this.size.page; windows++) {
         const begin = Math.max(0, this.low - 1 - width);
+        width = Math.min(width * 4, widest);
         const found: Entry[] = [];
         let after = begin;
         // A page may end early: it is gone on until the window is through.
-        while (after < this.low - 1 && !this.closed) {
+        for (let pages = 0; after < this.low - 1; pages++) {
+          if (pages === mostPages) throw new AnswerError(0, 'endless');
           const log = await this.ask(`${this.log}-${after}`, window);
+          if (this.closed || mine !== this.round) return;
           found.push(...log.events.filter((e) => numberOf(e.cursor) < this.low));
           const next = numberOf(log.next);
           if (next <= after) break;
           after = next;
         }
-        if (this.closed) return;
         this.list = append(this.list, found);
         this.low = begin + 1;
         this.more = begin > 0;
       }
-    } catch (err) {
-      if (!(err instanceof AnswerError)) throw err;
-      if (!this.stream) this.state = 'failed';
+    } catch {
+      if (mine === this.round && !this.stream) this.state = 'failed';
     } finally {
-      this.searching = false;
+      if (mine === this.round) this.searching = false;
     }
   }
 
@@ -123,13 +132,13 @@ export class Feed {
       if (!this.cursor) await this.begin();
       else if (this.attempts > 0) await this.ask(this.cursor, 1); // whether the log is still there, which a stream does not say
     } catch (err) {
-      if (!(err instanceof AnswerError)) throw err;
-      if (err.status === 410) {
+      const said = err instanceof AnswerError ? err : null;
+      if (said?.status === 410) {
         this.forget();
-        return this.later(0);
+        return this.later(this.begun++ === 0 ? 0 : null); // a server that begins one after the other is not asked without a pause
       }
       this.state = this.list.length === 0 ? 'failed' : 'waiting';
-      return this.later(err.retryAfter);
+      return this.later(said?.retryAfter ?? null);
     } finally {
       this.opening = false;
     }
@@ -152,14 +161,20 @@ export class Feed {
     const stream = new EventSource(`/v1/events/stream?${query}`);
     this.stream = stream;
     stream.onopen = () => {
+      if (this.stream !== stream) return;
       this.state = 'live';
-      this.attempts = 0;
+      this.opened = Date.now();
       this.listen();
     };
     stream.onmessage = (e: MessageEvent<string>) => {
       this.listen();
       if (e.lastEventId) this.cursor = e.lastEventId;
-      if (e.data) this.take(JSON.parse(e.data) as Entry);
+      if (!e.data) return;
+      try {
+        this.take(JSON.parse(e.data) as Entry);
+      } catch {
+        // An entry that cannot be read is left out.
+      }
     };
     stream.onerror = () => {
       // It may try again by itself, but neither knows of servers that are busy nor when to give up: it is done here.
@@ -207,6 +222,9 @@ export class Feed {
 
   private cut(): void {
     clearTimeout(this.alarm);
+    // One that was accepted and closed at once does not count: it would be asked for again without end.
+    if (this.opened > 0 && Date.now() - this.opened >= steady) [this.attempts, this.begun] = [0, 0];
+    this.opened = 0;
     this.stream?.close();
     this.stream = null;
   }
@@ -215,6 +233,7 @@ export class Feed {
     this.cut();
     [this.list, this.held, this.cursor, this.log, this.reset] = [[], [], '', '', true];
     this.state = 'loading';
-    this.attempts = -1; // the next one is the first
+    this.round++;
+    this.searching = false;
   }
 }

@@ -2,7 +2,7 @@
  * Looks names up: by a range of hashes, in the whole registry, or in a bundle of it. Hashing and opening are done here; the name and its
  * hash go nowhere. Loaded when a name is first looked up, and cryptography with it.
  */
-import { AnswerError, api, must } from '../api/client.js';
+import { AnswerError, api, bytesOf, must } from '../api/client.js';
 import { allowedBits, firstBits, namesAmong } from '../lib/bits.js';
 import { Bundle, BundleError, isDelta } from '../lib/bundle.js';
 import { hex } from '../lib/bytes.js';
@@ -12,6 +12,7 @@ import { changesOf, readHistory, readRange, type PastRecord } from '../lib/range
 import { knownOfBundle, knownOfRange, statusOf, type AsOf, type Entry, type Known, type Status } from '../lib/registry.js';
 import { valueText } from '../lib/text.js';
 import { open } from '../lib/value.js';
+import { arrived } from './arriving.svelte.js';
 import { chain } from './chain.svelte.js';
 import { registry, wholeMost } from './registry.svelte.js';
 import { dropBundle, loadBundle, storeBundle } from './stored.js';
@@ -139,8 +140,7 @@ async function newest(): Promise<Bundle> {
 }
 
 async function fetchBundle(since?: string): Promise<Uint8Array> {
-  const answer = await api.GET('/v1/names/bundle', { params: { query: since ? { since } : {} }, parseAs: 'arrayBuffer' });
-  return new Uint8Array(must(answer) as unknown as ArrayBuffer);
+  return bytesOf(since ? `/v1/names/bundle?since=${since}` : '/v1/names/bundle', arrived);
 }
 
 /** How many bits to ask by for what a bundle does not have: no more than the visitor was shown. */

@@ -29,6 +29,12 @@ class Nodes {
     return (this.asking ??= this.ask().finally(() => (this.asking = null)));
   }
 
+  /** Tries at once, though the server asked to be left alone for a while: a visitor pressed for it. */
+  retry(): Promise<void> {
+    this.notBefore = 0;
+    return this.refresh();
+  }
+
   private async ask(): Promise<void> {
     if (Date.now() < this.notBefore) return;
     try {
@@ -44,14 +50,17 @@ class Nodes {
       this.take((isPatch ? mergePatch(this.map, body) : body) as Schemas['NodeMap']);
       this.tag = answer.response.headers.get('ETag') ?? '';
     } catch (err) {
-      if (!(err instanceof AnswerError)) throw err;
-      this.notBefore = Date.now() + 1000 * (err.retryAfter ?? 0);
+      // Whatever is wrong, it is tried again; after what is no list or no patch of ours, from the beginning.
+      const said = err instanceof AnswerError ? err : null;
+      if (!said) this.tag = '';
+      this.notBefore = Date.now() + 1000 * (said?.retryAfter ?? 0);
       this.stale = true;
-      if (!this.map) this.standing = err.code === 'behind' ? 'empty' : 'failed';
+      if (!this.map) this.standing = said?.code === 'behind' ? 'empty' : 'failed';
     }
   }
 
   private take(map: Schemas['NodeMap']): void {
+    if (typeof map.nodes !== 'object' || Array.isArray(map.nodes) || typeof map.network !== 'string') throw new TypeError('no list of nodes');
     const nodes = new Map<string, Node>();
     for (const key of Object.keys(map.nodes).sort()) {
       const before = this.map?.nodes[key] === map.nodes[key] ? this.nodes.get(key) : undefined;
@@ -71,8 +80,11 @@ class Nodes {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let over = false;
     const round = async (): Promise<void> => {
-      if (!document.hidden) await this.refresh();
-      if (!over) timer = setTimeout(round, every);
+      try {
+        if (!document.hidden) await this.refresh();
+      } finally {
+        if (!over) timer = setTimeout(round, every);
+      }
     };
     const look = (): void => {
       if (!document.hidden) void this.refresh();

@@ -36,8 +36,7 @@ class Trends {
           const { objects } = must(await api.GET('/v1/nodes/{key}/history', { params: { path: { key }, query: { from } } }));
           this.have.set(key, { at: Date.now(), trend: bands(within(objects, '1d', Date.now() / 1000).points, drawn).map((b) => b.p50) });
         } catch (err) {
-          if (!(err instanceof AnswerError)) throw err;
-          if (err.status === 429 || err.status === 503) wait = 1000 * (err.retryAfter ?? 5);
+          if (err instanceof AnswerError && (err.status === 429 || err.status === 503)) wait = 1000 * (err.retryAfter ?? 5);
           else this.have.set(key, { at: Date.now(), trend: null });
         }
         await new Promise((resolve) => setTimeout(resolve, wait));
