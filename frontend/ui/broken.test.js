@@ -84,8 +84,9 @@ test('the page of the network goes on when the server begins another log', { tim
       else await route.continue();
     });
     await demo.devnet('mine', '1');
-    await page.waitForTimeout(6000);
+    while (asked.length === 0) await page.waitForResponse(/\/v1\/status/);
     await demo.devnet('mine', '1');
+    while (asked.length === 1) await page.waitForResponse(/\/v1\/status/);
     await page.getByRole('img', { name: /^Active, decommissioned and unlocking nodes/ }).waitFor();
     assert.match(asked[0], /^[0-9a-f]{16}-\d+$/);
     assert.equal(asked[1], 'now', String(asked));
@@ -119,7 +120,7 @@ test('the cache of the browser has nothing that was asked of one node', { timeou
     const page = context.pages()[0] ?? (await context.newPage());
     await page.goto(`${demo.url}/node#${key}`);
     await page.getByRole('heading', { name: 'Latency' }).waitFor();
-    await page.waitForTimeout(1500);
+    await page.waitForLoadState('networkidle');
     await context.close();
     const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((f) => f.isFile() && /Cache/.test(f.parentPath));
     const texts = files.map((f) => readFileSync(join(f.parentPath, f.name), 'latin1'));

@@ -101,3 +101,8 @@ export async function manyNodes(page, url, n) {
     route.fulfill({ json: { objects: [{ first: new Date(Date.now() - 7_200_000).toISOString(), last: null, interval: 600, factor: 0.001, count: 4, values: [50, null, 200, 120] }] } }),
   );
 }
+
+/** Waits until the page has asked twice how the chain stands: what it had to ask because of what was done before, it has asked by then. */
+export async function rounds(page) {
+  for (let i = 0; i < 2; i++) await page.waitForResponse(/\/v1\/status/);
+}

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
-import { manyNodes, startBrowser, startDemo } from './harness.js';
+import { manyNodes, rounds, startBrowser, startDemo } from './harness.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -151,7 +151,7 @@ describe('the list of nodes', () => {
     await go(page, '/nodes');
     await page.getByText('node by node for the rows in view: it learns which those are.', { exact: false }).waitFor();
     await page.waitForFunction(() => document.querySelectorAll('tbody .wait').length === 0 || performance.now() > 12_000);
-    await page.waitForTimeout(4000);
+    await rounds(page);
     const view = await page.evaluate(() => {
       const box = document.querySelector('tbody tr[data-row]').closest('.box, [role=region], div').getBoundingClientRect();
       return Array.from(document.querySelectorAll('tbody tr[data-row] a')).filter((a) => a.getBoundingClientRect().top < innerHeight + box.height).map((a) => a.title);
@@ -167,19 +167,19 @@ describe('the list of nodes', () => {
     asked.length = 0;
     await page.goto(`${demo.url}/nodes?columns=state,latency#search=127.`);
     await page.getByText('Nothing but the list is asked of the server', { exact: false }).waitFor();
-    await page.waitForTimeout(1500);
+    await rounds(page);
     assert.deepEqual(asked.filter((p) => !said(p.replace(/^\/nodes\?columns=state,latency(#.*)?$/, '/nodes'))), []);
     assert.equal(await page.getByRole('searchbox', { name: 'Search' }).inputValue(), '127.');
   });
 
   inBrowser('is loaded once and kept, and filters ask nobody', async (page, asked) => {
     await go(page, '/nodes?columns=state,latency,credit');
-    await page.waitForTimeout(500);
+    await page.waitForLoadState('networkidle');
     asked.length = 0;
     await page.getByRole('button', { name: /^active \d/ }).click();
     await page.getByRole('searchbox', { name: 'Search' }).pressSequentially('127.');
     await page.getByRole('button', { name: 'Latency', exact: true }).click();
-    await page.waitForTimeout(300);
+    await rounds(page);
     assert.deepEqual(asked.filter((p) => p !== '/v1/status' && p !== '/favicon.svg' && // which Chromium asks for with every address
        !p.startsWith('/v1/nodes?since=')), []);
 
@@ -328,7 +328,7 @@ describe('both', () => {
         await page.goto('about:blank');
         await page.goto(demo.url + path);
         await page.locator(ready).first().waitFor();
-        await page.waitForTimeout(400);
+        await page.waitForLoadState('networkidle');
         await page.locator('details:not([open]) > summary').evaluateAll((all) => all.forEach((s) => s.parentElement.classList.contains('drop') || s.click()));
         await page.evaluate(axe);
         const { violations } = await page.evaluate(() => globalThis.axe.run());
@@ -342,7 +342,7 @@ describe('both', () => {
     for (const [path, ready] of [['/nodes?state=active,decommissioned', '.count'], [`/node#${key}`, '.line li']]) {
       await page.goto(demo.url + path);
       await page.locator(ready).first().waitFor();
-      await page.waitForTimeout(300);
+      await page.waitForLoadState('networkidle');
       assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 320, path);
     }
     await page.getByText('Wer er ist').waitFor();

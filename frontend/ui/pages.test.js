@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { lookUp, open, startBrowser, startDemo, startNetwork, state } from './harness.js';
+import { lookUp, open, rounds, startBrowser, startDemo, startNetwork, state } from './harness.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -57,7 +57,7 @@ describe('home', () => {
     await page.locator('.figure').first().waitFor();
     await page.locator('.figure').nth(2).waitFor();
     await page.locator('[aria-labelledby=events-title] li').nth(5).waitFor();
-    await page.waitForTimeout(500); // the nodes are counted once more with the first block that is told
+    await rounds(page); // the nodes are counted once more with the first block that is told
     const asked = [];
     context.on('request', (r) => asked.push(new URL(r.url()).pathname));
     const key = 'a1'.repeat(32);
@@ -285,7 +285,7 @@ describe('what happened to a name', () => {
         // A block in which nothing happened to any name is no reason to ask again.
         asked.length = 0;
         await Promise.all([page.waitForResponse(/\/range\/0\/0$/), network.devnet('mine', '1')]);
-        await page.waitForTimeout(500);
+        await rounds(page);
         assert.deepEqual(asked.filter((p) => p.endsWith('/history')), []);
         await Promise.all([page.waitForResponse(/\/range\/0\/0\/history$/), network.devnet('register', `other_than_${name}`, '05' + 'cd'.repeat(32))]);
       } finally {

@@ -281,7 +281,7 @@ test('who looks up while the registry is fetched waits for the same', () =>
       await page.locator('#box').fill(name);
       await page.locator('#box').press('Enter');
       await page.getByRole('heading', { name, level: 1 }).waitFor();
-      await page.waitForTimeout(200);
+      await page.evaluate(() => new Promise(requestAnimationFrame));
     }
     go();
     await page.locator('[data-state=registered]').waitFor();

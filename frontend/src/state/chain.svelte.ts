@@ -9,6 +9,7 @@ class Chain {
   status = $state.raw<Schemas['Status'] | null>(null);
   lost = $state(false); // the last request was not answered
   now = $state(Date.now() / 1000); // seconds
+  block = $derived(this.status?.hash ?? ''); // hash of the newest one; what depends on it is not done again with every status
   reorg = $state.raw<Schemas['Reorg'] | null>(null); // that came while the page was looked at; the visitor may put it away
   private round = 0;
   private newest = 0; // the last round that was answered

@@ -93,7 +93,7 @@ class Nodes {
     document.addEventListener('visibilitychange', look);
     const stop = $effect.root(() => {
       $effect(() => {
-        if (chain.status?.hash) look(); // with every block
+        if (chain.block) look(); // with every block
       });
     });
     return () => {
