@@ -18,13 +18,15 @@ const module = "onsight"
 // floors is ARCHITECTURE.md's table as data: a package may import only packages on strictly lower floors.
 var floors = map[string]int{
 	// words
-	"internal/curve": 0,
-	"internal/bt":    0,
-	"ons":            1,
+	"internal/curve":                0,
+	"internal/bt":                   0,
+	"ons":                           1,
+	"client/internal/envelope/wire": 1,
 	// wires
-	"internal/oxend": 2,
-	"internal/snode": 2,
-	"internal/onion": 2,
+	"client/internal/envelope": 2,
+	"internal/oxend":           2,
+	"internal/snode":           2,
+	"internal/onion":           2,
 	// domains
 	"indexer":                 3,
 	"directory":               3,
@@ -51,7 +53,7 @@ var homes = map[string][]string{
 	"github.com/gin-gonic/gin":       {"api"},
 	"github.com/danielgtaylor/huma":  {"api"},
 	"github.com/robfig/cron":         {"cmd/onsight"},
-	"google.golang.org/protobuf":     {"client/internal/envelope"},
+	"google.golang.org/protobuf":     {"client/internal/envelope", "client/internal/envelope/wire"},
 	"github.com/prometheus":          {"cmd/onsight"},
 
 	"github.com/HdrHistogram/hdrhistogram-go": {"directory"},
