@@ -36,9 +36,10 @@ var floors = map[string]int{
 	"internal/store":  4,
 	"internal/index":  4,
 	"api":             4,
+	"client":          4,
 	// programs
-	"cmd/onsight": 5,
-	"cmd/devnet":  5,
+	"cmd/onsight": 6,
+	"cmd/devnet":  6,
 }
 
 // homes are the only packages that may import a heavy dependency (and what lies below its path).
