@@ -37,6 +37,7 @@ var floors = map[string]int{
 	"internal/index":  4,
 	"api":             4,
 	"client":          4,
+	"client/vault":    4,
 	// programs
 	"cmd/onsight": 6,
 	"cmd/devnet":  6,
@@ -50,6 +51,7 @@ var homes = map[string][]string{
 	"github.com/spf13/cobra":         {"cmd/onsight", "cmd/devnet"},
 	"github.com/schollz/progressbar": {"cmd/onsight"},
 	"github.com/gofrs/flock":         {"internal/store"},
+	"github.com/zalando/go-keyring":  {"client/vault"},
 	"filippo.io/edwards25519":        {"internal/curve"},
 	"github.com/gin-gonic/gin":       {"api"},
 	"github.com/danielgtaylor/huma":  {"api"},
