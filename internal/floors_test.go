@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"indexer":                 3,
 	"directory":               3,
 	"internal/devnet/storage": 3,
+	"client/store":            3,
 	// edges
 	"internal/devnet": 4,
 	"internal/store":  4,
@@ -45,12 +46,13 @@ var floors = map[string]int{
 
 // homes are the only packages that may import a heavy dependency (and what lies below its path).
 var homes = map[string][]string{
-	"gorm.io":                        {"internal/store"},
+	"gorm.io":                        {"internal/store", "client/store"},
 	"github.com/mattn/go-sqlite3":    {"internal/store"},
-	"github.com/pressly/goose":       {"internal/store"},
+	"github.com/ncruces":             {"client/store"},
+	"github.com/pressly/goose":       {"internal/store", "client/store"},
 	"github.com/spf13/cobra":         {"cmd/onsight", "cmd/devnet"},
 	"github.com/schollz/progressbar": {"cmd/onsight"},
-	"github.com/gofrs/flock":         {"internal/store"},
+	"github.com/gofrs/flock":         {"internal/store", "client/store"},
 	"github.com/zalando/go-keyring":  {"client/vault"},
 	"filippo.io/edwards25519":        {"internal/curve"},
 	"github.com/gin-gonic/gin":       {"api"},
