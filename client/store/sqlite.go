@@ -4,7 +4,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
@@ -16,6 +18,7 @@ import (
 
 const (
 	readers  = 2               // connections for reading: one that lists while another looks something up
+	block    = 4096            // what is encrypted at a time; SQLite's page, too
 	walLimit = 4 * 1024 * 1024 // bytes the write-ahead log keeps on disk after a checkpoint
 )
 
@@ -67,6 +70,19 @@ func open(path string, conns int, options string, key [32]byte, pragmas ...strin
 		return nil, errors.Join(reason(err), pool.Close())
 	}
 	return db, nil
+}
+
+// mendLog cuts a part of a block off the end of a write-ahead log, such as a full disk leaves. It cannot be decrypted, and
+// SQLite, which knows nothing of blocks, would not open the database for it. A commit that was accepted ends in a whole block.
+func mendLog(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || info.Size()%block == 0 {
+		return err
+	}
+	return os.Truncate(path, info.Size()-info.Size()%block)
 }
 
 // reason tells a database that the key does not open from one that cannot be read. To SQLite the former is a file of rubbish.

@@ -87,6 +87,9 @@ func (s *Store) open(ctx context.Context, key [32]byte) (err error) {
 	if err := f.Close(); err != nil {
 		return err
 	}
+	if err := mendLog(s.path + "-wal"); err != nil {
+		return err
+	}
 	if s.write, err = openWriter(s.path, key); err != nil {
 		return err
 	}
