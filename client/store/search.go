@@ -19,8 +19,8 @@ type Query struct {
 	Limit  int       // 0: none are found
 }
 
-// Search returns the messages that a query means, the newest by their senders' clocks first. Case and accents make no
-// difference. A text without a word finds nothing.
+// Search returns the messages that a query means, the last that came first: in that order the index is read, and only as far as
+// the limit. Case and accents make no difference. A text without a word finds nothing.
 func (s *Store) Search(ctx context.Context, q Query) ([]Message, error) {
 	text := match(q.Text)
 	if text == "" {
@@ -44,7 +44,7 @@ func (s *Store) Search(ctx context.Context, q Query) ([]Message, error) {
 	}
 	var rows []messageRow
 	err := s.view(ctx, "search", func(tx *gorm.DB) error {
-		return tx.Raw("SELECT messages.* FROM search JOIN messages ON messages.seq = search.rowid WHERE "+where+" ORDER BY sent DESC, seq DESC LIMIT ?",
+		return tx.Raw("SELECT messages.* FROM search JOIN messages ON messages.seq = search.rowid WHERE "+where+" ORDER BY search.rowid DESC LIMIT ?",
 			append(args, q.Limit)...).Scan(&rows).Error
 	})
 	return messages(rows), err

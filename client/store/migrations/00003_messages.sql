@@ -22,6 +22,7 @@ CREATE TABLE messages (
     UNIQUE (chat, sender, sent)
 );
 CREATE INDEX messages_by_time ON messages (chat, sent);
+CREATE INDEX messages_unread ON messages (chat, sent) WHERE state = 0; -- those of others: what a chat's unread ones are counted in
 CREATE INDEX messages_by_end ON messages (expires) WHERE expires IS NOT NULL;
 
 -- +goose Down
