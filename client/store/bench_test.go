@@ -82,7 +82,7 @@ func BenchmarkStore(b *testing.B) {
 	})
 	b.Run("Chats50", func(b *testing.B) {
 		for b.Loop() {
-			if list, err := s.Chats(ctx, time.Time{}, 50); err != nil || len(list) != 50 {
+			if list, err := s.Chats(ctx, nil, 50); err != nil || len(list) != 50 {
 				b.Fatal(len(list), err)
 			}
 		}

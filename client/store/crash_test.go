@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -235,6 +236,27 @@ func TestPowerLoss(t *testing.T) {
 	}
 }
 
+// TestWrongKeyLeavesLog: a key that does not open a database must not cost what is only in its log yet.
+func TestWrongKeyLeavesLog(t *testing.T) {
+	t.Parallel()
+	path := tempPath(t)
+	s := mustCreate(t, path)
+	send(t, s, bob, 1, "accepted")
+	copied := filepath.Join(t.TempDir(), "courier.db")
+	for _, suffix := range []string{"", "-wal"} { // as a killed process leaves them
+		b, err := os.ReadFile(path + suffix)
+		must(t, err)
+		must(t, os.WriteFile(copied+suffix, b, 0o600))
+	}
+	if _, err := Open(t.Context(), Config{Path: copied, Key: [32]byte{7}}); !errors.Is(err, ErrKey) {
+		t.Fatalf("got error %v", err)
+	}
+	s = mustOpen(t, copied)
+	if list := got[[]Message](t)(s.Messages(t.Context(), bob, 0, 10)); len(list) != 1 {
+		t.Errorf("%d messages are left", len(list))
+	}
+}
+
 // TestMalformed damages pages of a good database: reading gives errors, or old news, never a panic.
 func TestMalformed(t *testing.T) {
 	t.Parallel()
@@ -257,7 +279,7 @@ func TestMalformed(t *testing.T) {
 		if err == nil {
 			_, err1 := s.Messages(t.Context(), carol, 0, 1000)
 			_, err2 := s.Search(t.Context(), Query{Text: "received", Limit: 1000})
-			_, err3 := s.Chats(t.Context(), time.Time{}, 10)
+			_, err3 := s.Chats(t.Context(), nil, 10)
 			if err1 != nil || err2 != nil || err3 != nil {
 				failed++
 			}

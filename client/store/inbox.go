@@ -18,9 +18,8 @@ type Batch struct {
 // Item is one of them, opened.
 type Item struct {
 	Hash   string
-	Until  time.Time // when the swarm forgets it
-	Change Change    // what it means here; nil: nothing
-	Reason string    // if it means nothing: why, to be counted
+	Change Change // what it means here; nil: nothing
+	Reason string // if it means nothing: why, to be counted
 }
 
 // Change is one of *Arrived, *Approved, *WasRead and *Unsent. Who it is from was verified.
@@ -29,8 +28,9 @@ type Change interface {
 	apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string, err error)
 }
 
-// seenLonger is how long after a swarm has forgotten an item it is still known here: clocks differ, and items are prolonged.
-const seenLonger = 24 * time.Hour
+// remember is how long an item is known after it was last fetched. A swarm keeps none longer than 30 days without being asked
+// to; what it says of itself is not relied on.
+const remember = 31 * 24 * time.Hour
 
 // Receive stores what a batch means, together with its cursor, and returns how many items were new. Items that were seen before,
 // from whatever node, change nothing; what says the same as a message that is there changes nothing either.
@@ -41,11 +41,11 @@ func (s *Store) Receive(ctx context.Context, b Batch, at time.Time) (fresh int, 
 			return err
 		}
 		for _, i := range b.Items {
-			done := tx.Exec("INSERT INTO seen (hash, until) VALUES (?, ?) ON CONFLICT DO NOTHING", i.Hash, unix(i.Until.Add(seenLonger)))
-			if done.Error != nil {
-				return done.Error
+			known, err := see(tx, i.Hash, at)
+			if err != nil {
+				return err
 			}
-			if done.RowsAffected == 0 {
+			if known {
 				continue
 			}
 			fresh++
@@ -58,7 +58,7 @@ func (s *Store) Receive(ctx context.Context, b Batch, at time.Time) (fresh int, 
 			if reason == "" {
 				continue
 			}
-			err := tx.Exec("INSERT INTO skipped (reason, n, last) VALUES (?, 1, ?) ON CONFLICT (reason) DO UPDATE SET n = n + 1, last = excluded.last",
+			err = tx.Exec("INSERT INTO skipped (reason, n, last) VALUES (?, 1, ?) ON CONFLICT (reason) DO UPDATE SET n = n + 1, last = excluded.last",
 				reason, unix(at)).Error
 			if err != nil {
 				return err
@@ -76,9 +76,14 @@ func (s *Store) Receive(ctx context.Context, b Batch, at time.Time) (fresh int, 
 	return fresh, nil
 }
 
-// see notes that an item was dealt with.
-func see(tx *gorm.DB, hash string, until time.Time) error {
-	return tx.Exec("INSERT INTO seen (hash, until) VALUES (?, ?) ON CONFLICT DO NOTHING", hash, unix(until.Add(seenLonger))).Error
+// see notes that an item was fetched, and returns whether it had been before.
+func see(tx *gorm.DB, hash string, at time.Time) (known bool, err error) {
+	until := unix(at.Add(remember))
+	done := tx.Exec("UPDATE seen SET until = ? WHERE hash = ?", until, hash)
+	if done.Error != nil || done.RowsAffected > 0 {
+		return true, done.Error
+	}
+	return false, tx.Exec("INSERT INTO seen (hash, until) VALUES (?, ?)", hash, until).Error
 }
 
 // Cursor returns where to go on reading a node's namespace: the hash of the last item that was stored, or "".

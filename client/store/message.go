@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"gorm.io/gorm"
@@ -138,7 +139,8 @@ func insert(tx *gorm.DB, m *Message, key string) (seq int64, fresh bool, err err
 		return 0, false, err
 	}
 	return r.Seq, true, tx.Exec(
-		"INSERT INTO chats (active, id) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET active = max(active, excluded.active)", r.Sent, r.Chat).Error
+		"INSERT INTO chats (active, id) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET active = max(active, excluded.active)",
+		min(r.Sent, r.Arrived), r.Chat).Error
 }
 
 // Message returns one message, or ErrNotFound.
@@ -212,30 +214,30 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (gone int64, err error
 // Chat is a conversation as a list shows it.
 type Chat struct {
 	ID        [33]byte
-	Contact   Contact // zero, but for its ID, for notes to oneself
-	Active    time.Time
+	Contact   Contact   // zero, but for its ID, for notes to oneself
+	Active    time.Time // when the last message was sent, but not later than it came: a sender's clock may say anything
 	ReadUntil time.Time // sent time of the newest message that was read; zero: none
 	Unread    int
 	Newest    *Message // nil: all have disappeared
 }
 
-// Chats returns up to limit conversations, the most recently active first, those active before the given time, or, if that is
-// zero, from the first on.
-func (s *Store) Chats(ctx context.Context, before time.Time, limit int) (list []Chat, err error) {
+// Chats returns up to limit conversations, the most recently active first: those after the given one, or, if that is nil, from the
+// first on.
+func (s *Store) Chats(ctx context.Context, after *Chat, limit int) (list []Chat, err error) {
 	var rows []struct {
 		ID        []byte
 		Active    int64
 		ReadUntil int64
 		Unread    int
 	}
-	end := int64(1<<63 - 1)
-	if !before.IsZero() {
-		end = unix(before)
+	end, last := int64(math.MaxInt64), [33]byte{}
+	if after != nil {
+		end, last = unix(after.Active), after.ID
 	}
 	err = s.view(ctx, "list chats", func(tx *gorm.DB) error {
 		// 0 is Incoming: only of a constant SQLite sees that the index of unread messages will do.
 		err := tx.Raw(`SELECT *, (SELECT count(*) FROM messages m WHERE m.chat = c.id AND m.sent > c.read_until AND m.state = 0) AS unread
-			FROM chats c WHERE active < ? ORDER BY active DESC, id LIMIT ?`, end, limit).Scan(&rows).Error
+			FROM chats c WHERE (active, id) < (?, ?) ORDER BY active DESC, id DESC LIMIT ?`, end, last[:], limit).Scan(&rows).Error
 		if err != nil {
 			return err
 		}

@@ -103,7 +103,7 @@ type Outgoing struct {
 
 // Queue accepts what is to be sent and returns the number of its message. When it has returned, the message will be sent,
 // whatever happens to the process. If the key was used before nothing happens, and the number is that of the message it was
-// used for. So it is for a message that was held and is not any more: then the error is ErrNotFound.
+// used for. The error is ErrTaken, or ErrNotFound for a held message that is not held any more; then nothing has changed.
 func (s *Store) Queue(ctx context.Context, o Outgoing, now time.Time) (seq int64, err error) {
 	err = s.update(ctx, "queue message", func(tx *gorm.DB) error {
 		if o.Key != "" {
@@ -152,7 +152,7 @@ func write(tx *gorm.DB, m Message, key string, now time.Time) (seq int64, err er
 		return 0, err
 	}
 	if !fresh {
-		panic("store: internal error: a message was queued under a time that was used before; see NextTime")
+		return 0, ErrTaken
 	}
 	for _, step := range []string{"queued", "encrypted"} {
 		if err := line(tx, seq, now, step, ""); err != nil {
@@ -202,7 +202,7 @@ func (s *Store) Deliver(ctx context.Context, id int64, node [32]byte, hash strin
 			return err
 		}
 		if array[[33]byte](p.Swarm) == self { // we need not read it back
-			if err := see(tx, hash, fromUnix(p.Sent+p.TTL)); err != nil {
+			if _, err := see(tx, hash, at); err != nil {
 				return err
 			}
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -70,6 +71,31 @@ func open(path string, conns int, options string, key [32]byte, pragmas ...strin
 		return nil, errors.Join(reason(err), pool.Close())
 	}
 	return db, nil
+}
+
+// checkKey returns ErrKey unless key opens the database, and touches nothing: under another key SQLite would take a log that a
+// killed process left for an empty one, and delete it with all that is only in there.
+func checkKey(ctx context.Context, path string, key [32]byte) (err error) {
+	for range 3 { // it takes no lock: half of a block that another process is writing looks like another key
+		if err = tryKey(ctx, path, key); !errors.Is(err, ErrKey) {
+			return err
+		}
+	}
+	return err
+}
+
+func tryKey(ctx context.Context, path string, key [32]byte) error {
+	db, err := open(path, 1, "&mode=ro&immutable=1", key)
+	if err != nil {
+		return err
+	}
+	var version int
+	err = reason(db.WithContext(ctx).Raw("PRAGMA schema_version").Scan(&version).Error)
+	pool, closed := db.DB()
+	if closed == nil {
+		closed = pool.Close()
+	}
+	return errors.Join(err, closed)
 }
 
 // mendLog cuts a part of a block off the end of a write-ahead log, such as a full disk leaves. It cannot be decrypted, and

@@ -20,6 +20,9 @@ var (
 	ErrSchemaNew = errors.New("the database is newer than this program")
 	// ErrNotFound means that there is no such thing in the database.
 	ErrNotFound = errors.New("not found")
+	// ErrTaken is returned by Queue if and only if there is a message of ours with the same time in the chat: another device sent
+	// one. The message has to be made anew with the next time.
+	ErrTaken = errors.New("another message of ours has the same time")
 	// ErrExists is returned by Create if and only if the database has an account.
 	ErrExists = errors.New("the database has an account already")
 )
@@ -85,6 +88,9 @@ func (s *Store) open(ctx context.Context, key [32]byte) (err error) {
 		return err
 	}
 	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := checkKey(ctx, s.path, key); err != nil {
 		return err
 	}
 	if err := mendLog(s.path + "-wal"); err != nil {

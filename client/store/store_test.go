@@ -81,7 +81,7 @@ func text(chat, sender [33]byte, sent int, s string) Message {
 	return Message{Chat: chat, Sender: sender, Sent: at(sent), Kind: Text, Text: s}
 }
 
-func item(hash string, c Change) Item { return Item{Hash: hash, Until: at(1_000_000), Change: c} }
+func item(hash string, c Change) Item { return Item{Hash: hash, Change: c} }
 
 func arrived(from [33]byte, sent int, s string) *Arrived {
 	return &Arrived{Message: text(from, from, sent, s)}
@@ -191,6 +191,43 @@ func TestSend(t *testing.T) {
 	}
 }
 
+// TestTaken: our other device has sent a message at the very time that one of ours was made for.
+func TestTaken(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("a", &Arrived{Message: text(bob, me, 10, "from there")})}}, at(10)))
+	m := text(bob, me, 10, "from here")
+	if _, err := s.Queue(ctx, Outgoing{Message: &m, Key: "k", Parcels: []Parcel{{Swarm: bob, Data: []byte("x"), Sent: at(10)}}}, at(10)); !errors.Is(err, ErrTaken) {
+		t.Errorf("got error %v", err)
+	}
+	if list := got[[]Parcel](t)(s.Outbox(ctx, 0, 10)); len(list) != 0 {
+		t.Errorf("parcels %v", list)
+	}
+	m.Sent = at(11)
+	if seq := got[int64](t)(s.Queue(ctx, Outgoing{Message: &m, Key: "k"}, at(11))); seq == 0 {
+		t.Error("the second try was not taken")
+	}
+}
+
+// TestRemember: what is fetched again and again is not new after a month either; what is not fetched is forgotten.
+func TestRemember(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	const day = 24 * 3600 * 1000
+	b := Batch{Items: []Item{item("a", arrived(bob, 1, "hello"))}}
+	for i, c := range []struct{ day, fresh int }{{0, 1}, {30, 0}, {60, 0}, {92, 1}} {
+		got[int64](t)(s.Sweep(ctx, at(c.day*day)))
+		if n := got[int](t)(s.Receive(ctx, b, at(c.day*day))); n != c.fresh {
+			t.Errorf("step %d: %d new items, want %d", i, n, c.fresh)
+		}
+	}
+	if list := got[[]Message](t)(s.Messages(ctx, bob, 0, 10)); len(list) != 1 {
+		t.Errorf("%d messages", len(list))
+	}
+}
+
 func TestGiveUp(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -264,7 +301,7 @@ func TestReceive(t *testing.T) {
 	hello.Message.Quote = &Ref{Sender: me, Sent: at(1)}
 	hello.Message.Files = 2
 	b := Batch{Node: node1, Cursor: "b", Items: []Item{
-		item("a", hello), {Hash: "x", Until: at(9), Reason: "is not a message"}, item("b", &Arrived{Message: text(carol, me, 5, "from my other device")}),
+		item("a", hello), {Hash: "x", Reason: "is not a message"}, item("b", &Arrived{Message: text(carol, me, 5, "from my other device")}),
 	}}
 	if n := got[int](t)(s.Receive(ctx, b, at(20))); n != 3 {
 		t.Errorf("%d new items, want 3", n)
@@ -300,11 +337,17 @@ func TestReceive(t *testing.T) {
 	if diff := cmp.Diff([]EventKind{Came, Copied}, kinds); diff != "" {
 		t.Error(diff)
 	}
-	chats := got[[]Chat](t)(s.Chats(ctx, time.Time{}, 10))
+	chats := got[[]Chat](t)(s.Chats(ctx, nil, 10))
 	if len(chats) != 2 || chats[0].ID != bob || chats[0].Unread != 1 || chats[0].Newest.Text != "hello" || chats[0].Contact.Profile.Name != "Bob" || chats[1].Unread != 0 {
 		t.Errorf("chats %+v", chats)
 	}
-	if older := got[[]Chat](t)(s.Chats(ctx, chats[0].Active, 10)); len(older) != 1 || older[0].ID != carol {
+	// Who says that they write from the future does not stand above all others for ever.
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("f", arrived(id("eve"), 1_000_000_000, "beware"))}}, at(30)))
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("g", arrived(bob, 31, "hello again"))}}, at(40)))
+	if list := got[[]Chat](t)(s.Chats(ctx, nil, 10)); len(list) != 3 || list[0].ID != bob || !list[1].Active.Equal(at(30)) {
+		t.Errorf("chats %+v", list)
+	}
+	if older := got[[]Chat](t)(s.Chats(ctx, &chats[0], 10)); len(older) != 1 || older[0].ID != carol {
 		t.Errorf("older chats %+v", older)
 	}
 }
@@ -354,7 +397,7 @@ func TestBlockAndForget(t *testing.T) {
 	if err := s.Forget(ctx, carol); !errors.Is(err, ErrNotFound) {
 		t.Errorf("forgotten twice: %v", err)
 	}
-	if n := len(got[[]Chat](t)(s.Chats(ctx, time.Time{}, 10))); n != 0 {
+	if n := len(got[[]Chat](t)(s.Chats(ctx, nil, 10))); n != 0 {
 		t.Errorf("%d chats are left", n)
 	}
 	// What was deleted does not come back, but a new message does.
@@ -429,7 +472,7 @@ func TestReadAndSweep(t *testing.T) {
 	if err := s.MarkRead(ctx, carol, at(1), at(1)); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a chat that is not there was read: %v", err)
 	}
-	if c := got[[]Chat](t)(s.Chats(ctx, time.Time{}, 1))[0]; c.Unread != 1 || !c.ReadUntil.Equal(at(2)) {
+	if c := got[[]Chat](t)(s.Chats(ctx, nil, 1))[0]; c.Unread != 1 || !c.ReadUntil.Equal(at(2)) {
 		t.Errorf("chat %+v", c)
 	}
 	if p := got[[]Parcel](t)(s.Claim(ctx, at(1000), time.Second, 1)); len(p) != 1 || p[0].Message != 0 || string(p[0].Data) != "receipt" {
@@ -769,7 +812,7 @@ func TestCanceled(t *testing.T) {
 	cancel()
 	m := text(bob, me, 1, "x")
 	_, err := s.Queue(ctx, Outgoing{Message: &m}, at(1))
-	_, err2 := s.Chats(ctx, time.Time{}, 1)
+	_, err2 := s.Chats(ctx, nil, 1)
 	for _, err := range []error{err, err2} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got error %v", err)

@@ -19,7 +19,7 @@ CREATE TABLE chats (
     read_until BIGINT NOT NULL DEFAULT 0,
     active     BIGINT NOT NULL
 );
-CREATE INDEX chats_by_active ON chats (active);
+CREATE INDEX chats_by_active ON chats (active, id);
 
 -- +goose Down
 DROP TABLE chats;

@@ -1,5 +1,5 @@
 -- +goose Up
--- What was fetched and dealt with, kept a while longer than the swarm keeps it. until: milliseconds.
+-- What was fetched and dealt with, kept longer than the swarm keeps it. until: milliseconds.
 CREATE TABLE seen (
     hash  TEXT   NOT NULL PRIMARY KEY,
     until BIGINT NOT NULL
