@@ -198,6 +198,30 @@ func TestFloorsCatch(t *testing.T) {
 	}
 }
 
+// TestOneSQLite fails if anything links both databases: their drivers register the same name, and the second to do so panics.
+func TestOneSQLite(t *testing.T) {
+	pkgs := imports(t, "..")
+	var reach func(pkg string, seen map[string]bool)
+	reach = func(pkg string, seen map[string]bool) {
+		if seen[pkg] {
+			return
+		}
+		seen[pkg] = true
+		for imp := range pkgs[pkg] {
+			if low, ok := strings.CutPrefix(imp, module+"/"); ok {
+				reach(low, seen)
+			}
+		}
+	}
+	for pkg := range pkgs {
+		seen := map[string]bool{}
+		reach(pkg, seen)
+		if seen["internal/store"] && seen["client/store"] {
+			t.Errorf("%s links internal/store and client/store", pkg)
+		}
+	}
+}
+
 // TestPackageComments fails if a package lacks its one package comment.
 func TestPackageComments(t *testing.T) {
 	for pkg := range floors {

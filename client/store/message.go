@@ -198,13 +198,16 @@ func (s *Store) MarkRead(ctx context.Context, chat [33]byte, until, now time.Tim
 	})
 }
 
-// Sweep deletes the messages whose time has come, and forgets what swarms have forgotten too. It returns how many messages
-// have gone.
+// Sweep deletes the messages whose time has come, and forgets what swarms have forgotten too, the bytes of what was delivered
+// among it. It returns how many messages have gone.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (gone int64, err error) {
 	err = s.update(ctx, "sweep", func(tx *gorm.DB) error {
 		done := tx.Exec("DELETE FROM messages WHERE expires <= ?", unix(now))
 		if gone = done.RowsAffected; done.Error != nil {
 			return done.Error
+		}
+		if err := tx.Exec("DELETE FROM outbox WHERE state = ? AND sent + ttl <= ?", Delivered, unix(now)).Error; err != nil {
+			return err
 		}
 		return tx.Exec("DELETE FROM seen WHERE until <= ?", unix(now)).Error
 	})

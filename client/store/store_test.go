@@ -228,6 +228,29 @@ func TestRemember(t *testing.T) {
 	}
 }
 
+// TestOutboxShrinks: bytes are kept as long as they may have to be stored again, and no longer.
+func TestOutboxShrinks(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	seq := send(t, s, bob, 10, "hello")
+	send(t, s, carol, 20, "not sent")
+	must(t, s.Deliver(ctx, 1, node1, "h", at(20)))
+	must(t, s.Deliver(ctx, 2, node1, "c", at(20)))
+	hour := int(time.Hour / time.Millisecond)
+	for _, c := range []struct{ now, left int }{{hour, 4}, {10 + hour, 2}, {20 * hour, 2}} {
+		got[int64](t)(s.Sweep(ctx, at(c.now)))
+		var n int
+		must(t, s.read.Raw("SELECT count(*) FROM outbox").Scan(&n).Error)
+		if n != c.left {
+			t.Errorf("%d parcels are left at %d, want %d", n, c.now, c.left)
+		}
+	}
+	if m := got[Message](t)(s.Message(ctx, seq)); m.State != Stored {
+		t.Errorf("the message is %+v", m)
+	}
+}
+
 func TestGiveUp(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
