@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/chacha20poly1305"
@@ -174,14 +175,14 @@ func (f *file) write(path string, replace bool) (err error) {
 	return sync(dir)
 }
 
-// sync makes a new name in a folder last. Some systems cannot, and say so.
+// sync makes a new name in a folder last. On Windows folders cannot be synced, nor need to be.
 func sync(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrInvalid) {
-		return errors.Join(err, d.Close())
-	}
-	return d.Close()
+	return errors.Join(d.Sync(), d.Close())
 }
