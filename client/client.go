@@ -26,6 +26,8 @@ type Config struct {
 	Proxy   *url.URL    // socks5:// or http://, for everything; nil: none
 
 	Agree, Ask int           // how many nodes must say the same of a name, of how many that are asked; 0: 3 of 5
+	Recheck    time.Duration // how old what a name was found to stand for grows before a send asks again; 0: 1 h
+	Copies     int           // how many members of a swarm must say that they have a message; 0: 3
 	MaxLatency time.Duration // slower guards and swarm members are left alone while there are three others; 0: 500 ms
 	Timeout    time.Duration // of one request; 0: 10 s, as official clients
 	Rotate     time.Duration // how old a path grows before its inner hops are chosen anew; 0: 10 min
@@ -76,6 +78,7 @@ func New(cfg Config) (*Client, error) {
 		}
 	}
 	set(&cfg.MaxLatency, 500*time.Millisecond)
+	set(&cfg.Recheck, time.Hour)
 	set(&cfg.Timeout, 10*time.Second)
 	set(&cfg.Rotate, 10*time.Minute)
 	set(&cfg.Fresh, 2*time.Hour)
@@ -84,6 +87,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	if cfg.Ask == 0 {
 		cfg.Ask = max(5, cfg.Agree)
+	}
+	if cfg.Copies == 0 {
+		cfg.Copies = 3
 	}
 	if cfg.Network == "" {
 		cfg.Network = ons.Mainnet

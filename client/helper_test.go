@@ -147,4 +147,3 @@ func quiet(t *testing.T) {
 		t.Errorf("goroutines are left:\n%s", stacks)
 	})
 }
-

@@ -726,4 +726,3 @@ func TestClosed(t *testing.T) {
 		t.Errorf("got error %v, want context.Canceled", err)
 	}
 }
-

@@ -107,12 +107,12 @@ func (c *Client) Resolve(ctx context.Context, name string) (Resolution, error) {
 	case err != nil:
 		return r, fmt.Errorf("resolve: %w", err)
 	case r.Pin.Held():
-		return r, held(r.Pin)
+		return r, heldBy(r.Pin)
 	}
 	return r, nil
 }
 
-func held(p store.Pin) *HeldError {
+func heldBy(p store.Pin) *HeldError {
 	return &HeldError{Name: p.Name, Old: p.ID, New: p.Next, Since: p.Since, NextSince: p.NextSince}
 }
 
@@ -286,13 +286,4 @@ func parseSaid(a *answer) (said, error) {
 		return said{}, errBody
 	}
 	return s, nil
-}
-
-// Approve pins a name to the account that it points to now. The error is store.ErrPin if that is another one than was approved.
-func (c *Client) Approve(ctx context.Context, name string, id ID) error {
-	n, err := ons.ParseName(ons.Session, name)
-	if err != nil {
-		return err
-	}
-	return c.store.Approve(ctx, n.String(), id, c.Now())
 }

@@ -96,9 +96,9 @@ func (c *Client) order(members []*store.Node, not map[[32]byte]bool) []*store.No
 	return list
 }
 
-// askSwarm has a node of an account's swarm do what rpc says, given the network's time. Members that do not answer, refuse to work or
+// askSwarm has a node of an account's swarm do what rpc says, given the node and the network's time. Members that do not answer, refuse to work or
 // know better where the account is are gone around. Those of not are left out. The error wraps ErrSwarm, or is what ask's may be.
-func (c *Client) askSwarm(ctx context.Context, id ID, not map[[32]byte]bool, rpc func(now time.Time) []byte) (answer, error) {
+func (c *Client) askSwarm(ctx context.Context, id ID, not map[[32]byte]bool, rpc func(n *store.Node, now time.Time) ([]byte, error)) (answer, error) {
 	members, err := c.swarm(ctx, id)
 	if err != nil {
 		return answer{}, err
@@ -111,7 +111,11 @@ func (c *Client) askSwarm(ctx context.Context, id ID, not map[[32]byte]bool, rpc
 	last := fmt.Errorf("%w: it has no nodes that we know", ErrSwarm)
 	for len(queue) > 0 && len(tried) < maxMembers {
 		n := queue[0]
-		a, err := c.ask(ctx, n, rpc(c.Now()))
+		request, err := rpc(n, c.Now())
+		if err != nil {
+			return answer{}, err
+		}
+		a, err := c.ask(ctx, n, request)
 		if err != nil && !errors.Is(err, ErrNode) && !errors.Is(err, ErrPath) {
 			return answer{}, err
 		}
