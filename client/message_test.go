@@ -385,3 +385,30 @@ func TestNothingOutsideOnionsOfMessages(t *testing.T) {
 	s.check(b.String(), b.String()[2:], alice.id(), alice.id()[2:], name(t, "bob").Hash().Base64(), "hello", "store", "retrieve")
 }
 
+
+// TestFirstMessage: with 100 ms at each hop the first message of a client that knows nothing is stored in under 2 s.
+func TestFirstMessage(t *testing.T) {
+	b := account(2).ID()
+	n := startTown(t, devnet.Config{Seed: 40, Nodes: 24}, "session bob "+b.String())
+	n.inject("all:slow=100ms")
+	alice := n.client(1)
+	begun := time.Now()
+	s := alice.send(t, "bob", "hello")
+	resolved := time.Since(begun)
+	alice.flush(t)
+	lines, err := alice.Store.Ledger(t.Context(), s.Seq, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range lines {
+		if l.Step == "stored" {
+			took := l.At.Sub(begun)
+			t.Logf("path %v, name %v, sealing %v, stored after %v", s.Resolution.Path, resolved, s.Sealing, took)
+			if took > 2*time.Second {
+				t.Errorf("took %v", took)
+			}
+			return
+		}
+	}
+	t.Error("it was not stored")
+}

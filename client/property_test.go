@@ -176,8 +176,19 @@ func (w *world) play(t *rapid.T, number uint32) {
 				t.Fatal(err)
 			}
 		},
+		"blackout": func(*rapid.T) {
+			fault := rapid.SampledFrom([]string{"down", "lossy=0.7", "status=500", "status=503", "lie-swarm"}).Draw(t, "fault")
+			faults, err := devnet.ParseFaults("all:" + fault)
+			if err == nil {
+				err = w.net.Inject(faults...)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
 		"heal": func(*rapid.T) { heal() },
 		"swarms": func(*rapid.T) {
+			heal() // the quorums would deregister for good whoever is down with a block
 			act := devnet.ActDecommission
 			if rapid.Bool().Draw(t, "back") {
 				act = devnet.ActRecommission
@@ -211,6 +222,7 @@ func (w *world) play(t *rapid.T, number uint32) {
 			w.net.Mine(1)
 		}
 	}
+	w.net.Mine(2)
 	var last error
 	for range 12 {
 		w.clock.Add(int64(11 * time.Minute)) // suspicions and pauses are over
