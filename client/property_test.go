@@ -24,6 +24,13 @@ import (
 
 // TestMain has fewer schedules drawn with the race detector, with which SQLite is ten times as slow, unless it is told how many.
 func TestMain(m *testing.M) {
+	if job := os.Getenv("COURIER_CHILD"); job != "" { // a test has started this binary again
+		if err := childMain(strings.Split(job, "|")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	flag.Parse()
 	told := false
 	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "rapid.checks" })
