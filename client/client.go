@@ -34,7 +34,7 @@ type Config struct {
 	Fresh      time.Duration // how old the list of nodes grows before Refresh asks for another; 0: 2 h
 	Encryption string        // of onion requests: "aes-gcm" or "xchacha20"; "": aes-gcm, which most clients use
 
-	Notice func(string)     // told of each rule about paths that the network is too small for, once; nil: nobody is
+	Notice func(string)     // told, once, of each rule about paths that the network is too small for; may ask nothing that waits; nil: nobody is
 	Now    func() time.Time // the machine's clock, which the network's is compared with; nil: time.Now
 	Rand   *rand.Rand       // chooses nodes, in tests; nil: as nobody can foresee. Used by one goroutine at a time
 	Log    *slog.Logger     // nil: silent
@@ -136,7 +136,7 @@ func New(cfg Config) (*Client, error) {
 // maxAsk bounds how many nodes are asked for one name.
 const maxAsk = 25
 
-// Close closes connections. What is under way fails. The store stays open.
+// Close closes connections. What is under way ends as it would, and what comes after fails. The store stays open.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -385,7 +385,6 @@ func TestNothingOutsideOnionsOfMessages(t *testing.T) {
 	s.check(b.String(), b.String()[2:], alice.id(), alice.id()[2:], name(t, "bob").Hash().Base64(), "hello", "store", "retrieve")
 }
 
-
 // TestFirstMessage: with 100 ms at each hop the first message of a client that knows nothing is stored in under 2 s.
 func TestFirstMessage(t *testing.T) {
 	b := account(2).ID()

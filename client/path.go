@@ -19,7 +19,7 @@ const (
 	tested     = 2                // candidates at a time
 	maxTests   = 10               // candidates for one guard
 	noGuard    = 30 * time.Second // how long another guard is not looked for after none was found, while there is one
-	maxSilence = 2                // requests in a row that got lost behind a guard before it is one no longer
+	maxSilence = 3                // requests in a row that got lost behind a guard before it is one no longer (messaging.md B.4)
 	samples    = 8                // draws of one node of each operator before operators are given up
 	others     = 3                // that have to be left for a slow node to be left alone
 )
@@ -129,40 +129,38 @@ func (c *Client) rotate(p *pool) {
 }
 
 // build builds the paths that are missing, as far as that is possible, and says why there is none. The token is held.
-func (c *Client) build(ctx context.Context, p *pool) (err error) {
-	for {
-		c.mu.Lock()
-		have, wait := slices.Clone(c.paths), c.cfg.Now().Before(c.retry)
-		c.mu.Unlock()
-		if len(have) >= wantGuards || len(have) > 0 && wait {
-			return nil
+func (c *Client) build(ctx context.Context, p *pool) error {
+	c.mu.Lock()
+	have, wait := slices.Clone(c.paths), c.cfg.Now().Before(c.retry)
+	c.mu.Unlock()
+	if len(have) >= wantGuards || len(have) > 0 && wait {
+		return nil
+	}
+	guards, err := c.guards(ctx, p, have, wantGuards-len(have))
+	c.mu.Lock()
+	for _, g := range guards {
+		if q, ok := c.behind(p, g, nil, c.paths, guards, nil); ok {
+			c.paths = append(c.paths, q)
+		} else if len(c.paths) > 0 {
+			err = errOnePath
 		}
-		guards, err := c.guards(ctx, p, have, wantGuards-len(have))
-		c.mu.Lock()
-		for _, g := range guards {
-			if q, ok := c.behind(p, g, nil, c.paths, guards, nil); ok {
-				c.paths = append(c.paths, q)
-			} else if len(c.paths) > 0 {
-				err = errOnePath
-			}
-		}
-		made := len(c.paths)
-		if made < wantGuards {
-			c.retry = c.cfg.Now().Add(noGuard)
-		}
-		c.mu.Unlock()
-		if err := c.remember(ctx); err != nil {
-			return err
-		}
-		switch {
-		case made == 0 && len(guards) > 0:
-			return ErrNodes
-		case made < wantGuards && errors.Is(err, errOnePath):
-			c.relax(relaxedOnePath)
-			return nil
-		}
+	}
+	made := len(c.paths)
+	if made < wantGuards {
+		c.retry = c.cfg.Now().Add(noGuard)
+	}
+	c.mu.Unlock()
+	if err := c.remember(ctx); err != nil {
 		return err
 	}
+	switch {
+	case made == 0 && len(guards) > 0:
+		return ErrNodes
+	case made < wantGuards && errors.Is(err, errOnePath):
+		c.relax(relaxedOnePath)
+		return nil
+	}
+	return err
 }
 
 var errOnePath = errors.New("no nodes for another path")
@@ -262,7 +260,7 @@ func (c *Client) draw(list []directory.Node, guard *directory.Node, apart []*dir
 	return hops, false
 }
 
-// soon is relax for those who hold c.mu: say tells of it, as whoever listens may ask us something.
+// soon is relax for those who hold c.mu: say tells of it when they do not any more, as whoever listens may ask for Paths.
 func (c *Client) soon(rule string) {
 	if !slices.Contains(c.due, rule) {
 		c.due = append(c.due, rule)

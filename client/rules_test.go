@@ -263,3 +263,35 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestOrder: slow members of a swarm are left alone while there are three others, those that may have failed come last.
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	c, err := New(Config{Store: &store.Store{}, Account: NewAccount(Seed{1})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var members []*store.Node
+	for i := range byte(6) {
+		members = append(members, &store.Node{Ed25519: [32]byte{i}})
+	}
+	keys := func(not map[[32]byte]bool) (list []byte) {
+		for _, n := range c.order(members, not) {
+			list = append(list, n.Ed25519[0])
+		}
+		return list
+	}
+	if got := keys(nil); len(got) != 6 {
+		t.Errorf("got %v, want all", got)
+	}
+	c.meet([32]byte{0}).extra = time.Second
+	c.meet([32]byte{1}).extra = time.Second
+	c.meet([32]byte{2}).until = time.Now().Add(time.Hour)
+	got := keys(nil)
+	if len(got) != 4 || got[3] != 2 {
+		t.Errorf("got %v, want 3 to 5 and then 2", got)
+	}
+	got = keys(map[[32]byte]bool{{3}: true})
+	if len(got) != 5 || got[2]+got[3] != 1 || got[4] != 2 {
+		t.Errorf("got %v, want 4 and 5, the slow ones, and then 2", got)
+	}
+}
