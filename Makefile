@@ -39,6 +39,10 @@ bench: tools ## Measure side by side, and print the ratios of docs/benchmarks.md
 fuzz: tools ## Fuzz every parser for FUZZTIME (10s) each
 	@scripts/fuzz $(FUZZTIME)
 
+.PHONY: torture-courier
+torture-courier: tools ## Send and fetch over 1,000 schedules of trouble, and kill who does 200 times
+	@scripts/stages courier
+
 .PHONY: torture-kill
 torture-kill: tools ## Kill the indexer 1,000 times at named points and compare digests
 	@scripts/stages kill-1000

@@ -21,7 +21,13 @@ import (
 	"onsight/ons"
 )
 
-const killed = 500 // messages that are sent and fetched while processes are killed
+// killed is how many messages are sent and fetched while processes are killed: 500 where KILLS says how often.
+func killed() int {
+	if os.Getenv("KILLS") == "" {
+		return 60
+	}
+	return 500
+}
 
 // childMain is the part of a process that is killed:
 //
@@ -47,7 +53,7 @@ func childMain(job []string) error {
 		if err != nil {
 			return err
 		}
-		for n := from; n <= killed; n++ {
+		for n := from; n <= killed(); n++ {
 			l := client.Letter{To: account(2).ID().String(), Text: fmt.Sprint("text ", n), Key: fmt.Sprint(n)}
 			if _, err := c.Send(ctx, l); err != nil {
 				return err
@@ -62,12 +68,12 @@ func childMain(job []string) error {
 			if _, err := c.Poll(ctx); err != nil {
 				return err
 			}
-			all, err := s.Messages(ctx, account(1).ID(), 0, 2*killed)
+			all, err := s.Messages(ctx, account(1).ID(), 0, 2*killed())
 			if err != nil {
 				return err
 			}
 			fmt.Println(n)
-			if len(all) >= killed {
+			if len(all) >= killed() {
 				break
 			}
 		}
@@ -75,14 +81,14 @@ func childMain(job []string) error {
 	return s.Close()
 }
 
-// TestKill kills who sends and who fetches again and again, 20 times in all or as often as COURIER_KILLS says. Nothing that was accepted
+// TestKill kills who sends and who fetches again and again, 4 times in all or as often as KILLS says. Nothing that was accepted
 // is lost, and nothing stands twice.
 func TestKill(t *testing.T) {
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		t.Skip("children are no other with the race detector, only slow")
 	}
-	kills := 20
-	if n, err := strconv.Atoi(os.Getenv("COURIER_KILLS")); err == nil {
+	kills := 4
+	if n, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
 		kills = n
 	}
 	n := startTown(t, devnet.Config{Seed: 43, Nodes: 16})
@@ -131,7 +137,7 @@ func TestKill(t *testing.T) {
 	for done, k := false, 0; !done; k++ {
 		lines := 0 // the last one is left alone
 		if k < kills/2 {
-			lines = 1 + rng.IntN(2*killed/max(kills/2, 1)*8/10)
+			lines = 1 + rng.IntN(2*killed()/max(kills/2, 1)*8/10)
 		}
 		last, ended := run(lines, "send", dir, n.Seed(), strconv.Itoa(from))
 		if last > 0 {
@@ -152,7 +158,7 @@ func TestKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The dead have claimed parcels for some minutes, which are over now.
-	if _, err := alice.Claim(t.Context(), time.Now().Add(time.Hour), -time.Hour, 2*killed); err != nil {
+	if _, err := alice.Claim(t.Context(), time.Now().Add(time.Hour), -time.Hour, 2*killed()); err != nil {
 		t.Fatal(err)
 	}
 	defer sender.Close()
@@ -172,7 +178,7 @@ func TestKill(t *testing.T) {
 	bob := open("bob", 2)
 	defer bob.Close()
 	check := func(s *store.Store, with client.ID) {
-		all, err := s.Messages(t.Context(), with, 0, 3*killed)
+		all, err := s.Messages(t.Context(), with, 0, 3*killed())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +189,7 @@ func TestKill(t *testing.T) {
 				t.Errorf("%s has state %d", m.Text, m.State)
 			}
 		}
-		for n := 1; n <= killed; n++ {
+		for n := 1; n <= killed(); n++ {
 			if k := seen[fmt.Sprint("text ", n)]; k != 1 {
 				t.Errorf("text %d stands %d times", n, k)
 			}

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -22,7 +21,7 @@ import (
 	"onsight/ons"
 )
 
-// TestMain has fewer schedules drawn with the race detector, with which SQLite is ten times as slow, unless it is told how many.
+// TestMain has fewer schedules drawn than rapid would, unless it is told how many: scripts/stages runs the hundred.
 func TestMain(m *testing.M) {
 	if job := os.Getenv("COURIER_CHILD"); job != "" { // a test has started this binary again
 		if err := childMain(strings.Split(job, "|")); err != nil {
@@ -34,7 +33,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	told := false
 	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "rapid.checks" })
-	if info, ok := debug.ReadBuildInfo(); ok && !told && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	if !told {
 		flag.Set("rapid.checks", "20")
 	}
 	os.Exit(m.Run())
