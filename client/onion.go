@@ -134,14 +134,8 @@ func (c *Client) through(ctx context.Context, q *path, to *store.Node, rpc []byt
 	if err != nil {
 		return answer{}, err
 	}
-	link, err := c.link(q.guard())
-	if err != nil {
-		return answer{}, err
-	}
 	sent, begun := c.cfg.Now(), time.Now()
-	within, cancel := c.attempt(ctx)
-	defer cancel()
-	status, reply, err := link.Onion(within, body)
+	status, reply, err := c.post(ctx, q.guard(), body)
 	if err != nil {
 		return answer{}, err
 	}
@@ -158,6 +152,23 @@ func (c *Client) through(ctx context.Context, q *path, to *store.Node, rpc []byt
 		c.clock.learn(to.Ed25519, t.Sub(sent.Add(took/2)))
 	}
 	return a, nil
+}
+
+// post sends an onion to a guard.
+func (c *Client) post(ctx context.Context, guard *store.Node, body []byte) (status int, reply []byte, err error) {
+	ctx, cancel := c.attempt(ctx)
+	defer cancel()
+	for {
+		link, err := c.link(guard)
+		if err != nil {
+			return 0, nil, err
+		}
+		status, reply, err := link.Onion(ctx, body)
+		if errors.Is(err, snode.ErrLinkClosed) {
+			continue // by another request that was lost there, which is not this one's affair
+		}
+		return status, reply, err
+	}
 }
 
 // timeOf returns a node's time out of its answer; of a batch, out of the first.
