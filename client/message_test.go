@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -410,4 +411,25 @@ func TestFirstMessage(t *testing.T) {
 		}
 	}
 	t.Error("it was not stored")
+}
+
+// TestRun: what is queued is sent and what has come is fetched until the context ends, and nothing is left running then.
+func TestRun(t *testing.T) {
+	quiet(t)
+	n := startTown(t, devnet.Config{Seed: 44, Nodes: 12})
+	a, b := n.client(1), n.client(2)
+	a.send(t, b.id(), "hello")
+	for _, r := range []*resident{a, b} {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := r.Run(ctx, func(trouble error) {
+			if trouble != nil {
+				t.Error(trouble)
+			}
+			cancel()
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got error %v, want context.Canceled", err)
+		}
+	}
+	same(t, b.texts(t, a.Account.ID()), "they: hello")
 }
