@@ -1,6 +1,8 @@
 package api
 
 import (
+	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
@@ -64,9 +66,17 @@ func (s *Server) aggregate(c *call) error {
 		return err
 	}
 	q.Limit = 0 // all of them count
-	table, err := directory.Aggregate(q.Run(c.view()).Entries, by...)
+	key, view := c.listing(&q)
+	b := c.board
+	d, err := b.asked.get(key, func() (*document, error) {
+		table, err := directory.Aggregate(q.Run(view).Entries, by...)
+		if err != nil {
+			return nil, fmt.Errorf("%w: by must be among %s", errParameter, strings.Join(directory.GroupNames(), ", "))
+		}
+		return newDocument(b.frame.seal(must(json.Marshal(newTableView(table, limit)))), gzip.BestSpeed), nil
+	})
 	if err != nil {
-		return fmt.Errorf("%w: by must be among %s", errParameter, strings.Join(directory.GroupNames(), ", "))
+		return err
 	}
-	return c.sendView(newTableView(table, limit))
+	return c.sendDocument(d)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"reflect"
@@ -20,6 +21,7 @@ import (
 	"onsight/api"
 	"onsight/directory"
 	"onsight/indexer"
+	"onsight/internal/events"
 	"onsight/ons"
 )
 
@@ -117,9 +119,9 @@ func TestFields(t *testing.T) {
 	tail := `"expiration_height":5020,"expires_at":"2025-01-01T00:20:10Z","txid":"` + pad("ab") + `","confirmations":10,"final":false`
 	renewed := `"type":"lokinet","name_hash":"` + pad("abfbfffe") + `","status":"expiring","legacy":false,"encrypted_value":"` +
 		strings.Repeat("ab", 48) + `","nonce":"` + strings.Repeat("ee", 24) + `","owner":"` + pad("01") + `","backup_owner":"` + pad("02") +
-		`","register_height":4000,"update_height":5001,` + tail
+		`","register_height":4000,"registered_at":"2024-12-30T14:20:10Z","kind":"renew","update_height":5001,"updated_at":"2024-12-31T23:42:10Z",` + tail
 	old := `"type":"session","name_hash":"` + pad("cdfbfffe") + `","status":"needs_update","legacy":true,"encrypted_value":"` +
-		strings.Repeat("cd", 49) + `","nonce":null,"owner":"` + pad("01") + `","backup_owner":null,"register_height":4000,"update_height":4000,` +
+		strings.Repeat("cd", 49) + `","nonce":null,"owner":"` + pad("01") + `","backup_owner":null,"register_height":4000,"registered_at":"2024-12-30T14:20:10Z","kind":"buy","update_height":4000,"updated_at":"2024-12-30T14:20:10Z",` +
 		`"expiration_height":null,"expires_at":null,"txid":"` + pad("cd") + `","confirmations":1011,"final":true`
 	for _, c := range []struct{ method, path, body, want string }{
 		{"GET", path(r), "", `{` + renewed + asOf},
@@ -127,7 +129,7 @@ func TestFields(t *testing.T) {
 		{"GET", "/v1/owners/" + pad("01") + "/names", "", `{"owner":"` + pad("01") + `","names":[{` + old + `},{` + renewed + `}],"next":null` + asOf},
 		{"GET", "/v1/owners/" + pad("02") + "/names?limit=1", "", `{"owner":"` + pad("02") + `","names":[{` + renewed + `}],"next":null` + asOf},
 		{"GET", "/v1/owners/" + pad("03") + "/names", "", `{"owner":"` + pad("03") + `","names":[],"next":null` + asOf},
-		{"GET", path(r) + "/history", "", `{"type":"lokinet","name_hash":"` + pad("abfbfffe") + `","status":"expiring","history":[{"kind":"renew","height":5001,"txid":"` +
+		{"GET", path(r) + "/history", "", `{"type":"lokinet","name_hash":"` + pad("abfbfffe") + `","status":"expiring","history":[{"kind":"renew","height":5001,"time":"2024-12-31T23:42:10Z","txid":"` +
 			pad("ab") + `","prev_txid":"` + pad("09") + `","legacy":false,"encrypted_value":"` + strings.Repeat("ab", 48) + `","nonce":"` +
 			strings.Repeat("ee", 24) + `","owner":"` + pad("01") + `","backup_owner":"` + pad("02") +
 			`","register_height":4000,"expiration_height":5020,"confirmations":10,"final":false}],"next":null` + asOf},
@@ -205,7 +207,7 @@ func TestErrors(t *testing.T) {
 	broken := serve(t, api.Config{Snapshot: func() api.Snapshot { panic("no snapshot for alice") }})
 	broken.snap = nil
 	seen := map[ProblemCode]bool{}
-	for _, c := range append(nodeErrors(t), []errorCase{
+	for _, c := range append(append(nodeErrors(t), eventErrors(t)...), []errorCase{
 		{up, "GET", path(r) + "?alice=1", "", 400, "unknown_parameter"},
 		{up, "GET", "/v1/status?limit=1", "", 400, "unknown_parameter"},
 		{up, "GET", "/healthz?" + strings.Repeat("x", 5000), "", 400, "unknown_parameter"},
@@ -234,6 +236,25 @@ func TestErrors(t *testing.T) {
 		{up, "GET", "/v1/names/range/alice/0", "", 400, "invalid_range"},
 		{up, "GET", "/v1/names/range/0/alice", "", 400, "invalid_range"},
 		{up, "GET", "/v1/names/bundle?since=alice", "", 400, "invalid_parameter"},
+		{up, "GET", path(r) + "?at_height=alice", "", 400, "invalid_parameter"},
+		{up, "GET", path(r) + "?at_height=-1", "", 400, "invalid_parameter"},
+		{up, "GET", path(r) + "?at_height=04000", "", 400, "invalid_parameter"},
+		{up, "GET", path(r) + "?at_height=99999999999999999999", "", 400, "invalid_parameter"},
+		{up, "GET", path(r) + "/history?at_height=", "", 400, "invalid_parameter"},
+		{up, "GET", path(r) + "?at_height=5011", "", 404, "no_such_height"},
+		{up, "GET", path(r) + "/history?at_height=5011", "", 404, "no_such_height"},
+		{up, "GET", path(r) + "?at_height=3999", "", 404, "not_registered"},
+		{up, "GET", path(record(2)) + "/history?at_height=5010", "", 404, "not_registered"},
+		{up, "GET", "/v1/names?type=alice", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/names?kind=buy,", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/names?status=alice", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/names?limit=0", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/names?next=alice", "", 400, "invalid_cursor"},
+		{up, "GET", "/v1/names/expiring?within=-1", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/names/expiring?within=1d", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/names/expiring?next=alice", "", 400, "invalid_cursor"},
+		{up, "GET", "/v1/names/statistics?days=10001", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/names/statistics?days=alice", "", 400, "invalid_parameter"},
 		{up, "POST", "/v1/names/resolve", "", 400, "invalid_body"},
 		{up, "POST", "/v1/names/resolve", "{}", 400, "invalid_body"},
 		{up, "POST", "/v1/names/resolve", `{"names":null}`, 400, "invalid_body"},
@@ -259,6 +280,10 @@ func TestErrors(t *testing.T) {
 		{none, "GET", "/v1/owners/alice/names", "", 503, "behind"},
 		{none, "GET", "/v1/names/range/0/0", "", 503, "behind"},
 		{none, "POST", "/v1/names/resolve", batch(r), 503, "behind"},
+		{none, "GET", path(r) + "?at_height=1", "", 503, "behind"},
+		{none, "GET", "/v1/names", "", 503, "behind"},
+		{none, "GET", "/v1/names/expiring", "", 503, "behind"},
+		{none, "GET", "/v1/names/statistics", "", 503, "behind"},
 		{broken, "GET", "/healthz", "", 500, "internal"},
 		{broken, "GET", "/openapi.json", "", 500, "internal"},
 		{broken, "GET", path(r), "", 500, "internal"},
@@ -286,7 +311,7 @@ func TestErrors(t *testing.T) {
 			t.Errorf("a body of type %q: got %s", header, got.body)
 		}
 	}
-	for _, code := range refusals(t) {
+	for _, code := range append(refusals(t), adminRefusals(t)...) {
 		seen[code] = true
 	}
 	for _, code := range up.doc.Components.Schemas["Problem"].Value.Properties["code"].Value.Enum {
@@ -416,27 +441,41 @@ func TestEmpty(t *testing.T) {
 	}
 }
 
-// TestCache holds ETags and Cache-Control, and HEAD to GET.
+// Cache-Control of what is true of the newest block, and of what does not exist.
+const tipCache, absentCache = "public, max-age=5, stale-while-revalidate=10", "public, max-age=2"
+
+// TestCache holds ETags, dates and Cache-Control, and HEAD to GET.
 func TestCache(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config(indexOf(t, synced(), record(1))))
+	many := names(rand.New(rand.NewPCG(1, 0)), 200)
+	s := serve(t, config(indexOf(t, synced(), append(many, record(1))...)))
 	next := synced()
 	next.Tip = &indexer.Point{Height: 5011, Hash: ons.Txid{7}}
-	later := serve(t, config(indexOf(t, next, record(1))))
+	next.TipTime++
+	later := serve(t, config(indexOf(t, next, append(many, record(1), record(3))...)))
 	final := synced()
 	final.Final++
 	settled := serve(t, config(indexOf(t, final, record(1))))
 	tags := map[string]string{}
 	for path, cache := range map[string]string{
-		path(record(1)):                                     "public, max-age=5",
-		path(record(1)) + "/history":                        "public, max-age=5",
-		"/v1/owners/" + strings.Repeat("01", 32) + "/names": "public, max-age=5",
-		"/openapi.json":                                     "public, max-age=300",
+		path(record(1)):                                     tipCache,
+		path(record(1)) + "/history":                        tipCache,
+		"/v1/owners/" + strings.Repeat("01", 32) + "/names": tipCache,
+		"/v1/names?limit=1":                                 tipCache, // larger ones are compressed: TestListsPacked
+		"/v1/names/expiring?within=1000000":                 tipCache,
+		"/v1/names/statistics":                              tipCache,
+		"/v1/names/range":                                   tipCache,
+		"/v1/names/range/0/0":                               tipCache + ", no-transform",
+		"/v1/names/bundle":                                  tipCache + ", no-transform",
+		"/openapi.json":                                     "public, max-age=300, stale-while-revalidate=3600",
 		"/v1/status":                                        "no-store",
+		"/v1/realtime?max_distance=100":                     "no-store",
 		"/healthz":                                          "no-store",
 		"/readyz":                                           "no-store",
-		path(record(2)):                                     "no-store",
-		"/v1/names/session/" + "alice?limit=false": "no-store",
+		path(record(2)):                                     absentCache,
+		path(record(2)) + "/history":                        absentCache,
+		"/v1/names/session":                                 "no-store",
+		"/v1/names/session/" + "alice?limit=false":          "no-store",
 	} {
 		got := s.send(t, "GET", path, "", nil)
 		if c := got.header.Get("Cache-Control"); c != cache {
@@ -450,8 +489,15 @@ func TestCache(t *testing.T) {
 			t.Errorf("HEAD %s: %d and %d (-GET +HEAD):\n%s", path, head.status, got.status, diff)
 		}
 		tag := got.header.Get("ETag")
-		if (tag != "") != strings.HasPrefix(cache, "public") {
+		if (tag != "") != strings.Contains(cache, "stale") {
 			t.Errorf("%s: ETag %q", path, tag)
+		}
+		date := ""
+		if strings.HasPrefix(cache, tipCache) {
+			date = time.Unix(synced().TipTime, 0).UTC().Format(http.TimeFormat)
+		}
+		if got := got.header.Get("Last-Modified"); got != date {
+			t.Errorf("%s: Last-Modified %q, want %q", path, got, date)
 		}
 		if tag == "" {
 			continue
@@ -468,10 +514,16 @@ func TestCache(t *testing.T) {
 				t.Errorf("%s, If-None-Match %s: got %d, want %d", path, given, cond.status, want)
 			}
 		}
-		if path == "/openapi.json" {
+		if date == "" {
 			continue
 		}
-		for _, other := range []*site{later, settled} {
+		s.sinceDate(t, path, got.header)
+		others := []*site{later, settled}
+		if path == "/v1/names/bundle" || path == "/v1/names/range" || strings.HasPrefix(path, "/v1/names?") || strings.Contains(path, "expiring") {
+			// Tagged by content, in which what is final shows nowhere, or changed nothing.
+			others = others[:1]
+		}
+		for _, other := range others {
 			if cond := other.send(t, "GET", path, "", http.Header{"If-None-Match": {tag}}); cond.status != 200 {
 				t.Errorf("%s: %d for the tag of another block", path, cond.status)
 			}
@@ -480,6 +532,34 @@ func TestCache(t *testing.T) {
 	// What does not exist has no tag to match.
 	if got := s.send(t, "GET", path(record(2)), "", http.Header{"If-None-Match": {"*"}}); got.status != 404 {
 		t.Errorf("missing, If-None-Match *: %d", got.status)
+	}
+	if got := later.send(t, "GET", path(record(2)), "", http.Header{"If-Modified-Since": {time.Unix(next.TipTime, 0).UTC().Format(http.TimeFormat)}}); got.status != 404 {
+		t.Errorf("missing, If-Modified-Since: %d", got.status)
+	}
+}
+
+// sinceDate asks again with dates, which say nothing: another server gives the same one to something else. A tag does.
+func (s *site) sinceDate(t *testing.T, path string, given http.Header) {
+	t.Helper()
+	date, tag := given.Get("Last-Modified"), given.Get("ETag")
+	at, err := http.ParseTime(date)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	for _, c := range []struct {
+		date, tag string
+		want      int
+	}{
+		{date, "", 200}, {date, tag, 304}, {date, `"x"`, 200}, {"yesterday", tag, 304}, {"yesterday", "", 200},
+		{at.Add(-time.Second).Format(http.TimeFormat), "", 200}, {at.Add(time.Second).Format(http.TimeFormat), "", 200},
+	} {
+		header := http.Header{"If-Modified-Since": {c.date}, "Accept-Encoding": {"identity"}}
+		if c.tag != "" {
+			header.Set("If-None-Match", c.tag)
+		}
+		if got := s.send(t, "GET", path, "", header); got.status != c.want || got.header.Get("Last-Modified") != date {
+			t.Errorf("%s, If-Modified-Since %s and If-None-Match %s: %d, want %d", path, c.date, c.tag, got.status, c.want)
+		}
 	}
 }
 
@@ -655,10 +735,37 @@ func TestNothingLogged(t *testing.T) {
 	}
 }
 
+// fragile is a snapshot that panics when it is asked for a record.
+type fragile struct{ api.Snapshot }
+
+//go:noinline
+func (fragile) Record(k ons.Key) *ons.Record { panic(fmt.Errorf("about %s", k.Hash)) }
+
+// TestStackOfPanic shows that the log says where a panic came from, and nothing of the arguments on the way: the runtime's own
+// stack has the first bytes of a hash that is passed by value.
+func TestStackOfPanic(t *testing.T) {
+	t.Parallel()
+	r := record(0xa7)
+	snap := fragile{config(indexOf(t, synced(), r)).Snapshot()}
+	s := serve(t, api.Config{Snapshot: func() api.Snapshot { return snap }})
+	if got := s.send(t, "GET", path(r), "", nil); got.status != 500 {
+		t.Fatalf("status %d, want 500", got.status)
+	}
+	log := s.log.String()
+	if !strings.Contains(log, "api_test.fragile.Record") || !strings.Contains(log, "api_test.go:") {
+		t.Errorf("the log does not say where: %s", log)
+	}
+	if strings.Contains(log, "0xa7") || strings.Contains(log, "{0x") {
+		t.Errorf("the log has arguments: %s", log)
+	}
+}
+
 // TestServedDocument shows that what is served is what is in the tree.
 func TestServedDocument(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nodeConfig(t, &directory.Snapshot{}, &api.Shelf{}))
+	cfg := nodeConfig(t, &directory.Snapshot{}, &api.Shelf{})
+	cfg.Events = events.NewTail(nil)
+	s := serve(t, cfg)
 	_, body := s.do(t, "GET", "/openapi.json", "")
 	tree, err := os.ReadFile("openapi.json")
 	if err != nil {

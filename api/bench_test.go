@@ -190,18 +190,19 @@ func BenchmarkNodes(b *testing.B) {
 	s := New(Config{Snapshot: func() Snapshot { return x.Snapshot() }, Nodes: func() *directory.Snapshot { return snap }})
 	start := time.Now()
 	list := newBoard(snap).list()
+	plain, zipped := list.plain, list.packed()
 	encode := time.Since(start)
-	packed, tag := "Accept-Encoding: gzip\r\n", "If-None-Match: "+list.plainTag[0]+"\r\n"
+	packed, tag := "Accept-Encoding: gzip\r\n", "If-None-Match: "+plain.tag[0]+"\r\n"
 	for path, serve := range map[string]func(g *gin.Context, h http.Header){
 		"/constant/plain": func(g *gin.Context, h http.Header) {
-			h["Content-Type"], h["Content-Length"], h["X-Content-Type-Options"] = jsonType, list.plainLength, noSniff
+			h["Content-Type"], h["Content-Length"], h["X-Content-Type-Options"] = jsonType, plain.length, noSniff
 			g.Writer.WriteHeader(http.StatusOK)
-			_, _ = g.Writer.Write(list.plain)
+			_, _ = g.Writer.Write(plain.body)
 		},
 		"/constant/gzip": func(g *gin.Context, h http.Header) {
-			h["Content-Type"], h["Content-Length"], h["X-Content-Type-Options"], h["Content-Encoding"] = jsonType, list.packedLength, noSniff, inGzip
+			h["Content-Type"], h["Content-Length"], h["X-Content-Type-Options"], h["Content-Encoding"] = jsonType, zipped.length, noSniff, inGzip
 			g.Writer.WriteHeader(http.StatusOK)
-			_, _ = g.Writer.Write(list.packed)
+			_, _ = g.Writer.Write(zipped.body)
 		},
 		"/constant/304": func(g *gin.Context, _ http.Header) {
 			g.Writer.WriteHeader(http.StatusNotModified)
@@ -210,7 +211,7 @@ func BenchmarkNodes(b *testing.B) {
 	} {
 		s.engine.GET(path, func(g *gin.Context) {
 			h := g.Writer.Header()
-			h["Access-Control-Allow-Origin"], h["Cache-Control"], h["Vary"], h["Etag"] = anyOrigin, atTip, byEncoding, list.plainTag
+			h["Access-Control-Allow-Origin"], h["Cache-Control"], h["Vary"], h["Etag"] = anyOrigin, atTip, byEncoding, plain.tag
 			serve(g, h)
 		})
 	}
@@ -235,10 +236,65 @@ func BenchmarkNodes(b *testing.B) {
 			b.ReportMetric(median(ratios), c.name+"-ratio")
 		}
 		b.ReportMetric(float64(encode.Milliseconds()), "encode-ms")
-		b.ReportMetric(float64(len(list.plain)), "plain-bytes")
-		b.ReportMetric(float64(len(list.packed)), "gzip-bytes")
+		b.ReportMetric(float64(len(plain.body)), "plain-bytes")
+		b.ReportMetric(float64(len(zipped.body)), "gzip-bytes")
 	}
 	b.ReportMetric(0, "ns/op") // an op is a whole comparison
+}
+
+// BenchmarkNodesPatch is a block in which 67 of 2,000 nodes sent a proof, as it goes to those who have the block before:
+//
+//	plain-share-%, gzip-share-%   of the whole map, both plain and both as gzip; the goal is at most 1
+//	patch-bytes, patch-gzip-bytes, map-bytes, map-gzip-bytes
+//	map-ms, patch-ms              what it takes to make the map, once a block, and the patch, once for each older map asked from
+func BenchmarkNodesPatch(b *testing.B) {
+	now := time.Now()
+	before := GenerateNodes(7, 2000, now)
+	after := *before
+	after.At.Height, after.At.Time, after.Hash, after.Commit = before.At.Height+1, now, strings.Repeat("0c", 32), before.Commit+1
+	after.Entries = slices.Clone(before.Entries)
+	rng, left := rand.New(rand.NewPCG(7, 0)), 67
+	for _, i := range rng.Perm(len(after.Entries)) {
+		n := &after.Entries[i].Node
+		if n.State != directory.Gone {
+			n.LastSeen = after.At
+		}
+		if n.State == directory.Active && left > 0 {
+			n.Proof = now.Add(-time.Duration(rng.IntN(120)) * time.Second)
+			left--
+		}
+	}
+	var mapping, patching []float64
+	var whole, patch *document
+	for b.Loop() {
+		var t trail
+		old := t.mapped(newBoard(before))
+		next := newBoard(&after)
+		start := time.Now()
+		next.mapped = t.mapped(next)
+		next.mapped.packed()
+		mapping = append(mapping, time.Since(start).Seconds()*1e3)
+		start = time.Now()
+		var err error
+		if patch, err = next.patch(&t, old.tag()); err != nil {
+			b.Fatal(err)
+		}
+		patch.packed()
+		patching = append(patching, time.Since(start).Seconds()*1e3)
+		whole = next.mapped.document
+	}
+	sizes := map[string]int{
+		"patch-bytes": len(patch.plain.body), "patch-gzip-bytes": len(patch.packed().body),
+		"map-bytes": len(whole.plain.body), "map-gzip-bytes": len(whole.packed().body),
+	}
+	for name, n := range sizes {
+		b.ReportMetric(float64(n), name)
+	}
+	b.ReportMetric(100*float64(sizes["patch-bytes"])/float64(sizes["map-bytes"]), "plain-share-%")
+	b.ReportMetric(100*float64(sizes["patch-gzip-bytes"])/float64(sizes["map-gzip-bytes"]), "gzip-share-%")
+	b.ReportMetric(median(mapping), "map-ms")
+	b.ReportMetric(median(patching), "patch-ms")
+	b.ReportMetric(0, "ns/op")
 }
 
 // BenchmarkHandler is BenchmarkNames without a network: what one request costs in the handler.
@@ -282,7 +338,7 @@ type canned indexer.Delta
 
 func (c canned) Since(context.Context, uint64) (indexer.Delta, error) { return indexer.Delta(c), nil }
 
-func bigIndex(b *testing.B, rng *rand.Rand, names int) (*index.Index, []ons.Key) {
+func bigIndex(b testing.TB, rng *rand.Rand, names int) (*index.Index, []ons.Key) {
 	b.Helper()
 	random := func(n int) []byte {
 		p := make([]byte, 0, n+8)
@@ -303,7 +359,7 @@ func bigIndex(b *testing.B, rng *rand.Rand, names int) (*index.Index, []ons.Key)
 			r.Sealed.Ciphertext = random(81)
 		}
 		keys[i] = r.Key()
-		d.Records = append(d.Records, r)
+		d.Records, d.Times = append(d.Records, r), append(d.Times, 1_600_000_000+120*int64(r.Updated))
 	}
 	d.State = indexer.State{
 		Network: ons.Mainnet, Phase: indexer.Synced, Asked: time.Now(), TipTime: 1_700_000_000,
@@ -336,7 +392,7 @@ func batchRequest(keys []ons.Key, rng *rand.Rand) []byte {
 }
 
 // replyTo returns the body of a single name.
-func replyTo(b *testing.B, s *Server, k ons.Key) []byte {
+func replyTo(b testing.TB, s *Server, k ons.Key) []byte {
 	b.Helper()
 	w := httptest.NewRecorder()
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(nameRequest(k))))

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -22,7 +21,11 @@ type board struct {
 	nodes []atomic.Pointer[nodeJSON] // of the entries
 
 	list, storage, swarms, paths func() *document
-	grouped                      func() []directory.Swarm
+	asked                        lists
+
+	mapping sync.Once
+	mapped  *nodeMap // after mapping
+	grouped func() []directory.Swarm
 }
 
 // boardOf returns the board of a snapshot. Requests that come together share one.
@@ -33,6 +36,11 @@ func (s *Server) boardOf(snap *directory.Snapshot) *board {
 			return b
 		}
 		fresh := newBoard(snap)
+		var before *frame
+		if b != nil {
+			before = &b.frame
+		}
+		fresh.frame.dates = nextDates(before, snap.At.Time.Unix(), s.cfg.Now())
 		if s.board.CompareAndSwap(b, fresh) {
 			return fresh
 		}
@@ -46,7 +54,7 @@ func newBoard(snap *directory.Snapshot) *board {
 		b.frame.network = append([]byte(`,"network":`), must(json.Marshal(snap.Network))...)
 	}
 	b.list = sync.OnceValue(func() *document {
-		return newDocument(b.appendNodes(nil, plainList.Run(directory.View{Entries: snap.Entries}), nil))
+		return newDocument(b.appendNodes(nil, plainList.Run(directory.View{Entries: snap.Entries}), nil), gzip.DefaultCompression)
 	})
 	b.grouped = sync.OnceValue(func() []directory.Swarm { return grouped(snap) })
 	b.storage = b.document(func() any { return newStorageNodesView(snap) })
@@ -64,36 +72,63 @@ func (b *board) shows(s *directory.Snapshot) bool {
 
 // document makes a document of a view when it is first asked for.
 func (b *board) document(view func() any) func() *document {
-	return sync.OnceValue(func() *document { return newDocument(b.frame.seal(must(json.Marshal(view())))) })
+	return sync.OnceValue(func() *document {
+		return newDocument(b.frame.seal(must(json.Marshal(view()))), gzip.DefaultCompression)
+	})
 }
 
-// document is a whole reply in both its encodings, each with its ETag.
+// document is a whole reply. Its gzip is made when it is first asked for.
 type document struct {
-	plain, packed                      []byte
-	plainTag, packedTag                []string
-	plainLength, packedLength, varying []string
+	mediaType []string
+	plain     encoding
+	packed    func() encoding // nil: compression does not pay
+}
+
+// encoding is one of a document's, with what its headers say.
+type encoding struct {
+	body        []byte
+	tag, length []string
 }
 
 // packLeast is the size in bytes below which compression does not pay.
 const packLeast = 1024
 
-func newDocument(body []byte) *document {
+// newDocument makes a document, tagged by its content: nodes are measured between two blocks. level is gzip's.
+func newDocument(body []byte, level int) *document {
 	tag := tagOf(body)
-	d := &document{plain: body, plainTag: []string{tag}, plainLength: []string{strconv.Itoa(len(body))}}
-	if len(body) < packLeast {
-		return d
+	return taggedDocument(body, tag, tag[:len(tag)-1]+`-gzip"`, level)
+}
+
+// weakDocument makes one whose encodings have one tag, a weak one.
+func weakDocument(body []byte, tag string, level int) *document {
+	return taggedDocument(body, tag, tag, level)
+}
+
+func taggedDocument(body []byte, tag, packedTag string, level int) *document {
+	d := &document{mediaType: jsonType, plain: newEncoding(body, tag)}
+	if len(body) >= packLeast {
+		d.packed = sync.OnceValue(func() encoding { return newEncoding(pack(body, level), packedTag) })
 	}
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	if _, err := w.Write(body); err != nil {
-		panic("api: internal error: " + err.Error())
-	}
-	if err := w.Close(); err != nil {
-		panic("api: internal error: " + err.Error())
-	}
-	d.packed, d.packedTag, d.varying = b.Bytes(), []string{tag[:len(tag)-1] + `-gzip"`}, byEncoding
-	d.packedLength = []string{strconv.Itoa(len(d.packed))}
 	return d
+}
+
+func newEncoding(body []byte, tag string) encoding {
+	return encoding{body, []string{tag}, []string{strconv.Itoa(len(body))}}
+}
+
+func pack(body []byte, level int) []byte {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, level)
+	if err == nil {
+		_, err = w.Write(body)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic("api: internal error: " + err.Error())
+	}
+	return b.Bytes()
 }
 
 // tagOf returns the ETag of a body.
@@ -110,36 +145,29 @@ var (
 // sendDocument sends d in the encoding that the client takes, or tells it that it has it.
 func (c *call) sendDocument(d *document) error {
 	h := c.gin.Writer.Header()
-	body, tag, length := d.plain, d.plainTag, d.plainLength
+	e := d.plain
 	if d.packed != nil {
-		h["Vary"] = d.varying
+		h["Vary"] = byEncoding
 		if takesGzip(c.gin.Request.Header["Accept-Encoding"]) {
-			body, tag, length = d.packed, d.packedTag, d.packedLength
+			e = d.packed()
 		}
 	}
-	h["Etag"] = tag
-	h["Cache-Control"] = atTip
-	if c.notModified(tag[0]) {
+	if c.kept(e.tag, atTip) {
 		return nil
 	}
-	if &body[0] != &d.plain[0] {
+	if &e.body[0] != &d.plain.body[0] {
 		h["Content-Encoding"] = inGzip
 	}
-	h["Content-Type"] = jsonType
-	h["Content-Length"] = length
-	h["X-Content-Type-Options"] = noSniff
+	h["Content-Type"] = d.mediaType
+	h["Content-Length"] = e.length
 	c.gin.Writer.WriteHeader(http.StatusOK)
-	_, _ = c.gin.Writer.Write(body) // an error means that the client has gone
+	_, _ = c.gin.Writer.Write(e.body) // an error means that the client has gone
 	return nil
 }
 
 // sendTagged sends a body that was made for this request, unless the client has it.
 func (c *call) sendTagged(body []byte) error {
-	tag := tagOf(body)
-	h := c.gin.Writer.Header()
-	h["Etag"] = []string{tag}
-	h["Cache-Control"] = atTip
-	if !c.notModified(tag) {
+	if !c.kept([]string{tagOf(body)}, atTip) {
 		c.write(http.StatusOK, jsonType, body)
 	}
 	return nil
@@ -152,19 +180,4 @@ func (c *call) sendView(view any) error {
 		return err
 	}
 	return c.sendTagged(c.frame.seal(body))
-}
-
-// takesGzip reads Accept-Encoding as far as it is about gzip: named, and not with a weight of 0.
-func takesGzip(headers []string) bool {
-	for _, h := range headers {
-		for one := range strings.SplitSeq(h, ",") {
-			name, weight, _ := strings.Cut(one, ";")
-			if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
-				continue
-			}
-			q, given := strings.CutPrefix(strings.ReplaceAll(weight, " ", ""), "q=")
-			return !given || strings.Trim(q, "0.") != ""
-		}
-	}
-	return false
 }

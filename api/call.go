@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +14,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"onsight/indexer"
+	"onsight/internal/stack"
 	"onsight/ons"
 )
 
@@ -29,9 +30,12 @@ type call struct {
 	frame *frame
 
 	start   time.Time
-	code    string   // of the error that was answered
-	inside  bool     // it was admitted
-	visitor *visitor // whose it is, where that counts
+	code    string     // of the error that was answered
+	inside  bool       // it was admitted
+	whole   bool       // its body was read to the end
+	visitor *visitor   // whose it is, where that counts
+	held    netip.Addr // the client of a stream, which the crowd may have forgotten since
+	out     meter      // what is written passes through, where that counts
 }
 
 // handle makes a gin handler of a route, which either writes a reply or returns an error. One without an operation is
@@ -93,7 +97,7 @@ func (c *call) done() {
 		if err, ok := p.(runtime.Error); ok {
 			what = err.Error()
 		}
-		c.cfg.Log.Error("panic while answering", "operation", c.route, "panic", what, "stack", string(debug.Stack()))
+		c.cfg.Log.Error("panic while answering", "operation", c.route, "panic", what, "stack", stack.Calls())
 		if c.gin.Writer.Written() {
 			panic(http.ErrAbortHandler) // the reply is broken: let the client see that
 		}
@@ -165,20 +169,23 @@ func parsePathHash(s string) (ons.Hash, error) {
 }
 
 // limit reads how long a page may be.
-func (c *call) limit() (int, error) {
+func (c *call) limit() (int, error) { return c.limitOf(defaultLimit, maxLimit) }
+
+// limitOf is limit for pages with other bounds.
+func (c *call) limitOf(otherwise, most int) (int, error) {
 	if !c.query.Has("limit") {
-		return defaultLimit, nil
+		return otherwise, nil
 	}
 	n := 0
 	for _, r := range c.query.Get("limit") {
-		if r < '0' || r > '9' || n > maxLimit {
+		if r < '0' || r > '9' || n > most {
 			n = 0
 			break
 		}
 		n = n*10 + int(r-'0')
 	}
-	if n < 1 || n > maxLimit {
-		return 0, fmt.Errorf("%w: limit must be 1 to %d", errParameter, maxLimit)
+	if n < 1 || n > most {
+		return 0, fmt.Errorf("%w: limit must be 1 to %d", errParameter, most)
 	}
 	return n, nil
 }
@@ -214,10 +221,22 @@ func behind(state indexer.State, upstreams []Upstream, now time.Time) string {
 		return "the index is not complete yet"
 	case lag > maxLag:
 		return fmt.Sprintf("the index is %d blocks below the chain", lag)
-	case now.Sub(state.Asked) > maxSilence: // when one was last followed: that one merely answers is not enough
+	case now.Sub(followed(state, upstreams)) > maxSilence: // when one was last followed: that one merely answers is not enough
 		return "no daemon has answered for more than 10 minutes"
 	}
 	return ""
+}
+
+// followed returns when a daemon was last followed to where the index is. A process that follows one itself knows that better than
+// the state, in which it is stored only now and then while there are no new blocks.
+func followed(state indexer.State, upstreams []Upstream) time.Time {
+	at := state.Asked
+	for _, u := range upstreams {
+		if u.Error == "" && u.Whole != nil && state.Tip != nil && *u.Whole == *state.Tip && state.Phase == indexer.Synced && u.AskedAt.After(at) {
+			at = u.AskedAt
+		}
+	}
+	return at
 }
 
 // target returns the best height that is known of.

@@ -34,7 +34,7 @@ func TestChain(t *testing.T) {
 		newest := all[len(all)-1]
 		view := wantName(x, newest)
 
-		name, err := client.NameWithResponse(ctx, NameParamsType(key.Type.String()), key.Hash.String())
+		name, err := client.NameWithResponse(ctx, NameParamsType(key.Type.String()), key.Hash.String(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +163,7 @@ func nameOf(r NameReply) Name {
 	return Name{
 		BackupOwner: r.BackupOwner, Confirmations: r.Confirmations, EncryptedValue: r.EncryptedValue, ExpirationHeight: r.ExpirationHeight,
 		ExpiresAt: r.ExpiresAt, Final: r.Final, Legacy: r.Legacy, NameHash: r.NameHash, Nonce: r.Nonce, Owner: r.Owner,
-		RegisterHeight: r.RegisterHeight, Status: NameStatus(r.Status), Txid: r.Txid, Type: NameType(r.Type), UpdateHeight: r.UpdateHeight,
+		RegisterHeight: r.RegisterHeight, RegisteredAt: r.RegisteredAt, Kind: NameKind(r.Kind), UpdatedAt: r.UpdatedAt, Status: NameStatus(r.Status), Txid: r.Txid, Type: NameType(r.Type), UpdateHeight: r.UpdateHeight,
 	}
 }
 
@@ -177,6 +177,10 @@ func wantName(x chain, r ons.Record) Name {
 		Owner:          r.Owner.Text(x.chain.Network()), RegisterHeight: int64(r.Registered), UpdateHeight: int64(r.Updated),
 		Txid: r.Txid.String(), Confirmations: int64(blocks - r.Updated), Final: r.Updated <= state.Final, Status: "registered",
 	}
+	made := func(height uint64) *time.Time { // of devnet's blocks
+		return ref(time.Unix(state.TipTime-120*int64(blocks-1-height), 0).UTC())
+	}
+	n.Kind, n.RegisteredAt, n.UpdatedAt = NameKind(r.Kind.String()), made(r.Registered), made(r.Updated)
 	if !n.Legacy {
 		n.Nonce = ref(hex.EncodeToString(r.Sealed.Nonce))
 	}
@@ -205,7 +209,7 @@ func wantEvents(x chain, all []ons.Record) []Event {
 	for _, r := range all {
 		n := wantName(x, r)
 		e := Event{
-			Kind: EventKind(r.Kind.String()), Height: n.UpdateHeight, Txid: n.Txid, Legacy: n.Legacy, EncryptedValue: n.EncryptedValue,
+			Kind: EventKind(r.Kind.String()), Height: n.UpdateHeight, Time: n.UpdatedAt, Txid: n.Txid, Legacy: n.Legacy, EncryptedValue: n.EncryptedValue,
 			Nonce: n.Nonce, Owner: n.Owner, BackupOwner: n.BackupOwner, RegisterHeight: n.RegisterHeight,
 			ExpirationHeight: n.ExpirationHeight, Confirmations: n.Confirmations, Final: n.Final,
 		}

@@ -15,7 +15,32 @@ import (
 	"time"
 
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
+
+// Defines values for AdminStatusLogLevel.
+const (
+	AdminStatusLogLevelDebug AdminStatusLogLevel = "debug"
+	AdminStatusLogLevelError AdminStatusLogLevel = "error"
+	AdminStatusLogLevelInfo  AdminStatusLogLevel = "info"
+	AdminStatusLogLevelWarn  AdminStatusLogLevel = "warn"
+)
+
+// Valid indicates whether the value is a known member of the AdminStatusLogLevel enum.
+func (e AdminStatusLogLevel) Valid() bool {
+	switch e {
+	case AdminStatusLogLevelDebug:
+		return true
+	case AdminStatusLogLevelError:
+		return true
+	case AdminStatusLogLevelInfo:
+		return true
+	case AdminStatusLogLevelWarn:
+		return true
+	default:
+		return false
+	}
+}
 
 // Defines values for AnswerStatus.
 const (
@@ -68,21 +93,81 @@ func (e AnswerType) Valid() bool {
 	}
 }
 
+// Defines values for ChangeKind.
+const (
+	ChangeKindBuy    ChangeKind = "buy"
+	ChangeKindRenew  ChangeKind = "renew"
+	ChangeKindUpdate ChangeKind = "update"
+)
+
+// Valid indicates whether the value is a known member of the ChangeKind enum.
+func (e ChangeKind) Valid() bool {
+	switch e {
+	case ChangeKindBuy:
+		return true
+	case ChangeKindRenew:
+		return true
+	case ChangeKindUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChangeType.
+const (
+	ChangeTypeLokinet ChangeType = "lokinet"
+	ChangeTypeSession ChangeType = "session"
+	ChangeTypeWallet  ChangeType = "wallet"
+)
+
+// Valid indicates whether the value is a known member of the ChangeType enum.
+func (e ChangeType) Valid() bool {
+	switch e {
+	case ChangeTypeLokinet:
+		return true
+	case ChangeTypeSession:
+		return true
+	case ChangeTypeWallet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EnrolReplyStatus.
+const (
+	Enrolled EnrolReplyStatus = "enrolled"
+	Removed  EnrolReplyStatus = "removed"
+)
+
+// Valid indicates whether the value is a known member of the EnrolReplyStatus enum.
+func (e EnrolReplyStatus) Valid() bool {
+	switch e {
+	case Enrolled:
+		return true
+	case Removed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EventKind.
 const (
-	Buy    EventKind = "buy"
-	Renew  EventKind = "renew"
-	Update EventKind = "update"
+	EventKindBuy    EventKind = "buy"
+	EventKindRenew  EventKind = "renew"
+	EventKindUpdate EventKind = "update"
 )
 
 // Valid indicates whether the value is a known member of the EventKind enum.
 func (e EventKind) Valid() bool {
 	switch e {
-	case Buy:
+	case EventKindBuy:
 		return true
-	case Renew:
+	case EventKindRenew:
 		return true
-	case Update:
+	case EventKindUpdate:
 		return true
 	default:
 		return false
@@ -152,6 +237,108 @@ func (e HistoryType) Valid() bool {
 	}
 }
 
+// Defines values for LevelReplyLevel.
+const (
+	LevelReplyLevelDebug LevelReplyLevel = "debug"
+	LevelReplyLevelError LevelReplyLevel = "error"
+	LevelReplyLevelInfo  LevelReplyLevel = "info"
+	LevelReplyLevelWarn  LevelReplyLevel = "warn"
+)
+
+// Valid indicates whether the value is a known member of the LevelReplyLevel enum.
+func (e LevelReplyLevel) Valid() bool {
+	switch e {
+	case LevelReplyLevelDebug:
+		return true
+	case LevelReplyLevelError:
+		return true
+	case LevelReplyLevelInfo:
+		return true
+	case LevelReplyLevelWarn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LogEntryKind.
+const (
+	LogEntryKindBuy         LogEntryKind = "buy"
+	LogEntryKindExpire      LogEntryKind = "expire"
+	LogEntryKindNode        LogEntryKind = "node"
+	LogEntryKindNodeReasons LogEntryKind = "node_reasons"
+	LogEntryKindRenew       LogEntryKind = "renew"
+	LogEntryKindReorg       LogEntryKind = "reorg"
+	LogEntryKindTransfer    LogEntryKind = "transfer"
+	LogEntryKindUpdate      LogEntryKind = "update"
+)
+
+// Valid indicates whether the value is a known member of the LogEntryKind enum.
+func (e LogEntryKind) Valid() bool {
+	switch e {
+	case LogEntryKindBuy:
+		return true
+	case LogEntryKindExpire:
+		return true
+	case LogEntryKindNode:
+		return true
+	case LogEntryKindNodeReasons:
+		return true
+	case LogEntryKindRenew:
+		return true
+	case LogEntryKindReorg:
+		return true
+	case LogEntryKindTransfer:
+		return true
+	case LogEntryKindUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LogNameType.
+const (
+	LogNameTypeLokinet LogNameType = "lokinet"
+	LogNameTypeSession LogNameType = "session"
+	LogNameTypeWallet  LogNameType = "wallet"
+)
+
+// Valid indicates whether the value is a known member of the LogNameType enum.
+func (e LogNameType) Valid() bool {
+	switch e {
+	case LogNameTypeLokinet:
+		return true
+	case LogNameTypeSession:
+		return true
+	case LogNameTypeWallet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NameKind.
+const (
+	NameKindBuy    NameKind = "buy"
+	NameKindRenew  NameKind = "renew"
+	NameKindUpdate NameKind = "update"
+)
+
+// Valid indicates whether the value is a known member of the NameKind enum.
+func (e NameKind) Valid() bool {
+	switch e {
+	case NameKindBuy:
+		return true
+	case NameKindRenew:
+		return true
+	case NameKindUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NameStatus.
 const (
 	NameStatusExpired     NameStatus = "expired"
@@ -212,6 +399,27 @@ func (e NameRefType) Valid() bool {
 	case NameRefTypeSession:
 		return true
 	case NameRefTypeWallet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NameReplyKind.
+const (
+	NameReplyKindBuy    NameReplyKind = "buy"
+	NameReplyKindRenew  NameReplyKind = "renew"
+	NameReplyKindUpdate NameReplyKind = "update"
+)
+
+// Valid indicates whether the value is a known member of the NameReplyKind enum.
+func (e NameReplyKind) Valid() bool {
+	switch e {
+	case NameReplyKindBuy:
+		return true
+	case NameReplyKindRenew:
+		return true
+	case NameReplyKindUpdate:
 		return true
 	default:
 		return false
@@ -428,6 +636,48 @@ func (e NodeHistorySeries) Valid() bool {
 	}
 }
 
+// Defines values for PastKind.
+const (
+	PastKindBuy    PastKind = "buy"
+	PastKindRenew  PastKind = "renew"
+	PastKindUpdate PastKind = "update"
+)
+
+// Valid indicates whether the value is a known member of the PastKind enum.
+func (e PastKind) Valid() bool {
+	switch e {
+	case PastKindBuy:
+		return true
+	case PastKindRenew:
+		return true
+	case PastKindUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PastType.
+const (
+	PastTypeLokinet PastType = "lokinet"
+	PastTypeSession PastType = "session"
+	PastTypeWallet  PastType = "wallet"
+)
+
+// Valid indicates whether the value is a known member of the PastType enum.
+func (e PastType) Valid() bool {
+	switch e {
+	case PastTypeLokinet:
+		return true
+	case PastTypeSession:
+		return true
+	case PastTypeWallet:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PicksStrategy.
 const (
 	Diverse PicksStrategy = "diverse"
@@ -451,9 +701,11 @@ func (e PicksStrategy) Valid() bool {
 
 // Defines values for ProblemCode.
 const (
+	ProblemCodeAdminClosed          ProblemCode = "admin_closed"
 	ProblemCodeBehind               ProblemCode = "behind"
 	ProblemCodeBodyTooLarge         ProblemCode = "body_too_large"
 	ProblemCodeBusy                 ProblemCode = "busy"
+	ProblemCodeCannotEnrol          ProblemCode = "cannot_enrol"
 	ProblemCodeInternal             ProblemCode = "internal"
 	ProblemCodeInvalidBody          ProblemCode = "invalid_body"
 	ProblemCodeInvalidCursor        ProblemCode = "invalid_cursor"
@@ -461,13 +713,17 @@ const (
 	ProblemCodeInvalidKey           ProblemCode = "invalid_key"
 	ProblemCodeInvalidOwner         ProblemCode = "invalid_owner"
 	ProblemCodeInvalidParameter     ProblemCode = "invalid_parameter"
+	ProblemCodeInvalidProber        ProblemCode = "invalid_prober"
 	ProblemCodeInvalidRange         ProblemCode = "invalid_range"
 	ProblemCodeInvalidReport        ProblemCode = "invalid_report"
 	ProblemCodeInvalidSwarm         ProblemCode = "invalid_swarm"
 	ProblemCodeInvalidType          ProblemCode = "invalid_type"
+	ProblemCodeLogReset             ProblemCode = "log_reset"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
+	ProblemCodeNoSuchHeight         ProblemCode = "no_such_height"
 	ProblemCodeNoSuchNode           ProblemCode = "no_such_node"
 	ProblemCodeNoSuchPath           ProblemCode = "no_such_path"
+	ProblemCodeNoSuchProber         ProblemCode = "no_such_prober"
 	ProblemCodeNoSuchSwarm          ProblemCode = "no_such_swarm"
 	ProblemCodeNoSuchVantagePoint   ProblemCode = "no_such_vantage_point"
 	ProblemCodeNotEnrolled          ProblemCode = "not_enrolled"
@@ -479,6 +735,7 @@ const (
 	ProblemCodeReportOutOfTime      ProblemCode = "report_out_of_time"
 	ProblemCodeTooManyAtOnce        ProblemCode = "too_many_at_once"
 	ProblemCodeTooManyNames         ProblemCode = "too_many_names"
+	ProblemCodeUnauthorized         ProblemCode = "unauthorized"
 	ProblemCodeUnknownParameter     ProblemCode = "unknown_parameter"
 	ProblemCodeUnsupportedMediaType ProblemCode = "unsupported_media_type"
 	ProblemCodeWrongNetwork         ProblemCode = "wrong_network"
@@ -488,11 +745,15 @@ const (
 // Valid indicates whether the value is a known member of the ProblemCode enum.
 func (e ProblemCode) Valid() bool {
 	switch e {
+	case ProblemCodeAdminClosed:
+		return true
 	case ProblemCodeBehind:
 		return true
 	case ProblemCodeBodyTooLarge:
 		return true
 	case ProblemCodeBusy:
+		return true
+	case ProblemCodeCannotEnrol:
 		return true
 	case ProblemCodeInternal:
 		return true
@@ -508,6 +769,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeInvalidParameter:
 		return true
+	case ProblemCodeInvalidProber:
+		return true
 	case ProblemCodeInvalidRange:
 		return true
 	case ProblemCodeInvalidReport:
@@ -516,11 +779,17 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeInvalidType:
 		return true
+	case ProblemCodeLogReset:
+		return true
 	case ProblemCodeMethodNotAllowed:
+		return true
+	case ProblemCodeNoSuchHeight:
 		return true
 	case ProblemCodeNoSuchNode:
 		return true
 	case ProblemCodeNoSuchPath:
+		return true
+	case ProblemCodeNoSuchProber:
 		return true
 	case ProblemCodeNoSuchSwarm:
 		return true
@@ -543,6 +812,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeTooManyAtOnce:
 		return true
 	case ProblemCodeTooManyNames:
+		return true
+	case ProblemCodeUnauthorized:
 		return true
 	case ProblemCodeUnknownParameter:
 		return true
@@ -659,6 +930,30 @@ func (e VerdictHealth) Valid() bool {
 	}
 }
 
+// Defines values for LogLevelJSONBodyLevel.
+const (
+	LogLevelJSONBodyLevelDebug LogLevelJSONBodyLevel = "debug"
+	LogLevelJSONBodyLevelError LogLevelJSONBodyLevel = "error"
+	LogLevelJSONBodyLevelInfo  LogLevelJSONBodyLevel = "info"
+	LogLevelJSONBodyLevelWarn  LogLevelJSONBodyLevel = "warn"
+)
+
+// Valid indicates whether the value is a known member of the LogLevelJSONBodyLevel enum.
+func (e LogLevelJSONBodyLevel) Valid() bool {
+	switch e {
+	case LogLevelJSONBodyLevelDebug:
+		return true
+	case LogLevelJSONBodyLevelError:
+		return true
+	case LogLevelJSONBodyLevelInfo:
+		return true
+	case LogLevelJSONBodyLevelWarn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResolveParamsFull.
 const (
 	N0 ResolveParamsFull = "0"
@@ -719,6 +1014,21 @@ func (e HistoryParamsType) Valid() bool {
 	}
 }
 
+// Defines values for NodesParamsForm.
+const (
+	Map NodesParamsForm = "map"
+)
+
+// Valid indicates whether the value is a known member of the NodesParamsForm enum.
+func (e NodesParamsForm) Valid() bool {
+	switch e {
+	case Map:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NodeHistoryParamsSeries.
 const (
 	NodeHistoryParamsSeriesLatency NodeHistoryParamsSeries = "latency"
@@ -736,6 +1046,28 @@ func (e NodeHistoryParamsSeries) Valid() bool {
 		return false
 	}
 }
+
+// AdminStatus defines model for AdminStatus.
+type AdminStatus struct {
+	AsOf        *AsOf       `json:"as_of"`
+	Connections Connections `json:"connections"`
+
+	// FileLimit Files, connections among them, that may be open; 0 is any number, or not known
+	FileLimit  int64 `json:"file_limit"`
+	Goroutines int64 `json:"goroutines"`
+
+	// HeapBytes In use, garbage included
+	HeapBytes int64               `json:"heap_bytes"`
+	LogLevel  AdminStatusLogLevel `json:"log_level"`
+
+	// MemoryBytes Taken from the system and not given back; without SQLite's
+	MemoryBytes int64     `json:"memory_bytes"`
+	Requests    Requests  `json:"requests"`
+	StartedAt   time.Time `json:"started_at"`
+}
+
+// AdminStatusLogLevel defines model for AdminStatus.LogLevel.
+type AdminStatusLogLevel string
 
 // Answer defines model for Answer.
 type Answer struct {
@@ -787,6 +1119,65 @@ type Block struct {
 	Time time.Time `json:"time"`
 }
 
+// Change defines model for Change.
+type Change struct {
+	Height   int64      `json:"height"`
+	Kind     ChangeKind `json:"kind"`
+	NameHash string     `json:"name_hash"`
+	TxIndex  int32      `json:"tx_index"`
+	Txid     string     `json:"txid"`
+	Type     ChangeType `json:"type"`
+}
+
+// ChangeKind defines model for Change.Kind.
+type ChangeKind string
+
+// ChangeType defines model for Change.Type.
+type ChangeType string
+
+// Changes defines model for Changes.
+type Changes struct {
+	// Burned Atomic OXEN (1e-9), exactly what consensus demands for type, years and hard fork
+	Burned   string `json:"burned"`
+	Buys     int64  `json:"buys"`
+	Renewals int64  `json:"renewals"`
+
+	// Unpriced Purchases and renewals that are not in burned, since their price is not known: 0 on mainnet, testnet and devnet
+	Unpriced int64 `json:"unpriced"`
+	Updates  int64 `json:"updates"`
+}
+
+// Connections defines model for Connections.
+type Connections struct {
+	// Accepted Since the start, as those below
+	Accepted int64 `json:"accepted"`
+
+	// ClientLimit Of one client; 0 is any number
+	ClientLimit int64 `json:"client_limit"`
+
+	// Clients That have them; trusted proxies and this machine are none
+	Clients int64 `json:"clients"`
+
+	// Displaced Waiting ones that were closed for new ones
+	Displaced int64 `json:"displaced"`
+
+	// Limit 0 is any number
+	Limit int64 `json:"limit"`
+	Open  int64 `json:"open"`
+
+	// RefusedClient New ones of clients that had too many
+	RefusedClient int64 `json:"refused_client"`
+
+	// RefusedTotal New ones while there were too many in all
+	RefusedTotal int64 `json:"refused_total"`
+
+	// Stalled Replies that were given up, since nobody read them
+	Stalled int64 `json:"stalled"`
+
+	// Waiting Of these, nothing is being answered
+	Waiting int64 `json:"waiting"`
+}
+
 // Counts defines model for Counts.
 type Counts struct {
 	// Known Names of all types that have a record, expired ones included
@@ -801,6 +1192,23 @@ type Counts struct {
 	// Wallet Names that live
 	Wallet int64 `json:"wallet"`
 }
+
+// Day defines model for Day.
+type Day struct {
+	Day     openapi_types.Date `json:"day"`
+	Lokinet Changes            `json:"lokinet"`
+	Session Changes            `json:"session"`
+	Wallet  Changes            `json:"wallet"`
+}
+
+// EnrolReply defines model for EnrolReply.
+type EnrolReply struct {
+	AsOf   *AsOf            `json:"as_of"`
+	Status EnrolReplyStatus `json:"status"`
+}
+
+// EnrolReplyStatus defines model for EnrolReply.Status.
+type EnrolReplyStatus string
 
 // Estimate defines model for Estimate.
 type Estimate struct {
@@ -859,7 +1267,10 @@ type Event struct {
 	// PrevTxid The transaction it changes; null for a buy
 	PrevTxid       *string `json:"prev_txid"`
 	RegisterHeight int64   `json:"register_height"`
-	Txid           string  `json:"txid"`
+
+	// Time Of that block; null if the index does not know it
+	Time *time.Time `json:"time"`
+	Txid string     `json:"txid"`
 }
 
 // EventKind defines model for Event.Kind.
@@ -894,6 +1305,9 @@ type HealthStatus string
 type History struct {
 	AsOf *AsOf `json:"as_of"`
 
+	// AtHeight The block after which it was like this; left out if none was asked for
+	AtHeight *int64 `json:"at_height,omitempty"`
+
 	// History Oldest first, all registrations
 	History  []Event `json:"history"`
 	NameHash string  `json:"name_hash"`
@@ -910,6 +1324,98 @@ type HistoryStatus string
 // HistoryType defines model for History.Type.
 type HistoryType string
 
+// LevelReply defines model for LevelReply.
+type LevelReply struct {
+	AsOf  *AsOf           `json:"as_of"`
+	Level LevelReplyLevel `json:"level"`
+}
+
+// LevelReplyLevel defines model for LevelReply.Level.
+type LevelReplyLevel string
+
+// Log defines model for Log.
+type Log struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Events Oldest first
+	Events []LogEntry `json:"events"`
+
+	// Head Cursor of the newest entry of the log; absent of a page that may be kept for ever
+	Head *string `json:"head,omitempty"`
+
+	// Next What to give as after next, until it is head: while it is not, there may be more, even if this page has few entries or none
+	Next string `json:"next"`
+}
+
+// LogEntry defines model for LogEntry.
+type LogEntry struct {
+	// Cursor To go on behind it
+	Cursor string `json:"cursor"`
+
+	// Height Of the block that did it; of a reorg, the newest block that stayed: what entries before did above it is taken back
+	Height int64 `json:"height"`
+
+	// Kind transfer: an update that changed the owner
+	Kind LogEntryKind `json:"kind"`
+
+	// Name What the record is from then on; of expire, what it was
+	Name  *LogName `json:"name,omitempty"`
+	Node  *LogNode `json:"node,omitempty"`
+	Reorg *Reorg   `json:"reorg,omitempty"`
+
+	// Time Of that block; of a reorg, when it was noticed
+	Time *time.Time `json:"time"`
+}
+
+// LogEntryKind transfer: an update that changed the owner
+type LogEntryKind string
+
+// LogName defines model for LogName.
+type LogName struct {
+	BackupOwner      *string `json:"backup_owner"`
+	EncryptedValue   string  `json:"encrypted_value"`
+	ExpirationHeight *int64  `json:"expiration_height"`
+	Legacy           bool    `json:"legacy"`
+	NameHash         string  `json:"name_hash"`
+	Nonce            *string `json:"nonce"`
+	Owner            string  `json:"owner"`
+
+	// PrevTxid The transaction it changes; null for a buy
+	PrevTxid       *string `json:"prev_txid"`
+	RegisterHeight int64   `json:"register_height"`
+
+	// TxIndex Within the block
+	TxIndex      int32       `json:"tx_index"`
+	Txid         string      `json:"txid"`
+	Type         LogNameType `json:"type"`
+	UpdateHeight int64       `json:"update_height"`
+}
+
+// LogNameType defines model for LogName.Type.
+type LogNameType string
+
+// LogNode defines model for LogNode.
+type LogNode struct {
+	From *string `json:"from,omitempty"`
+
+	// Key Absent of undone
+	Key *string `json:"key,omitempty"`
+
+	// Kind As in /v1/nodes/events. undone: what was noticed at blocks above height did not happen
+	Kind string `json:"kind"`
+
+	// Noticed Height of the block whose list showed it; absent of undone and node_reasons
+	Noticed *int64 `json:"noticed,omitempty"`
+
+	// Number Its seq in /v1/nodes/events; absent of node_reasons
+	Number  *int64    `json:"number,omitempty"`
+	Reasons *[]string `json:"reasons,omitempty"`
+
+	// Text All this in one sentence
+	Text string  `json:"text"`
+	To   *string `json:"to,omitempty"`
+}
+
 // Name defines model for Name.
 type Name struct {
 	// BackupOwner null if there is none
@@ -924,11 +1430,14 @@ type Name struct {
 	// ExpirationHeight Last height at which it lives; null if it never expires
 	ExpirationHeight *int64 `json:"expiration_height"`
 
-	// ExpiresAt When that is likely to be, at 120 seconds a block from as_of on; null if never
+	// ExpiresAt When that is likely to be, at 120 seconds a block from as_of on, or with at_height from update_height on; null if never
 	ExpiresAt *time.Time `json:"expires_at"`
 
 	// Final The chain cannot take the last transaction back
 	Final bool `json:"final"`
+
+	// Kind Of the last transaction
+	Kind NameKind `json:"kind"`
 
 	// Legacy The value has the form of 2020 and no nonce
 	Legacy bool `json:"legacy"`
@@ -945,6 +1454,9 @@ type Name struct {
 	// RegisterHeight Block of the purchase that began this registration
 	RegisterHeight int64 `json:"register_height"`
 
+	// RegisteredAt Time of that block; null if the index does not know it
+	RegisteredAt *time.Time `json:"registered_at"`
+
 	// Status expiring: at most a twelfth of the network's year is left; expired: anybody may buy it; needs_update: its value has the form of 2020, which clients no longer read
 	Status NameStatus `json:"status"`
 
@@ -954,13 +1466,28 @@ type Name struct {
 
 	// UpdateHeight Block of the last transaction
 	UpdateHeight int64 `json:"update_height"`
+
+	// UpdatedAt Time of that block; null if the index does not know it
+	UpdatedAt *time.Time `json:"updated_at"`
 }
+
+// NameKind Of the last transaction
+type NameKind string
 
 // NameStatus expiring: at most a twelfth of the network's year is left; expired: anybody may buy it; needs_update: its value has the form of 2020, which clients no longer read
 type NameStatus string
 
 // NameType defines model for Name.Type.
 type NameType string
+
+// NameList defines model for NameList.
+type NameList struct {
+	AsOf  *AsOf  `json:"as_of"`
+	Names []Name `json:"names"`
+
+	// Next Cursor of the next page; null: this is the last one
+	Next *string `json:"next"`
+}
 
 // NameRef defines model for NameRef.
 type NameRef struct {
@@ -976,6 +1503,9 @@ type NameRefType string
 type NameReply struct {
 	AsOf *AsOf `json:"as_of"`
 
+	// AtHeight The block after which the name was like this; left out if none was asked for
+	AtHeight *int64 `json:"at_height,omitempty"`
+
 	// BackupOwner null if there is none
 	BackupOwner *string `json:"backup_owner"`
 
@@ -988,11 +1518,14 @@ type NameReply struct {
 	// ExpirationHeight Last height at which it lives; null if it never expires
 	ExpirationHeight *int64 `json:"expiration_height"`
 
-	// ExpiresAt When that is likely to be, at 120 seconds a block from as_of on; null if never
+	// ExpiresAt When that is likely to be, at 120 seconds a block from as_of on, or with at_height from update_height on; null if never
 	ExpiresAt *time.Time `json:"expires_at"`
 
 	// Final The chain cannot take the last transaction back
 	Final bool `json:"final"`
+
+	// Kind Of the last transaction
+	Kind NameReplyKind `json:"kind"`
 
 	// Legacy The value has the form of 2020 and no nonce
 	Legacy bool `json:"legacy"`
@@ -1009,6 +1542,9 @@ type NameReply struct {
 	// RegisterHeight Block of the purchase that began this registration
 	RegisterHeight int64 `json:"register_height"`
 
+	// RegisteredAt Time of that block; null if the index does not know it
+	RegisteredAt *time.Time `json:"registered_at"`
+
 	// Status expiring: at most a twelfth of the network's year is left; expired: anybody may buy it; needs_update: its value has the form of 2020, which clients no longer read
 	Status NameReplyStatus `json:"status"`
 
@@ -1018,7 +1554,13 @@ type NameReply struct {
 
 	// UpdateHeight Block of the last transaction
 	UpdateHeight int64 `json:"update_height"`
+
+	// UpdatedAt Time of that block; null if the index does not know it
+	UpdatedAt *time.Time `json:"updated_at"`
 }
+
+// NameReplyKind Of the last transaction
+type NameReplyKind string
 
 // NameReplyStatus expiring: at most a twelfth of the network's year is left; expired: anybody may buy it; needs_update: its value has the form of 2020, which clients no longer read
 type NameReplyStatus string
@@ -1340,12 +1882,41 @@ type NodeHistory struct {
 // NodeHistorySeries latency: mean of a slot in seconds; uptime: share of the checks that were answered
 type NodeHistorySeries string
 
+// NodeMap defines model for NodeMap.
+type NodeMap struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Network That the nodes are of
+	Network string `json:"network"`
+
+	// Nodes By key, all but those that are gone. Each has the fields of Node but key and last_seen; what is null there, or in an object there, is absent here
+	Nodes map[string]map[string]interface{} `json:"nodes"`
+
+	// Truncated Nodes that are not here
+	Truncated int64 `json:"truncated"`
+}
+
+// NodePatch defines model for NodePatch.
+type NodePatch struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Network That the nodes are of
+	Network string `json:"network"`
+
+	// Nodes What changed of each node; null: it is on the list no more
+	Nodes     map[string]*map[string]interface{} `json:"nodes"`
+	Truncated int64                              `json:"truncated"`
+}
+
 // Nodes defines model for Nodes.
 type Nodes struct {
 	AsOf *AsOf `json:"as_of"`
 
 	// Network That the nodes are of
 	Network string `json:"network"`
+
+	// Next What to give as offset for the page after this; null: this is the last one
+	Next *int64 `json:"next"`
 
 	// Nodes By key unless order says otherwise
 	Nodes []Node `json:"nodes"`
@@ -1389,6 +1960,69 @@ type Owned struct {
 	Next  *string `json:"next"`
 	Owner string  `json:"owner"`
 }
+
+// Owners defines model for Owners.
+type Owners struct {
+	// Count Different owners of names that live; backup owners do not count
+	Count int64 `json:"count"`
+
+	// Gini 0 if all have equally many, towards 1 if one has nearly all
+	Gini float64 `json:"gini"`
+
+	// Hhi Sum of the squares of the shares: 1 if there is but one owner
+	Hhi float64 `json:"hhi"`
+
+	// Nakamoto How many owners together have more than half
+	Nakamoto int64 `json:"nakamoto"`
+
+	// OfOne Owners of just one name
+	OfOne       int64   `json:"of_one"`
+	Top100Share float64 `json:"top_100_share"`
+	Top10Share  float64 `json:"top_10_share"`
+
+	// Top1Share Of the names, of the owner who has most
+	Top1Share float64 `json:"top_1_share"`
+}
+
+// Past defines model for Past.
+type Past struct {
+	BackupOwner *string `json:"backup_owner"`
+
+	// EncryptedValue Without the nonce
+	EncryptedValue string `json:"encrypted_value"`
+
+	// ExpirationHeight Last height at which it lived; null if it never expires
+	ExpirationHeight *int64   `json:"expiration_height"`
+	Kind             PastKind `json:"kind"`
+	NameHash         string   `json:"name_hash"`
+
+	// Nonce null: the value has the form of 2020
+	Nonce *string `json:"nonce"`
+	Owner string  `json:"owner"`
+
+	// PrevTxid The transaction it changes; null for a buy
+	PrevTxid       *string `json:"prev_txid"`
+	RegisterHeight int64   `json:"register_height"`
+
+	// RegisteredAt Time of that block; null if the index does not know it
+	RegisteredAt *time.Time `json:"registered_at"`
+
+	// Txid This transaction
+	Txid string   `json:"txid"`
+	Type PastType `json:"type"`
+
+	// UpdateHeight Block of this transaction
+	UpdateHeight int64 `json:"update_height"`
+
+	// UpdatedAt Time of that block; null if the index does not know it
+	UpdatedAt *time.Time `json:"updated_at"`
+}
+
+// PastKind defines model for Past.Kind.
+type PastKind string
+
+// PastType defines model for Past.Type.
+type PastType string
 
 // Paths defines model for Paths.
 type Paths struct {
@@ -1458,6 +2092,12 @@ type Place struct {
 	CountryUnknownReason *string `json:"country_unknown_reason,omitempty"`
 }
 
+// Point defines model for Point.
+type Point struct {
+	Hash   string `json:"hash"`
+	Height int64  `json:"height"`
+}
+
 // Ports defines model for Ports.
 type Ports struct {
 	// Omq OMQ of the storage server
@@ -1466,6 +2106,27 @@ type Ports struct {
 
 	// Storage HTTPS of the storage server
 	Storage *int32 `json:"storage"`
+}
+
+// Prober defines model for Prober.
+type Prober struct {
+	EnrolledAt time.Time `json:"enrolled_at"`
+
+	// Key Ed25519, of its signatures
+	Key  string `json:"key"`
+	Name string `json:"name"`
+
+	// ReportedAt null if it never did
+	ReportedAt *time.Time `json:"reported_at"`
+
+	// Sequence Of its newest report
+	Sequence int64 `json:"sequence"`
+}
+
+// Probers defines model for Probers.
+type Probers struct {
+	AsOf    *AsOf    `json:"as_of"`
+	Probers []Prober `json:"probers"`
 }
 
 // Problem defines model for Problem.
@@ -1511,6 +2172,19 @@ type Range struct {
 	Records []Ranged `json:"records"`
 }
 
+// RangeHistory defines model for RangeHistory.
+type RangeHistory struct {
+	AsOf  *AsOf  `json:"as_of"`
+	Bits  int64  `json:"bits"`
+	Index string `json:"index"`
+
+	// Ready The index can tell what is not registered: what is not in the range
+	Ready bool `json:"ready"`
+
+	// Records In order of hash and type, those of a name oldest first, all registrations
+	Records []Past `json:"records"`
+}
+
 // Ranged defines model for Ranged.
 type Ranged struct {
 	BackupOwner *string `json:"backup_owner"`
@@ -1527,10 +2201,16 @@ type Ranged struct {
 	Owner          string  `json:"owner"`
 	RegisterHeight int64   `json:"register_height"`
 
+	// RegisteredAt Time of that block; null if the index does not know it
+	RegisteredAt *time.Time `json:"registered_at"`
+
 	// Txid The last transaction
 	Txid         string     `json:"txid"`
 	Type         RangedType `json:"type"`
 	UpdateHeight int64      `json:"update_height"`
+
+	// UpdatedAt Time of that block; null if the index does not know it
+	UpdatedAt *time.Time `json:"updated_at"`
 }
 
 // RangedType defines model for Ranged.Type.
@@ -1588,6 +2268,42 @@ type Realtime struct {
 // RealtimeStatus defines model for Realtime.Status.
 type RealtimeStatus string
 
+// Reorg defines model for Reorg.
+type Reorg struct {
+	// At When it was noticed
+	At time.Time `json:"at"`
+
+	// Base The block that stayed
+	Base Point `json:"base"`
+
+	// Depth Blocks that were taken back: from less base. More than 4,096 blocks deep it may be up to 255 too many
+	Depth int64 `json:"depth"`
+
+	// From The newest block that was taken back
+	From Point `json:"from"`
+
+	// Id Counts from 1
+	Id int64 `json:"id"`
+
+	// Redone ONS transactions of the blocks that came in the same step. In the log they follow
+	Redone Transactions `json:"redone"`
+	To     *Point       `json:"to"`
+
+	// Undone ONS transactions that were taken back
+	Undone Transactions `json:"undone"`
+}
+
+// Reorgs defines model for Reorgs.
+type Reorgs struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Next Cursor of the next page; null: this is the last one
+	Next *string `json:"next"`
+
+	// Reorgs Newest first
+	Reorgs []Reorg `json:"reorgs"`
+}
+
 // ReportReply defines model for ReportReply.
 type ReportReply struct {
 	AsOf *AsOf `json:"as_of"`
@@ -1599,6 +2315,26 @@ type ReportReply struct {
 
 // ReportReplyStatus defines model for ReportReply.Status.
 type ReportReplyStatus string
+
+// Requests defines model for Requests.
+type Requests struct {
+	ClientBurst int64 `json:"client_burst"`
+
+	// ClientLimit Running ones of one client; 0 is any number
+	ClientLimit int64 `json:"client_limit"`
+
+	// ClientRate A second, of one client; 0 is any number
+	ClientRate float64 `json:"client_rate"`
+
+	// ClientsRemembered Clients whose limits are not full again
+	ClientsRemembered int64 `json:"clients_remembered"`
+
+	// Limit Running ones of all clients; 0 is any number
+	Limit int64 `json:"limit"`
+
+	// Running Those that count against the limits
+	Running int64 `json:"running"`
+}
 
 // Resolve defines model for Resolve.
 type Resolve struct {
@@ -1655,11 +2391,26 @@ type Stake struct {
 	Reserved string `json:"reserved"`
 }
 
+// Statistics defines model for Statistics.
+type Statistics struct {
+	AsOf *AsOf `json:"as_of"`
+
+	// Burned By all types, atomic OXEN (1e-9)
+	Burned string `json:"burned"`
+
+	// Days Days with changes, oldest first
+	Days    []Day  `json:"days"`
+	Lokinet Totals `json:"lokinet"`
+	Owners  Owners `json:"owners"`
+	Session Totals `json:"session"`
+	Wallet  Totals `json:"wallet"`
+}
+
 // Status defines model for Status.
 type Status struct {
 	AsOf *AsOf `json:"as_of"`
 
-	// AskedAt When a daemon last answered the writer of the index
+	// AskedAt When the writer of the index last followed a daemon to its newest block; that one answers, as upstreams say, is less
 	AskedAt *time.Time `json:"asked_at"`
 
 	// Digest Of all records up to height: equal digests, equal indexes
@@ -1809,6 +2560,35 @@ type Term struct {
 	Words  string  `json:"words"`
 }
 
+// Totals defines model for Totals.
+type Totals struct {
+	// Active Names that live
+	Active int64 `json:"active"`
+
+	// Changes Since the first block with names
+	Changes Changes `json:"changes"`
+
+	// Expired Names that do not any more: with active all that are known
+	Expired int64 `json:"expired"`
+
+	// Known Names that ever had a record
+	Known int64 `json:"known"`
+
+	// Legacy Names that live whose value has the form of 2020 (argon2), which clients no longer read
+	Legacy int64 `json:"legacy"`
+
+	// LegacyShare Of those that live; 0 if there are none
+	LegacyShare float64 `json:"legacy_share"`
+}
+
+// Transactions defines model for Transactions.
+type Transactions struct {
+	Count int64 `json:"count"`
+
+	// Transactions The first 50
+	Transactions []Change `json:"transactions"`
+}
+
 // Unauthenticated defines model for Unauthenticated.
 type Unauthenticated struct {
 	// ClockOffset Its clock less ours, seconds
@@ -1870,10 +2650,78 @@ type MethodNotAllowed = Problem
 // NoSuchPath defines model for NoSuchPath.
 type NoSuchPath = Problem
 
+// LogLevelJSONBody defines parameters for LogLevel.
+type LogLevelJSONBody struct {
+	Level LogLevelJSONBodyLevel `json:"level"`
+}
+
+// LogLevelJSONBodyLevel defines parameters for LogLevel.
+type LogLevelJSONBodyLevel string
+
+// EnrolJSONBody defines parameters for Enrol.
+type EnrolJSONBody struct {
+	// Key As onsight probe keygen prints it
+	Key string `json:"key"`
+}
+
+// EventsParams defines parameters for Events.
+type EventsParams struct {
+	// After Begin behind: a cursor, start, or now, behind the newest entry
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Kind Entries of these kinds alone, separated by commas
+	Kind *string `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Limit Length of the page
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// EventStreamParams defines parameters for EventStream.
+type EventStreamParams struct {
+	// After Begin behind: a cursor, start, or now, behind the newest entry
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Kind Entries of these kinds alone, separated by commas
+	Kind *string `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// LastEventID Cursor of the newest entry that arrived
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
+// NamesParams defines parameters for Names.
+type NamesParams struct {
+	// Type Types of names, separated by commas: session, wallet, lokinet
+	Type *string `form:"type,omitempty" json:"type,omitempty"`
+
+	// Kind Kinds of the last transaction, separated by commas: buy, update, renew
+	Kind *string `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Status Statuses, separated by commas: registered, expiring, expired, needs_update
+	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// Limit Length of the page
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Next Where the page begins: `next` of the page before
+	Next *string `form:"next,omitempty" json:"next,omitempty"`
+}
+
 // BundleParams defines parameters for Bundle.
 type BundleParams struct {
 	// Since Hash of the block of a bundle you have
 	Since *string `form:"since,omitempty" json:"since,omitempty"`
+}
+
+// ExpiringParams defines parameters for Expiring.
+type ExpiringParams struct {
+	// Within Blocks; without it a twelfth of the network's year, as the status `expiring`
+	Within *int64 `form:"within,omitempty" json:"within,omitempty"`
+
+	// Limit Length of the page
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Next Where the page begins: `next` of the page before
+	Next *string `form:"next,omitempty" json:"next,omitempty"`
 }
 
 // ResolveParams defines parameters for Resolve.
@@ -1885,6 +2733,18 @@ type ResolveParams struct {
 // ResolveParamsFull defines parameters for Resolve.
 type ResolveParamsFull string
 
+// StatisticsParams defines parameters for Statistics.
+type StatisticsParams struct {
+	// Days How many days to list, that of the newest block and those before it
+	Days *int `form:"days,omitempty" json:"days,omitempty"`
+}
+
+// NameParams defines parameters for Name.
+type NameParams struct {
+	// AtHeight Height of a block: as it was after that one
+	AtHeight *int64 `form:"at_height,omitempty" json:"at_height,omitempty"`
+}
+
 // NameParamsType defines parameters for Name.
 type NameParamsType string
 
@@ -1895,6 +2755,9 @@ type HistoryParams struct {
 
 	// Next Where the page begins: `next` of the page before
 	Next *string `form:"next,omitempty" json:"next,omitempty"`
+
+	// AtHeight Height of a block: as it was after that one
+	AtHeight *int64 `form:"at_height,omitempty" json:"at_height,omitempty"`
 }
 
 // HistoryParamsType defines parameters for History.
@@ -1964,6 +2827,20 @@ type NodesParams struct {
 
 	// Offset 0 to 999999
 	Offset *int `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// Form map: the nodes by their keys, to which patches apply
+	Form *NodesParamsForm `form:"form,omitempty" json:"form,omitempty"`
+
+	// Since The ETag of the map you have
+	Since *string `form:"since,omitempty" json:"since,omitempty"`
+}
+
+// NodesParamsForm defines parameters for Nodes.
+type NodesParamsForm string
+
+// Nodes200JSONResponseBody defines parameters for Nodes.
+type Nodes200JSONResponseBody struct {
+	union json.RawMessage
 }
 
 // AggregateParams defines parameters for Aggregate.
@@ -2082,6 +2959,12 @@ type NodeHistoryParams struct {
 	// Vantage From where: here, which it is without it, or the name of an enrolled vantage point
 	Vantage *string                  `form:"vantage,omitempty" json:"vantage,omitempty"`
 	Series  *NodeHistoryParamsSeries `form:"series,omitempty" json:"series,omitempty"`
+
+	// From Beginning of the first slot that counts, or in it; without it as far as there is. RFC 3339, or seconds since 1970
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To End; without it now. RFC 3339, or seconds since 1970
+	To *string `form:"to,omitempty" json:"to,omitempty"`
 }
 
 // NodeHistoryParamsSeries defines parameters for NodeHistory.
@@ -2102,8 +2985,85 @@ type RealtimeParams struct {
 	MaxDistance *int `form:"max_distance,omitempty" json:"max_distance,omitempty"`
 }
 
+// ReorgsParams defines parameters for Reorgs.
+type ReorgsParams struct {
+	// Limit Length of the page
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Next Where the page begins: `next` of the page before
+	Next *string `form:"next,omitempty" json:"next,omitempty"`
+}
+
+// LogLevelJSONRequestBody defines body for LogLevel for application/json ContentType.
+type LogLevelJSONRequestBody LogLevelJSONBody
+
+// EnrolJSONRequestBody defines body for Enrol for application/json ContentType.
+type EnrolJSONRequestBody EnrolJSONBody
+
 // ResolveJSONRequestBody defines body for Resolve for application/json ContentType.
 type ResolveJSONRequestBody = Resolve
+
+// AsNodes returns the union data inside the Nodes200JSONResponseBody as a Nodes
+func (t Nodes200JSONResponseBody) AsNodes() (Nodes, error) {
+	var body Nodes
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNodes overwrites any union data inside the Nodes200JSONResponseBody as the provided Nodes
+func (t *Nodes200JSONResponseBody) FromNodes(v Nodes) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNodes performs a merge with any union data inside the Nodes200JSONResponseBody, using the provided Nodes
+func (t *Nodes200JSONResponseBody) MergeNodes(v Nodes) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsNodeMap returns the union data inside the Nodes200JSONResponseBody as a NodeMap
+func (t Nodes200JSONResponseBody) AsNodeMap() (NodeMap, error) {
+	var body NodeMap
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNodeMap overwrites any union data inside the Nodes200JSONResponseBody as the provided NodeMap
+func (t *Nodes200JSONResponseBody) FromNodeMap(v NodeMap) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNodeMap performs a merge with any union data inside the Nodes200JSONResponseBody, using the provided NodeMap
+func (t *Nodes200JSONResponseBody) MergeNodeMap(v NodeMap) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t Nodes200JSONResponseBody) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *Nodes200JSONResponseBody) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -2196,12 +3156,97 @@ type ClientInterface interface {
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// LogLevelWithBody Log more or less
+	//
+	// Until the server ends. Closed unless the server has a token for its operator.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+	LogLevelWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LogLevel Log more or less
+	//
+	// Until the server ends. Closed unless the server has a token for its operator.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+	LogLevel(ctx context.Context, body LogLevelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Probers Who may report measurements
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Corresponds with GET /v1/admin/probers (the `Probers` operationId).
+	Probers(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Dismiss Take that back, and delete what the machine measured
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Corresponds with DELETE /v1/admin/probers/{name} (the `Dismiss` operationId).
+	Dismiss(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EnrolWithBody Let a machine report measurements
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+	EnrolWithBody(ctx context.Context, name string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Enrol Let a machine report measurements
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+	Enrol(ctx context.Context, name string, body EnrolJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AdminStatus How the server stands
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Corresponds with GET /v1/admin/status (the `AdminStatus` operationId).
+	AdminStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Events Everything that happened, oldest first
+	//
+	// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever, so it does not say where the log ends, and there may be more.
+	//
+	// Corresponds with GET /v1/events (the `Events` operationId).
+	Events(ctx context.Context, params *EventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EventStream Everything that happens, as it happens
+	//
+	// Server-sent events: `data` is a LogEntry, `id` its cursor. Without `after` it begins with what comes next. Who was cut off sends the newest id as Last-Event-ID, as browsers do by themselves, or as `after`, and misses nothing; the header wins. An event without data comes every 15 seconds. Who does not read for 10 seconds is cut off.
+	//
+	// Corresponds with GET /v1/events/stream (the `EventStream` operationId).
+	EventStream(ctx context.Context, params *EventStreamParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Names The names that changed last, newest first
+	//
+	// Each name once, as it is now, by its hash: names themselves are not on the chain. All filters have to hold; of several values separated by commas one has to. A page looks at 20,000 records at most, so it may be short, or even empty, and still have a `next`. What changes while you read pages goes to the top: it is not met again.
+	//
+	// Corresponds with GET /v1/names (the `Names` operationId).
+	Names(ctx context.Context, params *NamesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Bundle The whole registry, to look names up without asking
 	//
 	// Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
 	//
 	// Corresponds with GET /v1/names/bundle (the `Bundle` operationId).
 	Bundle(ctx context.Context, params *BundleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Expiring The names that expire soonest, those first
+	//
+	// Names that live and end within so many blocks; only lokinet names end. 720 blocks are about a day.
+	//
+	// Corresponds with GET /v1/names/expiring (the `Expiring` operationId).
+	Expiring(ctx context.Context, params *ExpiringParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Ranges Which ranges of hashes may be asked for
 	//
@@ -2216,6 +3261,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/names/range/{bits}/{index} (the `Range` operationId).
 	Range(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RangeHistory What happened to all names in a range of hashes, oldest first
+	//
+	// As the range itself, of a size class of its own: it holds the newest records too, so that one request is enough. A name as it was after block H is its newest record of at most that height.
+	//
+	// Corresponds with GET /v1/names/range/{bits}/{index}/history (the `RangeHistory` operationId).
+	RangeHistory(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ResolveWithBody Up to 1,000 names at once
 	//
@@ -2235,14 +3287,23 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/names/resolve (the `Resolve` operationId).
 	Resolve(ctx context.Context, params *ResolveParams, body ResolveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Statistics Numbers of all names, and of each day
+	//
+	// What is burned is exact: a purchase or renewal must burn what consensus demands, no more and no less, which follows from its type, its years and the hard fork. Nothing here names a name or an owner.
+	//
+	// Corresponds with GET /v1/names/statistics (the `Statistics` operationId).
+	Statistics(ctx context.Context, params *StatisticsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Name The newest record of a name
 	//
-	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`.
+	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
-	Name(ctx context.Context, pType NameParamsType, hash string, reqEditors ...RequestEditorFn) (*http.Response, error)
+	Name(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// History What happened to a name, oldest first
+	//
+	// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Corresponds with GET /v1/names/{type}/{hash}/history (the `History` operationId).
 	History(ctx context.Context, pType HistoryParamsType, hash string, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2250,6 +3311,8 @@ type ClientInterface interface {
 	// Nodes The service nodes that are asked for
 	//
 	// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+	//
+	// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
 	//
 	// Corresponds with GET /v1/nodes (the `Nodes` operationId).
 	Nodes(ctx context.Context, params *NodesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2278,6 +3341,8 @@ type ClientInterface interface {
 	Pick(ctx context.Context, params *PickParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Node All that is known of a node, gone or not
+	//
+	// With its score by terms, what speaks against it, a forecast with its assumptions, and the `vantages` that its history may be asked of.
 	//
 	// Corresponds with GET /v1/nodes/{key} (the `Node` operationId).
 	Node(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2319,12 +3384,19 @@ type ClientInterface interface {
 
 	// Realtime Is no block missing that is older than this
 	//
-	// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. A server that only reads what another process writes hears of it with up to half a minute of delay.
+	// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. The server that follows the chain knows it of its last round, so ask for more than its --interval; one that only reads what another process writes hears of it with up to half a minute of delay.
 	//
 	// Corresponds with GET /v1/realtime (the `Realtime` operationId).
 	Realtime(ctx context.Context, params *RealtimeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Reorgs Times that blocks were taken back, newest first
+	//
+	// Corresponds with GET /v1/reorgs (the `Reorgs` operationId).
+	Reorgs(ctx context.Context, params *ReorgsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// StorageNodes Storage servers, in the form of api.oxen.io
+	//
+	// Active ones that are not known to be down, in an order that changes with every block.
 	//
 	// Corresponds with GET /v1/service-nodes/storage-nodes (the `StorageNodes` operationId).
 	StorageNodes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2394,6 +3466,184 @@ func (c *Client) Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 	return c.Client.Do(req)
 }
 
+// LogLevelWithBody Log more or less
+//
+// Until the server ends. Closed unless the server has a token for its operator.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+func (c *Client) LogLevelWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLogLevelRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LogLevel Log more or less
+//
+// Until the server ends. Closed unless the server has a token for its operator.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+func (c *Client) LogLevel(ctx context.Context, body LogLevelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLogLevelRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Probers Who may report measurements
+//
+// Closed unless the server has a token for its operator.
+//
+// Corresponds with GET /v1/admin/probers (the `Probers` operationId).
+func (c *Client) Probers(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProbersRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Dismiss Take that back, and delete what the machine measured
+//
+// Closed unless the server has a token for its operator.
+//
+// Corresponds with DELETE /v1/admin/probers/{name} (the `Dismiss` operationId).
+func (c *Client) Dismiss(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDismissRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EnrolWithBody Let a machine report measurements
+//
+// Closed unless the server has a token for its operator.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+func (c *Client) EnrolWithBody(ctx context.Context, name string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEnrolRequestWithBody(c.Server, name, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Enrol Let a machine report measurements
+//
+// Closed unless the server has a token for its operator.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+func (c *Client) Enrol(ctx context.Context, name string, body EnrolJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEnrolRequest(c.Server, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AdminStatus How the server stands
+//
+// Closed unless the server has a token for its operator.
+//
+// Corresponds with GET /v1/admin/status (the `AdminStatus` operationId).
+func (c *Client) AdminStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAdminStatusRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Events Everything that happened, oldest first
+//
+// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever, so it does not say where the log ends, and there may be more.
+//
+// Corresponds with GET /v1/events (the `Events` operationId).
+func (c *Client) Events(ctx context.Context, params *EventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEventsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EventStream Everything that happens, as it happens
+//
+// Server-sent events: `data` is a LogEntry, `id` its cursor. Without `after` it begins with what comes next. Who was cut off sends the newest id as Last-Event-ID, as browsers do by themselves, or as `after`, and misses nothing; the header wins. An event without data comes every 15 seconds. Who does not read for 10 seconds is cut off.
+//
+// Corresponds with GET /v1/events/stream (the `EventStream` operationId).
+func (c *Client) EventStream(ctx context.Context, params *EventStreamParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEventStreamRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Names The names that changed last, newest first
+//
+// Each name once, as it is now, by its hash: names themselves are not on the chain. All filters have to hold; of several values separated by commas one has to. A page looks at 20,000 records at most, so it may be short, or even empty, and still have a `next`. What changes while you read pages goes to the top: it is not met again.
+//
+// Corresponds with GET /v1/names (the `Names` operationId).
+func (c *Client) Names(ctx context.Context, params *NamesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewNamesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Bundle The whole registry, to look names up without asking
 //
 // Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
@@ -2401,6 +3651,23 @@ func (c *Client) Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 // Corresponds with GET /v1/names/bundle (the `Bundle` operationId).
 func (c *Client) Bundle(ctx context.Context, params *BundleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewBundleRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Expiring The names that expire soonest, those first
+//
+// Names that live and end within so many blocks; only lokinet names end. 720 blocks are about a day.
+//
+// Corresponds with GET /v1/names/expiring (the `Expiring` operationId).
+func (c *Client) Expiring(ctx context.Context, params *ExpiringParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExpiringRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2435,6 +3702,23 @@ func (c *Client) Ranges(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 // Corresponds with GET /v1/names/range/{bits}/{index} (the `Range` operationId).
 func (c *Client) Range(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRangeRequest(c.Server, bits, index)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RangeHistory What happened to all names in a range of hashes, oldest first
+//
+// As the range itself, of a size class of its own: it holds the newest records too, so that one request is enough. A name as it was after block H is its newest record of at most that height.
+//
+// Corresponds with GET /v1/names/range/{bits}/{index}/history (the `RangeHistory` operationId).
+func (c *Client) RangeHistory(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRangeHistoryRequest(c.Server, bits, index)
 	if err != nil {
 		return nil, err
 	}
@@ -2483,13 +3767,30 @@ func (c *Client) Resolve(ctx context.Context, params *ResolveParams, body Resolv
 	return c.Client.Do(req)
 }
 
+// Statistics Numbers of all names, and of each day
+//
+// What is burned is exact: a purchase or renewal must burn what consensus demands, no more and no less, which follows from its type, its years and the hard fork. Nothing here names a name or an owner.
+//
+// Corresponds with GET /v1/names/statistics (the `Statistics` operationId).
+func (c *Client) Statistics(ctx context.Context, params *StatisticsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStatisticsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Name The newest record of a name
 //
-// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`.
+// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
-func (c *Client) Name(ctx context.Context, pType NameParamsType, hash string, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewNameRequest(c.Server, pType, hash)
+func (c *Client) Name(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewNameRequest(c.Server, pType, hash, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2501,6 +3802,8 @@ func (c *Client) Name(ctx context.Context, pType NameParamsType, hash string, re
 }
 
 // History What happened to a name, oldest first
+//
+// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Corresponds with GET /v1/names/{type}/{hash}/history (the `History` operationId).
 func (c *Client) History(ctx context.Context, pType HistoryParamsType, hash string, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2518,6 +3821,8 @@ func (c *Client) History(ctx context.Context, pType HistoryParamsType, hash stri
 // Nodes The service nodes that are asked for
 //
 // All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+//
+// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
 //
 // Corresponds with GET /v1/nodes (the `Nodes` operationId).
 func (c *Client) Nodes(ctx context.Context, params *NodesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2586,6 +3891,8 @@ func (c *Client) Pick(ctx context.Context, params *PickParams, reqEditors ...Req
 }
 
 // Node All that is known of a node, gone or not
+//
+// With its score by terms, what speaks against it, a forecast with its assumptions, and the `vantages` that its history may be asked of.
 //
 // Corresponds with GET /v1/nodes/{key} (the `Node` operationId).
 func (c *Client) Node(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2687,7 +3994,7 @@ func (c *Client) ReportWithBody(ctx context.Context, contentType string, body io
 
 // Realtime Is no block missing that is older than this
 //
-// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. A server that only reads what another process writes hears of it with up to half a minute of delay.
+// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. The server that follows the chain knows it of its last round, so ask for more than its --interval; one that only reads what another process writes hears of it with up to half a minute of delay.
 //
 // Corresponds with GET /v1/realtime (the `Realtime` operationId).
 func (c *Client) Realtime(ctx context.Context, params *RealtimeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2702,7 +4009,24 @@ func (c *Client) Realtime(ctx context.Context, params *RealtimeParams, reqEditor
 	return c.Client.Do(req)
 }
 
+// Reorgs Times that blocks were taken back, newest first
+//
+// Corresponds with GET /v1/reorgs (the `Reorgs` operationId).
+func (c *Client) Reorgs(ctx context.Context, params *ReorgsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReorgsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // StorageNodes Storage servers, in the form of api.oxen.io
+//
+// Active ones that are not known to be down, in an order that changes with every block.
 //
 // Corresponds with GET /v1/service-nodes/storage-nodes (the `StorageNodes` operationId).
 func (c *Client) StorageNodes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2845,6 +4169,442 @@ func NewReadyzRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewLogLevelRequest calls the generic LogLevel builder with application/json body
+func NewLogLevelRequest(server string, body LogLevelJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLogLevelRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewLogLevelRequestWithBody constructs an http.Request for the LogLevel method, with any body, and a specified content type
+func NewLogLevelRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/log-level")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewProbersRequest constructs an http.Request for the Probers method
+func NewProbersRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/probers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDismissRequest constructs an http.Request for the Dismiss method
+func NewDismissRequest(server string, name string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/probers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEnrolRequest calls the generic Enrol builder with application/json body
+func NewEnrolRequest(server string, name string, body EnrolJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEnrolRequestWithBody(server, name, "application/json", bodyReader)
+}
+
+// NewEnrolRequestWithBody constructs an http.Request for the Enrol method, with any body, and a specified content type
+func NewEnrolRequestWithBody(server string, name string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/probers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewAdminStatusRequest constructs an http.Request for the AdminStatus method
+func NewAdminStatusRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/status")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEventsRequest constructs an http.Request for the Events method
+func NewEventsRequest(server string, params *EventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEventStreamRequest constructs an http.Request for the EventStream method
+func NewEventStreamRequest(server string, params *EventStreamParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/events/stream")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LastEventID != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Last-Event-ID", *params.LastEventID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Last-Event-ID", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewNamesRequest constructs an http.Request for the Names method
+func NewNamesRequest(server string, params *NamesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/names")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Type != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Next != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "next", *params.Next, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewBundleRequest constructs an http.Request for the Bundle method
 func NewBundleRequest(server string, params *BundleParams) (*http.Request, error) {
 	var err error
@@ -2876,6 +4636,84 @@ func NewBundleRequest(server string, params *BundleParams) (*http.Request, error
 		if params.Since != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExpiringRequest constructs an http.Request for the Expiring method
+func NewExpiringRequest(server string, params *ExpiringParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/names/expiring")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Within != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "within", *params.Within, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Next != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "next", *params.Next, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -2967,6 +4805,47 @@ func NewRangeRequest(server string, bits int, index string) (*http.Request, erro
 	return req, nil
 }
 
+// NewRangeHistoryRequest constructs an http.Request for the RangeHistory method
+func NewRangeHistoryRequest(server string, bits int, index string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bits", bits, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "index", index, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/names/range/%s/%s/history", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewResolveRequest calls the generic Resolve builder with application/json body
 func NewResolveRequest(server string, params *ResolveParams, body ResolveJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -3034,8 +4913,62 @@ func NewResolveRequestWithBody(server string, params *ResolveParams, contentType
 	return req, nil
 }
 
+// NewStatisticsRequest constructs an http.Request for the Statistics method
+func NewStatisticsRequest(server string, params *StatisticsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/names/statistics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Days != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "days", *params.Days, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewNameRequest constructs an http.Request for the Name method
-func NewNameRequest(server string, pType NameParamsType, hash string) (*http.Request, error) {
+func NewNameRequest(server string, pType NameParamsType, hash string, params *NameParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -3065,6 +4998,33 @@ func NewNameRequest(server string, pType NameParamsType, hash string) (*http.Req
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.AtHeight != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at_height", *params.AtHeight, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -3132,6 +5092,18 @@ func NewHistoryRequest(server string, pType HistoryParamsType, hash string, para
 		if params.Next != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "next", *params.Next, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AtHeight != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at_height", *params.AtHeight, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3426,6 +5398,30 @@ func NewNodesRequest(server string, params *NodesParams) (*http.Request, error) 
 		if params.Offset != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Form != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "form", *params.Form, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4109,6 +6105,30 @@ func NewNodeHistoryRequest(server string, key string, params *NodeHistoryParams)
 
 		}
 
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -4283,6 +6303,72 @@ func NewRealtimeRequest(server string, params *RealtimeParams) (*http.Request, e
 		if params.MaxDistance != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "max_distance", *params.MaxDistance, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReorgsRequest constructs an http.Request for the Reorgs method
+func NewReorgsRequest(server string, params *ReorgsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/reorgs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Next != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "next", *params.Next, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4488,6 +6574,96 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	ReadyzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReadyzResponse, error)
 
+	// LogLevelWithBodyWithResponse Log more or less
+	//
+	// Until the server ends. Closed unless the server has a token for its operator.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+	LogLevelWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LogLevelResponse, error)
+
+	// LogLevelWithResponse Log more or less
+	//
+	// Until the server ends. Closed unless the server has a token for its operator.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+	LogLevelWithResponse(ctx context.Context, body LogLevelJSONRequestBody, reqEditors ...RequestEditorFn) (*LogLevelResponse, error)
+
+	// ProbersWithResponse Who may report measurements
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/admin/probers (the `Probers` operationId).
+	ProbersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ProbersResponse, error)
+
+	// DismissWithResponse Take that back, and delete what the machine measured
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/admin/probers/{name} (the `Dismiss` operationId).
+	DismissWithResponse(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*DismissResponse, error)
+
+	// EnrolWithBodyWithResponse Let a machine report measurements
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+	EnrolWithBodyWithResponse(ctx context.Context, name string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EnrolResponse, error)
+
+	// EnrolWithResponse Let a machine report measurements
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+	EnrolWithResponse(ctx context.Context, name string, body EnrolJSONRequestBody, reqEditors ...RequestEditorFn) (*EnrolResponse, error)
+
+	// AdminStatusWithResponse How the server stands
+	//
+	// Closed unless the server has a token for its operator.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/admin/status (the `AdminStatus` operationId).
+	AdminStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*AdminStatusResponse, error)
+
+	// EventsWithResponse Everything that happened, oldest first
+	//
+	// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever, so it does not say where the log ends, and there may be more.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/events (the `Events` operationId).
+	EventsWithResponse(ctx context.Context, params *EventsParams, reqEditors ...RequestEditorFn) (*EventsResponse, error)
+
+	// EventStreamWithResponse Everything that happens, as it happens
+	//
+	// Server-sent events: `data` is a LogEntry, `id` its cursor. Without `after` it begins with what comes next. Who was cut off sends the newest id as Last-Event-ID, as browsers do by themselves, or as `after`, and misses nothing; the header wins. An event without data comes every 15 seconds. Who does not read for 10 seconds is cut off.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/events/stream (the `EventStream` operationId).
+	EventStreamWithResponse(ctx context.Context, params *EventStreamParams, reqEditors ...RequestEditorFn) (*EventStreamResponse, error)
+
+	// NamesWithResponse The names that changed last, newest first
+	//
+	// Each name once, as it is now, by its hash: names themselves are not on the chain. All filters have to hold; of several values separated by commas one has to. A page looks at 20,000 records at most, so it may be short, or even empty, and still have a `next`. What changes while you read pages goes to the top: it is not met again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/names (the `Names` operationId).
+	NamesWithResponse(ctx context.Context, params *NamesParams, reqEditors ...RequestEditorFn) (*NamesResponse, error)
+
 	// BundleWithResponse The whole registry, to look names up without asking
 	//
 	// Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
@@ -4496,6 +6672,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/names/bundle (the `Bundle` operationId).
 	BundleWithResponse(ctx context.Context, params *BundleParams, reqEditors ...RequestEditorFn) (*BundleResponse, error)
+
+	// ExpiringWithResponse The names that expire soonest, those first
+	//
+	// Names that live and end within so many blocks; only lokinet names end. 720 blocks are about a day.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/names/expiring (the `Expiring` operationId).
+	ExpiringWithResponse(ctx context.Context, params *ExpiringParams, reqEditors ...RequestEditorFn) (*ExpiringResponse, error)
 
 	// RangesWithResponse Which ranges of hashes may be asked for
 	//
@@ -4515,6 +6700,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/names/range/{bits}/{index} (the `Range` operationId).
 	RangeWithResponse(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*RangeResponse, error)
 
+	// RangeHistoryWithResponse What happened to all names in a range of hashes, oldest first
+	//
+	// As the range itself, of a size class of its own: it holds the newest records too, so that one request is enough. A name as it was after block H is its newest record of at most that height.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/names/range/{bits}/{index}/history (the `RangeHistory` operationId).
+	RangeHistoryWithResponse(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*RangeHistoryResponse, error)
+
 	// ResolveWithBodyWithResponse Up to 1,000 names at once
 	//
 	// In the order of the request. Names without a record are in the reply, with status `not_registered`, or `behind` if the index cannot tell now.
@@ -4533,16 +6727,27 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/names/resolve (the `Resolve` operationId).
 	ResolveWithResponse(ctx context.Context, params *ResolveParams, body ResolveJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveResponse, error)
 
+	// StatisticsWithResponse Numbers of all names, and of each day
+	//
+	// What is burned is exact: a purchase or renewal must burn what consensus demands, no more and no less, which follows from its type, its years and the hard fork. Nothing here names a name or an owner.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/names/statistics (the `Statistics` operationId).
+	StatisticsWithResponse(ctx context.Context, params *StatisticsParams, reqEditors ...RequestEditorFn) (*StatisticsResponse, error)
+
 	// NameWithResponse The newest record of a name
 	//
-	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`.
+	// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
-	NameWithResponse(ctx context.Context, pType NameParamsType, hash string, reqEditors ...RequestEditorFn) (*NameResponse, error)
+	NameWithResponse(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*NameResponse, error)
 
 	// HistoryWithResponse What happened to a name, oldest first
+	//
+	// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4552,6 +6757,8 @@ type ClientWithResponsesInterface interface {
 	// NodesWithResponse The service nodes that are asked for
 	//
 	// All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+	//
+	// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4588,6 +6795,8 @@ type ClientWithResponsesInterface interface {
 	PickWithResponse(ctx context.Context, params *PickParams, reqEditors ...RequestEditorFn) (*PickResponse, error)
 
 	// NodeWithResponse All that is known of a node, gone or not
+	//
+	// With its score by terms, what speaks against it, a forecast with its assumptions, and the `vantages` that its history may be asked of.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4639,14 +6848,23 @@ type ClientWithResponsesInterface interface {
 
 	// RealtimeWithResponse Is no block missing that is older than this
 	//
-	// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. A server that only reads what another process writes hears of it with up to half a minute of delay.
+	// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. The server that follows the chain knows it of its last round, so ask for more than its --interval; one that only reads what another process writes hears of it with up to half a minute of delay.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/realtime (the `Realtime` operationId).
 	RealtimeWithResponse(ctx context.Context, params *RealtimeParams, reqEditors ...RequestEditorFn) (*RealtimeResponse, error)
 
+	// ReorgsWithResponse Times that blocks were taken back, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/reorgs (the `Reorgs` operationId).
+	ReorgsWithResponse(ctx context.Context, params *ReorgsParams, reqEditors ...RequestEditorFn) (*ReorgsResponse, error)
+
 	// StorageNodesWithResponse Storage servers, in the form of api.oxen.io
+	//
+	// Active ones that are not known to be down, in an order that changes with every block.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4736,6 +6954,7 @@ func (r HealthzResponse) ContentType() string {
 type OpenapiResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // OpenapiResponse429Headers the declared response headers of an HTTP 429 response for Openapi
@@ -4892,10 +7111,813 @@ func (r ReadyzResponse) ContentType() string {
 	return ""
 }
 
+// LogLevelResponse429Headers the declared response headers of an HTTP 429 response for LogLevel
+type LogLevelResponse429Headers struct {
+	RetryAfter int
+}
+
+// LogLevelResponse503Headers the declared response headers of an HTTP 503 response for LogLevel
+type LogLevelResponse503Headers struct {
+	RetryAfter int
+}
+
+type LogLevelResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LevelReply
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *LogLevelResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *LogLevelResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LogLevelResponse) GetJSON200() *LevelReply {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r LogLevelResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r LogLevelResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LogLevelResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LogLevelResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LogLevelResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ProbersResponse429Headers the declared response headers of an HTTP 429 response for Probers
+type ProbersResponse429Headers struct {
+	RetryAfter int
+}
+
+// ProbersResponse503Headers the declared response headers of an HTTP 503 response for Probers
+type ProbersResponse503Headers struct {
+	RetryAfter int
+}
+
+type ProbersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Probers
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ProbersResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ProbersResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ProbersResponse) GetJSON200() *Probers {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProbersResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProbersResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProbersResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProbersResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProbersResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProbersResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ProbersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProbersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProbersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProbersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DismissResponse429Headers the declared response headers of an HTTP 429 response for Dismiss
+type DismissResponse429Headers struct {
+	RetryAfter int
+}
+
+// DismissResponse503Headers the declared response headers of an HTTP 503 response for Dismiss
+type DismissResponse503Headers struct {
+	RetryAfter int
+}
+
+type DismissResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EnrolReply
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DismissResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DismissResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DismissResponse) GetJSON200() *EnrolReply {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DismissResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DismissResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DismissResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DismissResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DismissResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DismissResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DismissResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DismissResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DismissResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DismissResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DismissResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// EnrolResponse429Headers the declared response headers of an HTTP 429 response for Enrol
+type EnrolResponse429Headers struct {
+	RetryAfter int
+}
+
+// EnrolResponse503Headers the declared response headers of an HTTP 503 response for Enrol
+type EnrolResponse503Headers struct {
+	RetryAfter int
+}
+
+type EnrolResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EnrolReply
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *EnrolResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *EnrolResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EnrolResponse) GetJSON200() *EnrolReply {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON409() *Problem {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r EnrolResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r EnrolResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EnrolResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EnrolResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EnrolResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AdminStatusResponse429Headers the declared response headers of an HTTP 429 response for AdminStatus
+type AdminStatusResponse429Headers struct {
+	RetryAfter int
+}
+
+// AdminStatusResponse503Headers the declared response headers of an HTTP 503 response for AdminStatus
+type AdminStatusResponse503Headers struct {
+	RetryAfter int
+}
+
+type AdminStatusResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AdminStatus
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *AdminStatusResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *AdminStatusResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AdminStatusResponse) GetJSON200() *AdminStatus {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AdminStatusResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AdminStatusResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AdminStatusResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r AdminStatusResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r AdminStatusResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r AdminStatusResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r AdminStatusResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AdminStatusResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AdminStatusResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AdminStatusResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// EventsResponse200Headers the declared response headers of an HTTP 200 response for Events
+type EventsResponse200Headers struct {
+	CacheControl *string
+	Link         *string
+	OnsightHead  *string
+	OnsightNext  *string
+}
+
+// EventsResponse429Headers the declared response headers of an HTTP 429 response for Events
+type EventsResponse429Headers struct {
+	RetryAfter int
+}
+
+// EventsResponse503Headers the declared response headers of an HTTP 503 response for Events
+type EventsResponse503Headers struct {
+	RetryAfter int
+}
+
+type EventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Log
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *EventsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *EventsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *EventsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EventsResponse) GetJSON200() *Log {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EventsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r EventsResponse) GetApplicationproblemJSON410() *Problem {
+	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r EventsResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r EventsResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r EventsResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r EventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// EventStreamResponse429Headers the declared response headers of an HTTP 429 response for EventStream
+type EventStreamResponse429Headers struct {
+	RetryAfter int
+}
+
+// EventStreamResponse503Headers the declared response headers of an HTTP 503 response for EventStream
+type EventStreamResponse503Headers struct {
+	RetryAfter int
+}
+
+type EventStreamResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *EventStreamResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *EventStreamResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EventStreamResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r EventStreamResponse) GetApplicationproblemJSON410() *Problem {
+	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r EventStreamResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r EventStreamResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r EventStreamResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r EventStreamResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EventStreamResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EventStreamResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EventStreamResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// NamesResponse200Headers the declared response headers of an HTTP 200 response for Names
+type NamesResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+	LastModified *string
+}
+
+// NamesResponse429Headers the declared response headers of an HTTP 429 response for Names
+type NamesResponse429Headers struct {
+	RetryAfter int
+}
+
+// NamesResponse503Headers the declared response headers of an HTTP 503 response for Names
+type NamesResponse503Headers struct {
+	RetryAfter int
+}
+
+type NamesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NameList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *NamesResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *NamesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *NamesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r NamesResponse) GetJSON200() *NameList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r NamesResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r NamesResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r NamesResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r NamesResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r NamesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r NamesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r NamesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r NamesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // BundleResponse200Headers the declared response headers of an HTTP 200 response for Bundle
 type BundleResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // BundleResponse429Headers the declared response headers of an HTTP 429 response for Bundle
@@ -4976,9 +7998,103 @@ func (r BundleResponse) ContentType() string {
 	return ""
 }
 
+// ExpiringResponse200Headers the declared response headers of an HTTP 200 response for Expiring
+type ExpiringResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+	LastModified *string
+}
+
+// ExpiringResponse429Headers the declared response headers of an HTTP 429 response for Expiring
+type ExpiringResponse429Headers struct {
+	RetryAfter int
+}
+
+// ExpiringResponse503Headers the declared response headers of an HTTP 503 response for Expiring
+type ExpiringResponse503Headers struct {
+	RetryAfter int
+}
+
+type ExpiringResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NameList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExpiringResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ExpiringResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ExpiringResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExpiringResponse) GetJSON200() *NameList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ExpiringResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ExpiringResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ExpiringResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ExpiringResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ExpiringResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExpiringResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExpiringResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExpiringResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // RangesResponse200Headers the declared response headers of an HTTP 200 response for Ranges
 type RangesResponse200Headers struct {
 	CacheControl *string
+	ETag         *string
+	LastModified *string
 }
 
 // RangesResponse429Headers the declared response headers of an HTTP 429 response for Ranges
@@ -5070,6 +8186,7 @@ func (r RangesResponse) ContentType() string {
 type RangeResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // RangeResponse429Headers the declared response headers of an HTTP 429 response for Range
@@ -5151,6 +8268,98 @@ func (r RangeResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RangeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RangeHistoryResponse200Headers the declared response headers of an HTTP 200 response for RangeHistory
+type RangeHistoryResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+	LastModified *string
+}
+
+// RangeHistoryResponse429Headers the declared response headers of an HTTP 429 response for RangeHistory
+type RangeHistoryResponse429Headers struct {
+	RetryAfter int
+}
+
+// RangeHistoryResponse503Headers the declared response headers of an HTTP 503 response for RangeHistory
+type RangeHistoryResponse503Headers struct {
+	RetryAfter int
+}
+
+type RangeHistoryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RangeHistory
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RangeHistoryResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RangeHistoryResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RangeHistoryResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RangeHistoryResponse) GetJSON200() *RangeHistory {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RangeHistoryResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RangeHistoryResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RangeHistoryResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RangeHistoryResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RangeHistoryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RangeHistoryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RangeHistoryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RangeHistoryResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5254,10 +8463,103 @@ func (r ResolveResponse) ContentType() string {
 	return ""
 }
 
+// StatisticsResponse200Headers the declared response headers of an HTTP 200 response for Statistics
+type StatisticsResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+	LastModified *string
+}
+
+// StatisticsResponse429Headers the declared response headers of an HTTP 429 response for Statistics
+type StatisticsResponse429Headers struct {
+	RetryAfter int
+}
+
+// StatisticsResponse503Headers the declared response headers of an HTTP 503 response for Statistics
+type StatisticsResponse503Headers struct {
+	RetryAfter int
+}
+
+type StatisticsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Statistics
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *StatisticsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StatisticsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *StatisticsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r StatisticsResponse) GetJSON200() *Statistics {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r StatisticsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StatisticsResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r StatisticsResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r StatisticsResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r StatisticsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StatisticsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StatisticsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StatisticsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // NameResponse200Headers the declared response headers of an HTTP 200 response for Name
 type NameResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NameResponse429Headers the declared response headers of an HTTP 429 response for Name
@@ -5356,6 +8658,7 @@ func (r NameResponse) ContentType() string {
 type HistoryResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // HistoryResponse429Headers the declared response headers of an HTTP 429 response for History
@@ -5454,6 +8757,7 @@ func (r HistoryResponse) ContentType() string {
 type NodesResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodesResponse429Headers the declared response headers of an HTTP 429 response for Nodes
@@ -5470,7 +8774,9 @@ type NodesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Nodes
+	JSON200 *Nodes200JSONResponseBody
+	// ApplicationmergePatchJSON200 the response for an HTTP 200 `application/merge-patch+json` response
+	ApplicationmergePatchJSON200 *NodePatch
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Problem
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
@@ -5488,8 +8794,13 @@ type NodesResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r NodesResponse) GetJSON200() *Nodes {
+func (r NodesResponse) GetJSON200() *Nodes200JSONResponseBody {
 	return r.JSON200
+}
+
+// GetApplicationmergePatchJSON200 returns the response for an HTTP 200 `application/merge-patch+json` response
+func (r NodesResponse) GetApplicationmergePatchJSON200() *NodePatch {
+	return r.ApplicationmergePatchJSON200
 }
 
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
@@ -5545,6 +8856,7 @@ func (r NodesResponse) ContentType() string {
 type AggregateResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // AggregateResponse429Headers the declared response headers of an HTTP 429 response for Aggregate
@@ -5636,6 +8948,7 @@ func (r AggregateResponse) ContentType() string {
 type AllNodeEventsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // AllNodeEventsResponse429Headers the declared response headers of an HTTP 429 response for AllNodeEvents
@@ -5817,6 +9130,7 @@ func (r PickResponse) ContentType() string {
 type NodeResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodeResponse429Headers the declared response headers of an HTTP 429 response for Node
@@ -5915,6 +9229,7 @@ func (r NodeResponse) ContentType() string {
 type NodeEventsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodeEventsResponse429Headers the declared response headers of an HTTP 429 response for NodeEvents
@@ -6013,6 +9328,7 @@ func (r NodeEventsResponse) ContentType() string {
 type NodeHistoryResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // NodeHistoryResponse429Headers the declared response headers of an HTTP 429 response for NodeHistory
@@ -6111,6 +9427,7 @@ func (r NodeHistoryResponse) ContentType() string {
 type OwnedResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // OwnedResponse429Headers the declared response headers of an HTTP 429 response for Owned
@@ -6202,6 +9519,7 @@ func (r OwnedResponse) ContentType() string {
 type PathsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // PathsResponse429Headers the declared response headers of an HTTP 429 response for Paths
@@ -6469,10 +9787,94 @@ func (r RealtimeResponse) ContentType() string {
 	return ""
 }
 
+// ReorgsResponse429Headers the declared response headers of an HTTP 429 response for Reorgs
+type ReorgsResponse429Headers struct {
+	RetryAfter int
+}
+
+// ReorgsResponse503Headers the declared response headers of an HTTP 503 response for Reorgs
+type ReorgsResponse503Headers struct {
+	RetryAfter int
+}
+
+type ReorgsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Reorgs
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReorgsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReorgsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReorgsResponse) GetJSON200() *Reorgs {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReorgsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReorgsResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReorgsResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReorgsResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ReorgsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReorgsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReorgsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReorgsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // StorageNodesResponse200Headers the declared response headers of an HTTP 200 response for StorageNodes
 type StorageNodesResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // StorageNodesResponse429Headers the declared response headers of an HTTP 429 response for StorageNodes
@@ -6647,6 +10049,7 @@ func (r StatusResponse) ContentType() string {
 type SwarmsResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // SwarmsResponse429Headers the declared response headers of an HTTP 429 response for Swarms
@@ -6738,6 +10141,7 @@ func (r SwarmsResponse) ContentType() string {
 type SwarmResponse200Headers struct {
 	CacheControl *string
 	ETag         *string
+	LastModified *string
 }
 
 // SwarmResponse429Headers the declared response headers of an HTTP 429 response for Swarm
@@ -6873,6 +10277,156 @@ func (c *ClientWithResponses) ReadyzWithResponse(ctx context.Context, reqEditors
 	return ParseReadyzResponse(rsp)
 }
 
+// LogLevelWithBodyWithResponse Log more or less
+//
+// Until the server ends. Closed unless the server has a token for its operator.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+func (c *ClientWithResponses) LogLevelWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LogLevelResponse, error) {
+	rsp, err := c.LogLevelWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLogLevelResponse(rsp)
+}
+
+// LogLevelWithResponse Log more or less
+//
+// Until the server ends. Closed unless the server has a token for its operator.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/admin/log-level (the `LogLevel` operationId).
+func (c *ClientWithResponses) LogLevelWithResponse(ctx context.Context, body LogLevelJSONRequestBody, reqEditors ...RequestEditorFn) (*LogLevelResponse, error) {
+	rsp, err := c.LogLevel(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLogLevelResponse(rsp)
+}
+
+// ProbersWithResponse Who may report measurements
+//
+// Closed unless the server has a token for its operator.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/admin/probers (the `Probers` operationId).
+func (c *ClientWithResponses) ProbersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ProbersResponse, error) {
+	rsp, err := c.Probers(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProbersResponse(rsp)
+}
+
+// DismissWithResponse Take that back, and delete what the machine measured
+//
+// Closed unless the server has a token for its operator.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/admin/probers/{name} (the `Dismiss` operationId).
+func (c *ClientWithResponses) DismissWithResponse(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*DismissResponse, error) {
+	rsp, err := c.Dismiss(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDismissResponse(rsp)
+}
+
+// EnrolWithBodyWithResponse Let a machine report measurements
+//
+// Closed unless the server has a token for its operator.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+func (c *ClientWithResponses) EnrolWithBodyWithResponse(ctx context.Context, name string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EnrolResponse, error) {
+	rsp, err := c.EnrolWithBody(ctx, name, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEnrolResponse(rsp)
+}
+
+// EnrolWithResponse Let a machine report measurements
+//
+// Closed unless the server has a token for its operator.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/admin/probers/{name} (the `Enrol` operationId).
+func (c *ClientWithResponses) EnrolWithResponse(ctx context.Context, name string, body EnrolJSONRequestBody, reqEditors ...RequestEditorFn) (*EnrolResponse, error) {
+	rsp, err := c.Enrol(ctx, name, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEnrolResponse(rsp)
+}
+
+// AdminStatusWithResponse How the server stands
+//
+// Closed unless the server has a token for its operator.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/admin/status (the `AdminStatus` operationId).
+func (c *ClientWithResponses) AdminStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*AdminStatusResponse, error) {
+	rsp, err := c.AdminStatus(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAdminStatusResponse(rsp)
+}
+
+// EventsWithResponse Everything that happened, oldest first
+//
+// Lines of JSON, each a LogEntry; or one object, for who accepts application/json. What an entry says never changes, and its cursor is where to go on: who does so misses nothing and reads nothing twice, also when blocks were taken back, which is an entry itself. A page may have fewer entries than there is room for, or none, although there are more: go on at `Onsight-Next` (`next`) until it is `Onsight-Head` (`head`). Without `after` it begins at the start. A full page behind a cursor may be kept for ever, so it does not say where the log ends, and there may be more.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/events (the `Events` operationId).
+func (c *ClientWithResponses) EventsWithResponse(ctx context.Context, params *EventsParams, reqEditors ...RequestEditorFn) (*EventsResponse, error) {
+	rsp, err := c.Events(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEventsResponse(rsp)
+}
+
+// EventStreamWithResponse Everything that happens, as it happens
+//
+// Server-sent events: `data` is a LogEntry, `id` its cursor. Without `after` it begins with what comes next. Who was cut off sends the newest id as Last-Event-ID, as browsers do by themselves, or as `after`, and misses nothing; the header wins. An event without data comes every 15 seconds. Who does not read for 10 seconds is cut off.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/events/stream (the `EventStream` operationId).
+func (c *ClientWithResponses) EventStreamWithResponse(ctx context.Context, params *EventStreamParams, reqEditors ...RequestEditorFn) (*EventStreamResponse, error) {
+	rsp, err := c.EventStream(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEventStreamResponse(rsp)
+}
+
+// NamesWithResponse The names that changed last, newest first
+//
+// Each name once, as it is now, by its hash: names themselves are not on the chain. All filters have to hold; of several values separated by commas one has to. A page looks at 20,000 records at most, so it may be short, or even empty, and still have a `next`. What changes while you read pages goes to the top: it is not met again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/names (the `Names` operationId).
+func (c *ClientWithResponses) NamesWithResponse(ctx context.Context, params *NamesParams, reqEditors ...RequestEditorFn) (*NamesResponse, error) {
+	rsp, err := c.Names(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseNamesResponse(rsp)
+}
+
 // BundleWithResponse The whole registry, to look names up without asking
 //
 // Sorted rows of fixed width with a digest, or the changes since a block where they are known and smaller: bundle.go of package ons draws both. Which it is, the first eight bytes tell. As of which block, it says itself.
@@ -6886,6 +10440,21 @@ func (c *ClientWithResponses) BundleWithResponse(ctx context.Context, params *Bu
 		return nil, err
 	}
 	return ParseBundleResponse(rsp)
+}
+
+// ExpiringWithResponse The names that expire soonest, those first
+//
+// Names that live and end within so many blocks; only lokinet names end. 720 blocks are about a day.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/names/expiring (the `Expiring` operationId).
+func (c *ClientWithResponses) ExpiringWithResponse(ctx context.Context, params *ExpiringParams, reqEditors ...RequestEditorFn) (*ExpiringResponse, error) {
+	rsp, err := c.Expiring(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExpiringResponse(rsp)
 }
 
 // RangesWithResponse Which ranges of hashes may be asked for
@@ -6918,6 +10487,21 @@ func (c *ClientWithResponses) RangeWithResponse(ctx context.Context, bits int, i
 	return ParseRangeResponse(rsp)
 }
 
+// RangeHistoryWithResponse What happened to all names in a range of hashes, oldest first
+//
+// As the range itself, of a size class of its own: it holds the newest records too, so that one request is enough. A name as it was after block H is its newest record of at most that height.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/names/range/{bits}/{index}/history (the `RangeHistory` operationId).
+func (c *ClientWithResponses) RangeHistoryWithResponse(ctx context.Context, bits int, index string, reqEditors ...RequestEditorFn) (*RangeHistoryResponse, error) {
+	rsp, err := c.RangeHistory(ctx, bits, index, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRangeHistoryResponse(rsp)
+}
+
 // ResolveWithBodyWithResponse Up to 1,000 names at once
 //
 // In the order of the request. Names without a record are in the reply, with status `not_registered`, or `behind` if the index cannot tell now.
@@ -6948,15 +10532,30 @@ func (c *ClientWithResponses) ResolveWithResponse(ctx context.Context, params *R
 	return ParseResolveResponse(rsp)
 }
 
+// StatisticsWithResponse Numbers of all names, and of each day
+//
+// What is burned is exact: a purchase or renewal must burn what consensus demands, no more and no less, which follows from its type, its years and the hard fork. Nothing here names a name or an owner.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/names/statistics (the `Statistics` operationId).
+func (c *ClientWithResponses) StatisticsWithResponse(ctx context.Context, params *StatisticsParams, reqEditors ...RequestEditorFn) (*StatisticsResponse, error) {
+	rsp, err := c.Statistics(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStatisticsResponse(rsp)
+}
+
 // NameWithResponse The newest record of a name
 //
-// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`.
+// A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`. With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/names/{type}/{hash} (the `Name` operationId).
-func (c *ClientWithResponses) NameWithResponse(ctx context.Context, pType NameParamsType, hash string, reqEditors ...RequestEditorFn) (*NameResponse, error) {
-	rsp, err := c.Name(ctx, pType, hash, reqEditors...)
+func (c *ClientWithResponses) NameWithResponse(ctx context.Context, pType NameParamsType, hash string, params *NameParams, reqEditors ...RequestEditorFn) (*NameResponse, error) {
+	rsp, err := c.Name(ctx, pType, hash, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -6964,6 +10563,8 @@ func (c *ClientWithResponses) NameWithResponse(ctx context.Context, pType NamePa
 }
 
 // HistoryWithResponse What happened to a name, oldest first
+//
+// With `at_height` it is told as it was after that block: with the status and the confirmations of then; only `final` is of now, and the estimate `expires_at` is reckoned from `update_height`. Of blocks that are final this never changes, and may be kept for ever.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6979,6 +10580,8 @@ func (c *ClientWithResponses) HistoryWithResponse(ctx context.Context, pType His
 // NodesWithResponse The service nodes that are asked for
 //
 // All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, made with every change and compressed for clients that take gzip. What a node answers this server about itself is under `unauthenticated`.
+//
+// To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch (RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7039,6 +10642,8 @@ func (c *ClientWithResponses) PickWithResponse(ctx context.Context, params *Pick
 }
 
 // NodeWithResponse All that is known of a node, gone or not
+//
+// With its score by terms, what speaks against it, a forecast with its assumptions, and the `vantages` that its history may be asked of.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7126,7 +10731,7 @@ func (c *ClientWithResponses) ReportWithBodyWithResponse(ctx context.Context, co
 
 // RealtimeWithResponse Is no block missing that is older than this
 //
-// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. A server that only reads what another process writes hears of it with up to half a minute of delay.
+// 200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that the index has its whole chain; while the index has not, by the time of its newest block. The server that follows the chain knows it of its last round, so ask for more than its --interval; one that only reads what another process writes hears of it with up to half a minute of delay.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7139,7 +10744,22 @@ func (c *ClientWithResponses) RealtimeWithResponse(ctx context.Context, params *
 	return ParseRealtimeResponse(rsp)
 }
 
+// ReorgsWithResponse Times that blocks were taken back, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/reorgs (the `Reorgs` operationId).
+func (c *ClientWithResponses) ReorgsWithResponse(ctx context.Context, params *ReorgsParams, reqEditors ...RequestEditorFn) (*ReorgsResponse, error) {
+	rsp, err := c.Reorgs(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReorgsResponse(rsp)
+}
+
 // StorageNodesWithResponse Storage servers, in the form of api.oxen.io
+//
+// Active ones that are not known to be down, in an order that changes with every block.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7304,6 +10924,13 @@ func ParseOpenapiResponse(rsp *http.Response) (*OpenapiResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers OpenapiResponse429Headers
@@ -7390,6 +11017,802 @@ func ParseReadyzResponse(rsp *http.Response) (*ReadyzResponse, error) {
 	return response, nil
 }
 
+// ParseLogLevelResponse parses an HTTP response from a LogLevelWithResponse call
+func ParseLogLevelResponse(rsp *http.Response) (*LogLevelResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LogLevelResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LevelReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers LogLevelResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers LogLevelResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseProbersResponse parses an HTTP response from a ProbersWithResponse call
+func ParseProbersResponse(rsp *http.Response) (*ProbersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProbersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Probers
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ProbersResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ProbersResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDismissResponse parses an HTTP response from a DismissWithResponse call
+func ParseDismissResponse(rsp *http.Response) (*DismissResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DismissResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EnrolReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DismissResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers DismissResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseEnrolResponse parses an HTTP response from a EnrolWithResponse call
+func ParseEnrolResponse(rsp *http.Response) (*EnrolResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EnrolResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EnrolReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers EnrolResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers EnrolResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAdminStatusResponse parses an HTTP response from a AdminStatusWithResponse call
+func ParseAdminStatusResponse(rsp *http.Response) (*AdminStatusResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AdminStatusResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AdminStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers AdminStatusResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers AdminStatusResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseEventsResponse parses an HTTP response from a EventsWithResponse call
+func ParseEventsResponse(rsp *http.Response) (*EventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Log
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (application/x-ndjson) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers EventsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("Onsight-Head"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Onsight-Head", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.OnsightHead = &value
+		}
+		if values := rsp.Header.Values("Onsight-Next"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Onsight-Next", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.OnsightNext = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers EventsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers EventsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseEventStreamResponse parses an HTTP response from a EventStreamWithResponse call
+func ParseEventStreamResponse(rsp *http.Response) (*EventStreamResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EventStreamResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers EventStreamResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers EventStreamResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseNamesResponse parses an HTTP response from a NamesWithResponse call
+func ParseNamesResponse(rsp *http.Response) (*NamesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &NamesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NameList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers NamesResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers NamesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers NamesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseBundleResponse parses an HTTP response from a BundleWithResponse call
 func ParseBundleResponse(rsp *http.Response) (*BundleResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7454,6 +11877,13 @@ func ParseBundleResponse(rsp *http.Response) (*BundleResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers BundleResponse429Headers
@@ -7467,6 +11897,110 @@ func ParseBundleResponse(rsp *http.Response) (*BundleResponse, error) {
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers BundleResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExpiringResponse parses an HTTP response from a ExpiringWithResponse call
+func ParseExpiringResponse(rsp *http.Response) (*ExpiringResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExpiringResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NameList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExpiringResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ExpiringResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ExpiringResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -7500,6 +12034,9 @@ func ParseRangesResponse(rsp *http.Response) (*RangesResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Problem
@@ -7540,6 +12077,20 @@ func ParseRangesResponse(rsp *http.Response) (*RangesResponse, error) {
 				return nil, err
 			}
 			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -7638,6 +12189,13 @@ func ParseRangeResponse(rsp *http.Response) (*RangeResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers RangeResponse429Headers
@@ -7651,6 +12209,110 @@ func ParseRangeResponse(rsp *http.Response) (*RangeResponse, error) {
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers RangeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRangeHistoryResponse parses an HTTP response from a RangeHistoryWithResponse call
+func ParseRangeHistoryResponse(rsp *http.Response) (*RangeHistoryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RangeHistoryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RangeHistory
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RangeHistoryResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers RangeHistoryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers RangeHistoryResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -7755,6 +12417,110 @@ func ParseResolveResponse(rsp *http.Response) (*ResolveResponse, error) {
 	return response, nil
 }
 
+// ParseStatisticsResponse parses an HTTP response from a StatisticsWithResponse call
+func ParseStatisticsResponse(rsp *http.Response) (*StatisticsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StatisticsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Statistics
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers StatisticsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers StatisticsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers StatisticsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseNameResponse parses an HTTP response from a NameWithResponse call
 func ParseNameResponse(rsp *http.Response) (*NameResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7832,6 +12598,13 @@ func ParseNameResponse(rsp *http.Response) (*NameResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -7937,6 +12710,13 @@ func ParseHistoryResponse(rsp *http.Response) (*HistoryResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers HistoryResponse429Headers
@@ -7977,12 +12757,19 @@ func ParseNodesResponse(rsp *http.Response) (*NodesResponse, error) {
 	}
 
 	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Nodes
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 200:
+		var dest Nodes200JSONResponseBody
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/merge-patch+json" && rsp.StatusCode == 200:
+		var dest NodePatch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationmergePatchJSON200 = &dest
 
 	case rsp.StatusCode == 304:
 		break // No content-type
@@ -8033,6 +12820,13 @@ func ParseNodesResponse(rsp *http.Response) (*NodesResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -8131,6 +12925,13 @@ func ParseAggregateResponse(rsp *http.Response) (*AggregateResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers AggregateResponse429Headers
@@ -8227,6 +13028,13 @@ func ParseAllNodeEventsResponse(rsp *http.Response) (*AllNodeEventsResponse, err
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -8419,6 +13227,13 @@ func ParseNodeResponse(rsp *http.Response) (*NodeResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers NodeResponse429Headers
@@ -8522,6 +13337,13 @@ func ParseNodeEventsResponse(rsp *http.Response) (*NodeEventsResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -8627,6 +13449,13 @@ func ParseNodeHistoryResponse(rsp *http.Response) (*NodeHistoryResponse, error) 
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers NodeHistoryResponse429Headers
@@ -8724,6 +13553,13 @@ func ParseOwnedResponse(rsp *http.Response) (*OwnedResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers OwnedResponse429Headers
@@ -8820,6 +13656,13 @@ func ParsePathsResponse(rsp *http.Response) (*PathsResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -9012,6 +13855,83 @@ func ParseRealtimeResponse(rsp *http.Response) (*RealtimeResponse, error) {
 	return response, nil
 }
 
+// ParseReorgsResponse parses an HTTP response from a ReorgsWithResponse call
+func ParseReorgsResponse(rsp *http.Response) (*ReorgsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReorgsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Reorgs
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ReorgsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReorgsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseStorageNodesResponse parses an HTTP response from a StorageNodesWithResponse call
 func ParseStorageNodesResponse(rsp *http.Response) (*StorageNodesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -9082,6 +14002,13 @@ func ParseStorageNodesResponse(rsp *http.Response) (*StorageNodesResponse, error
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -9257,6 +14184,13 @@ func ParseSwarmsResponse(rsp *http.Response) (*SwarmsResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers SwarmsResponse429Headers
@@ -9360,6 +14294,13 @@ func ParseSwarmResponse(rsp *http.Response) (*SwarmResponse, error) {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Last-Modified"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Last-Modified", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.LastModified = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:

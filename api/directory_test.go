@@ -64,7 +64,10 @@ func TestDirectory(t *testing.T) {
 	ask := s.client(t)
 	key := directory.Key(net.Node(2).Key()).String()
 	list, err := ask.NodesWithResponse(t.Context(), &NodesParams{State: ref("decommissioned"), Fields: ref("key,reasons")})
-	if err != nil || list.JSON200 == nil || len(list.JSON200.Nodes) != 1 || *list.JSON200.Nodes[0].Key != key || len(list.JSON200.Nodes[0].Reasons.All) != 2 {
+	if err != nil || list.JSON200 == nil {
+		t.Fatalf("%v %s", err, list.Body)
+	}
+	if one, err := list.JSON200.AsNodes(); err != nil || len(one.Nodes) != 1 || *one.Nodes[0].Key != key || len(one.Nodes[0].Reasons.All) != 2 {
 		t.Errorf("%v %s", err, list.Body)
 	}
 	events, err := ask.NodeEventsWithResponse(t.Context(), key, &NodeEventsParams{})

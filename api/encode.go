@@ -32,8 +32,20 @@ func appendName(b []byte, r *ons.Record, m moment) []byte {
 	b = appendText(b, r.Backup.Text(m.rules.Network))
 	b = append(b, `,"register_height":`...)
 	b = strconv.AppendUint(b, r.Registered, 10)
-	b = append(b, `,"update_height":`...)
+	b = append(b, `,"registered_at":`...)
+	from := len(b)
+	b = m.appendDate(b, r.Registered)
+	to := len(b)
+	b = append(b, `,"kind":"`...)
+	b = append(b, r.Kind.String()...)
+	b = append(b, `","update_height":`...)
 	b = strconv.AppendUint(b, r.Updated, 10)
+	b = append(b, `,"updated_at":`...)
+	if r.Updated == r.Registered { // most names never change
+		b = append(b, b[from:to]...)
+	} else {
+		b = m.appendDate(b, r.Updated)
+	}
 	b = append(b, `,"expiration_height":`...)
 	if r.Expires == 0 {
 		b = append(b, "null"...)
@@ -41,7 +53,7 @@ func appendName(b []byte, r *ons.Record, m moment) []byte {
 		b = strconv.AppendUint(b, r.Expires, 10)
 	}
 	b = append(b, `,"expires_at":`...)
-	if at, ok := m.expiry(r.Expires); ok {
+	if at, ok := m.expiry(r); ok {
 		b = appendTime(b, at)
 	} else {
 		b = append(b, "null"...)
@@ -55,7 +67,8 @@ func appendName(b []byte, r *ons.Record, m moment) []byte {
 }
 
 // appendRanged writes a rangedView.
-func appendRanged(b []byte, r *ons.Record, n ons.Network) []byte {
+func appendRanged(b []byte, r *ons.Record, m moment) []byte {
+	n := m.rules.Network
 	b = append(b, `{"type":"`...)
 	b = append(b, r.Type.String()...)
 	b = append(b, `","name_hash":"`...)
@@ -70,8 +83,12 @@ func appendRanged(b []byte, r *ons.Record, n ons.Network) []byte {
 	b = appendText(b, r.Backup.Text(n))
 	b = append(b, `,"register_height":`...)
 	b = strconv.AppendUint(b, r.Registered, 10)
+	b = append(b, `,"registered_at":`...)
+	b = m.appendDate(b, r.Registered)
 	b = append(b, `,"update_height":`...)
 	b = strconv.AppendUint(b, r.Updated, 10)
+	b = append(b, `,"updated_at":`...)
+	b = m.appendDate(b, r.Updated)
 	b = append(b, `,"expiration_height":`...)
 	if r.Expires == 0 {
 		b = append(b, "null"...)
@@ -151,6 +168,15 @@ func appendText(b []byte, s string) []byte {
 	b = append(b, '"')
 	b = append(b, s...)
 	return append(b, '"')
+}
+
+// appendDate writes when a block was made; null if that is not known.
+func (m moment) appendDate(b []byte, height uint64) []byte {
+	at, ok := m.date(height)
+	if !ok {
+		return append(b, "null"...)
+	}
+	return appendTime(b, at)
 }
 
 func appendTime(b []byte, unix int64) []byte {

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"onsight/indexer"
+	"onsight/internal/census"
 	"onsight/ons"
 )
 
@@ -27,16 +28,24 @@ func owners(t *rapid.T, label string) ons.Owner {
 	return o
 }
 
+// someDates are one date for all blocks of even height.
+type someDates int64
+
+func (d someDates) Time(height uint64) (int64, bool) { return int64(d), height%2 == 0 }
+
 // TestAppend shows that the encoders write what encoding/json makes of the views.
 func TestAppend(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		heights := rapid.OneOf(rapid.Just(uint64(0)), rapid.Uint64Range(0, 3e6), rapid.Uint64())
 		r := &ons.Record{
-			Type: ons.Type(rapid.IntRange(0, 2).Draw(t, "type")), Hash: hashes(t, "hash"), Owner: owners(t, "owner"), Backup: owners(t, "backup"),
+			Type: ons.Type(rapid.IntRange(0, 2).Draw(t, "type")), Hash: hashes(t, "hash"), Kind: ons.Kind(rapid.IntRange(1, 3).Draw(t, "kind")), Owner: owners(t, "owner"), Backup: owners(t, "backup"),
 			Sealed:     ons.Sealed{Ciphertext: rapid.SliceOfN(rapid.Byte(), 0, 90).Draw(t, "ciphertext")},
 			Registered: heights.Draw(t, "registered"), Updated: heights.Draw(t, "updated"), Expires: heights.Draw(t, "expires"),
 			Txid: hashes(t, "txid"),
+		}
+		if rapid.Bool().Draw(t, "never changed") {
+			r.Updated = r.Registered
 		}
 		if rapid.Bool().Draw(t, "nonce") {
 			r.Sealed.Nonce = rapid.SliceOfN(rapid.Byte(), 24, 24).Draw(t, "nonce")
@@ -47,6 +56,9 @@ func TestAppend(t *testing.T) {
 			TipTime: rapid.Int64Range(0, 4e9).Draw(t, "time"),
 		}
 		m := momentOf(state)
+		if rapid.Bool().Draw(t, "dated") {
+			m.times = someDates(rapid.Int64Range(-1, lastSecond+1).Draw(t, "date"))
+		}
 		same := func(got []byte, view any) {
 			t.Helper()
 			want, err := json.Marshal(view)
@@ -64,7 +76,8 @@ func TestAppend(t *testing.T) {
 			}
 		}
 		same(append(appendName([]byte{'{'}, r, m), '}'), view)
-		same(appendRanged(nil, r, state.Network), newRangedView(r, state.Network))
+		same(appendRanged(nil, r, m), newRangedView(r, m))
+		same(appendPast(nil, r, m), newPastView(r, m))
 		answer := answerView{Type: view.Type, Hash: view.NameHash, Status: view.Status}
 		absent := answer
 		absent.Status = statusBehind
@@ -97,7 +110,7 @@ func TestExpiry(t *testing.T) {
 		{0, 0, false}, {1000, 1_000_000, true}, {1001, 1_000_120, true}, {999, 999_880, true}, {1, 880_120, true},
 		{1<<64 - 1, 0, false}, {1 << 62, 0, false}, {lastSecond / blockSeconds, 0, false},
 	} {
-		if got, ok := m.expiry(c.height); ok != c.ok || (ok && got != c.want) {
+		if got, ok := m.expiry(&ons.Record{Expires: c.height}); ok != c.ok || (ok && got != c.want) {
 			t.Errorf("height %d: got %d %v, want %d %v", c.height, got, ok, c.want, c.ok)
 		}
 	}
@@ -110,6 +123,14 @@ func TestCursors(t *testing.T) {
 		k := ons.Key{Type: ons.Type(rapid.IntRange(0, 2).Draw(t, "type")), Hash: hashes(t, "hash")}
 		if got, err := parseCursor(formatCursor(k)); err != nil || *got != k {
 			t.Errorf("%v: got %v, %v", k, got, err)
+		}
+		p := census.Place{Height: rapid.Uint64().Draw(t, "height"), TxIndex: rapid.Uint32().Draw(t, "tx")}
+		if got, err := parsePlace(formatPlace(p)); err != nil || *got != p {
+			t.Errorf("%v: got %v, %v", p, got, err)
+		}
+		e := census.End{Height: p.Height, Key: k}
+		if got, err := parseEnd(formatEnd(e)); err != nil || *got != e {
+			t.Errorf("%v: got %v, %v", e, got, err)
 		}
 		n := rapid.Uint64().Draw(t, "skip")
 		if got, err := parseSkip(formatSkip(n)); err != nil || got != n {

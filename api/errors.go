@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"onsight/directory"
+	"onsight/internal/events"
 	"onsight/ons"
 )
 
@@ -14,6 +15,8 @@ var (
 	errUnknownParameter = errors.New("unknown query parameter")
 	errParameter        = errors.New("invalid query parameter")
 	errCursor           = errors.New("invalid cursor: take it from the page before")
+	errHeight           = errors.New("there is no such block yet")
+	errLogCursor        = errors.New("invalid cursor: it must be that of an entry, start, or now")
 	errRange            = errors.New("invalid range")
 	errBody             = errors.New("invalid body")
 	errTooMany          = errors.New("too many names")
@@ -47,13 +50,16 @@ var faults = []fault{
 	{errParameter, http.StatusBadRequest, "invalid_parameter"},
 	{errRange, http.StatusBadRequest, "invalid_range"},
 	{errCursor, http.StatusBadRequest, "invalid_cursor"},
+	{errLogCursor, http.StatusBadRequest, "invalid_cursor"},
 	{ons.ErrType, http.StatusBadRequest, "invalid_type"},
 	{ons.ErrHash, http.StatusBadRequest, "invalid_hash"},
 	{ons.ErrOwner, http.StatusBadRequest, "invalid_owner"},
 	{errBody, http.StatusBadRequest, "invalid_body"},
 	{errTooMany, http.StatusBadRequest, "too_many_names"},
 	{ons.ErrNotFound, http.StatusNotFound, "not_registered"},
+	{errHeight, http.StatusNotFound, "no_such_height"},
 	{errNoPath, http.StatusNotFound, "no_such_path"},
+	{events.ErrReset, http.StatusGone, "log_reset"},
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "body_too_large"},
 	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type"},
@@ -92,7 +98,7 @@ var internal = fault{errPanic, http.StatusInternalServerError, "internal"}
 const retryAfter = "10"
 
 func faultOf(err error) fault {
-	for _, all := range [][]fault{faults, nodeFaults, reportFaults} {
+	for _, all := range [][]fault{faults, nodeFaults, reportFaults, adminFaults} {
 		for _, f := range all {
 			if errors.Is(err, f.err) {
 				return f
@@ -114,6 +120,7 @@ func problem(err error) problemView {
 
 // fail answers with an error.
 func (c *call) fail(err error) {
+	c.unread()
 	p := problem(err)
 	c.code = p.Code
 	if p.Status == http.StatusInternalServerError && !errors.Is(err, errPanic) {
@@ -124,7 +131,12 @@ func (c *call) fail(err error) {
 		panic("api: internal error: " + err.Error())
 	}
 	h := c.gin.Writer.Header()
+	delete(h, "Etag") // of the reply that it was to be
+	delete(h, "Last-Modified")
 	h["Cache-Control"] = noStore
+	if p.Status == http.StatusNotFound && c.route != "" {
+		h["Cache-Control"] = absent
+	}
 	if p.Status == http.StatusServiceUnavailable && h["Retry-After"] == nil {
 		h.Set("Retry-After", retryAfter)
 	}

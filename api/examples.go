@@ -35,6 +35,21 @@ func exampleState() indexer.State {
 	}
 }
 
+// exampleMoment is the one after it.
+func exampleMoment() moment {
+	m := momentOf(exampleState())
+	m.times = exampleTimes{}
+	return m
+}
+
+// exampleTimes are those of a chain that never was late.
+type exampleTimes struct{}
+
+func (exampleTimes) Time(height uint64) (int64, bool) {
+	s := exampleState()
+	return s.TipTime - blockSeconds*int64(s.Tip.Height-height), true
+}
+
 // exampleSealed is a view as a reply.
 func exampleSealed(view any) json.RawMessage {
 	return seal(must(json.Marshal(view)), appendAsOf(nil, exampleState()))
@@ -79,27 +94,40 @@ func exampleNames() examples {
 	old.Sealed = exampleLegacy()
 	ex := examples{}
 	for _, r := range []*ons.Record{exampleRecord(ons.Session), lokinet(int64(rules.Blocks(2)) / 12), lokinet(-1), old} {
-		v := newNameView(r, momentOf(exampleState()))
+		v := newNameView(r, exampleMoment())
 		ex[v.Status] = exampleSealed(v)
 	}
+	r := lokinet(-1)
+	then := exampleMoment().at(r.Expires)
+	ex["at_height"] = exampleSealed(struct {
+		nameView
+		AtHeight uint64 `json:"at_height"`
+	}{newNameView(r, then), then.tip})
 	return ex
+}
+
+// exampleChanges is a name that was bought and updated.
+func exampleChanges() [2]*ons.Record {
+	bought, updated := exampleRecord(ons.Session), exampleRecord(ons.Session)
+	bought.Updated, bought.Txid = bought.Registered, ons.Txid(fill(32, 23))
+	updated.Kind, updated.Prev = ons.Update, bought.Txid
+	return [2]*ons.Record{bought, updated}
 }
 
 func exampleHistory() historyView {
 	at := momentOf(exampleState())
-	bought, updated := exampleRecord(ons.Session), exampleRecord(ons.Session)
-	bought.Updated, bought.Txid = bought.Registered, ons.Txid(fill(32, 23))
-	updated.Kind, updated.Prev = ons.Update, bought.Txid
+	changes := exampleChanges()
+	newest := changes[1]
 	return historyView{
-		Type: "session", NameHash: updated.Hash.String(), Status: string(updated.Status(at.blocks, at.rules)),
-		History: []eventView{newEventView(bought, at), newEventView(updated, at)},
+		Type: "session", NameHash: newest.Hash.String(), Status: string(newest.Status(at.blocks, at.rules)),
+		History: []eventView{newEventView(changes[0], at), newEventView(newest, at)},
 	}
 }
 
 func exampleOwned() ownedView {
 	r := exampleRecord(ons.Session)
 	return ownedView{
-		Owner: r.Owner.Text(ons.Mainnet), Names: []nameView{newNameView(r, momentOf(exampleState()))},
+		Owner: r.Owner.Text(ons.Mainnet), Names: []nameView{newNameView(r, exampleMoment())},
 		Next: ref(formatCursor(r.Key())),
 	}
 }
@@ -110,7 +138,7 @@ func exampleRanges() rangesView {
 
 func exampleBucket() bucketView {
 	r := exampleRecord(ons.Session)
-	return bucketView{Bits: 6, Index: strconv.FormatInt(int64(r.Hash[0]>>2), 16), Ready: true, Records: []rangedView{newRangedView(r, ons.Mainnet)}}
+	return bucketView{Bits: 6, Index: strconv.FormatInt(int64(r.Hash[0]>>2), 16), Ready: true, Records: []rangedView{newRangedView(r, exampleMoment())}}
 }
 
 func exampleResolve() examples {
@@ -121,7 +149,7 @@ func exampleResolve() examples {
 }
 
 func exampleAnswers() examples {
-	at, r, unknown := momentOf(exampleState()), exampleRecord(ons.Session), exampleRecord(ons.Lokinet).Key()
+	at, r, unknown := exampleMoment(), exampleRecord(ons.Session), exampleRecord(ons.Lokinet).Key()
 	answers := func(a, b []byte) json.RawMessage {
 		return seal(fmt.Appendf(nil, `{"names":[%s,%s]}`, a, b), appendAsOf(nil, exampleState()))
 	}
@@ -158,6 +186,8 @@ func exampleError(err error) error {
 		return fmt.Errorf("%w: %s", err, quote("limt"))
 	case errParameter:
 		return fmt.Errorf("%w: limit must be 1 to %d", err, maxLimit)
+	case errHeight:
+		return fmt.Errorf("%w: the newest one is %d", err, exampleState().Tip.Height)
 	case errRange:
 		return fmt.Errorf("%w: bits must be 0 to 6", err)
 	case errBody:

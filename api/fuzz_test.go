@@ -42,12 +42,13 @@ func FuzzPath(f *testing.F) {
 	for _, seed := range [][4]string{
 		{"names", "session", r.Hash.String(), ""}, {"names", "lokinet", "AfvB_-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "history?limit=2"},
 		{"owners", strings.Repeat("01", 32), "names", "next=AAAA&limit=1"}, {"owners", "T6T", "names", "limit=1001"},
+		{"names", "session", r.Hash.String(), "at_height=4000"}, {"names", "expiring", "", "within=1&next=AAAA"}, {"names", "statistics", "", "days=1"},
 		{"names", "..", "%2f", ";"}, {"names", "session", "\x00", "%zz"},
 	} {
 		f.Add(seed[0], seed[1], seed[2], seed[3])
 	}
 	f.Fuzz(func(t *testing.T, what, a, b, query string) {
-		for _, path := range []string{"/v1/" + what + "/" + a + "/" + b, "/v1/" + what + "/" + a + "/" + b + "/history"} {
+		for _, path := range []string{"/v1/" + what, "/v1/" + what + "/" + a, "/v1/" + what + "/" + a + "/" + b, "/v1/" + what + "/" + a + "/" + b + "/history"} {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, &http.Request{Method: "GET", URL: &url.URL{Path: path, RawQuery: query}, Header: http.Header{}, Body: http.NoBody})
 			wellFormed(t, w)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"onsight/indexer"
 )
 
@@ -32,6 +34,9 @@ func (c *call) begin() error {
 	h["Content-Security-Policy"] = noContent
 	h["Referrer-Policy"] = noReferrer
 	h["X-Content-Type-Options"] = noSniff
+	if c.gin.Request.Method == http.MethodGet {
+		c.unread() // there is no use for a body
+	}
 	if !c.timed {
 		return nil
 	}
@@ -40,10 +45,10 @@ func (c *call) begin() error {
 		return nil
 	}
 	client, proxied := origin(c.gin.Request, c.cfg.Limits.Proxies)
-	if client.IsLoopback() && !proxied {
+	if client.IsLoopback() && !proxied && !c.cfg.Limits.Loopback {
 		return nil // this machine's own
 	}
-	if client.IsLoopback() && !c.warned.Swap(true) {
+	if client.IsLoopback() && proxied && !c.warned.Swap(true) {
 		c.cfg.Log.Warn("a proxy on this machine is not trusted, or says for whom it asks in no way that can be read: all that counts as one client")
 	}
 	v, wait, err := c.crowd.admit(client, c.start)
@@ -53,13 +58,82 @@ func (c *call) begin() error {
 		return err
 	}
 	c.inside, c.visitor = true, v
+	if v != nil {
+		c.out = meter{c.gin.Writer, c, 0}
+		c.gin.Writer = &c.out
+		c.charge(work[c.route])
+		if c.gin.Request.URL.RawQuery != "" {
+			c.charge(workOfQuery[c.route])
+		}
+	}
 	return nil
 }
+
+// charge counts the request as n more, where it counts.
+func (c *call) charge(n int) {
+	if n > 0 && c.counts() {
+		c.crowd.charge(c.visitor, n, c.cfg.Now()) // which may be long after it began
+	}
+}
+
+// debt returns for how long a stream has to wait until its client owes nothing.
+func (c *call) debt() time.Duration {
+	if !c.counts() {
+		return 0
+	}
+	return c.crowd.debt(c.visitor, c.cfg.Now())
+}
+
+// counts reports whether there is somebody to charge. Of a stream it may be a new visitor: one that is not seen for long is forgotten.
+func (c *call) counts() bool {
+	if c.visitor == nil || c.cfg.Limits.Rate == 0 {
+		return false
+	}
+	if c.held.IsValid() {
+		c.visitor = c.crowd.again(c.held, c.cfg.Now())
+	}
+	return true
+}
+
+// meter charges a client for what it is sent, before it is: many large replies at once are not sent before they count.
+type meter struct {
+	gin.ResponseWriter
+	call *call
+	sent int
+}
+
+// Write implements http.ResponseWriter.
+func (m *meter) Write(b []byte) (int, error) {
+	before := m.sent / bytesPerRequest
+	m.sent += len(b)
+	m.call.charge(m.sent/bytesPerRequest - before)
+	return m.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (m *meter) Unwrap() http.ResponseWriter { return m.ResponseWriter }
+
+// unread has the server not wait for what of a body nobody wants. It would do that before it replies, so that connections
+// whose requests were refused could be held open as if they were being answered. Such a connection ends with the reply: to
+// net/http a deadline that is over is a client that went away, and it would cancel what is asked over it next.
+func (c *call) unread() {
+	if c.gin.Request.ContentLength == 0 || c.whole {
+		return
+	}
+	c.gin.Writer.Header()["Connection"] = []string{"close"}
+	// An error means that there is no connection.
+	_ = http.NewResponseController(c.gin.Writer).SetReadDeadline(longAgo)
+}
+
+var longAgo = time.Unix(1, 0)
 
 // end ends what begin began.
 func (c *call) end() {
 	if c.inside {
 		c.crowd.leave(c.visitor)
+	}
+	if c.out.ResponseWriter != nil {
+		c.gin.Writer = c.out.ResponseWriter // gin has it longer than we have the call
 	}
 	if c.cfg.Served != nil {
 		c.cfg.Served(Served{c.route, c.gin.Writer.Status(), c.code, c.cfg.Now().Sub(c.start)})
@@ -73,7 +147,7 @@ func (c *call) preflight() bool {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", h.Get("Allow"))
-	h.Set("Access-Control-Allow-Headers", "Content-Type, If-None-Match")
+	h.Set("Access-Control-Allow-Headers", "Content-Type, If-None-Match, If-Modified-Since, Last-Event-ID")
 	h.Set("Access-Control-Max-Age", "86400")
 	c.gin.Writer.WriteHeader(http.StatusNoContent)
 	c.gin.Writer.WriteHeaderNow()
@@ -87,6 +161,7 @@ type Health struct {
 	Distance time.Duration // see GET /v1/realtime; negative: nobody can tell
 	TipAge   time.Duration // since the time its newest block says; negative: there is none
 	Running  int64         // requests that count against the limits and are being answered
+	Streams  int           // that clients hold
 }
 
 // Health returns how the index stands now.
@@ -94,7 +169,7 @@ func (s *Server) Health() Health {
 	state := s.cfg.Snapshot().State()
 	now := s.cfg.Now()
 	up := s.upstreams()
-	h := Health{Ready: behind(state, up, now) == "", Lag: lag(state, up), Distance: -1, TipAge: -1, Running: s.crowd.total.Load()}
+	h := Health{Ready: behind(state, up, now) == "", Lag: lag(state, up), Distance: -1, TipAge: -1, Running: s.crowd.total.Load(), Streams: s.holders.count()}
 	if state.Tip != nil {
 		h.TipAge = tipAge(state, now)
 	}
@@ -125,7 +200,7 @@ func distance(state indexer.State, up []Upstream, now time.Time) (time.Duration,
 	case state.Phase == indexer.ForkBelowFinal:
 		return 0, "the daemon's chain contradicts a final block of the index"
 	}
-	asked := max(0, now.Sub(state.Asked))
+	asked := max(0, now.Sub(followed(state, up)))
 	if state.Phase == indexer.Synced && lag(state, up) == 0 {
 		return asked, ""
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"onsight/api"
 	"onsight/indexer"
+	"onsight/ons"
 )
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
@@ -127,13 +129,14 @@ func TestRates(t *testing.T) {
 		}, ""},
 		"a proxy that is not trusted": {nil, []step{{0, "192.0.2.1", 200}, {0, "192.0.2.2", 200}, {0, "192.0.2.3", 429}, {0, "", 200}}, "a proxy on this machine"},
 		"the machine's own":           {nil, []step{{0, "", 200}, {0, "", 200}, {0, "", 200}}, ""},
+		"a tunnel that says nothing":  {loopback, []step{{0, "", 200}, {0, "", 200}, {0, "", 429}, {0, "192.0.2.1", 200}, {time.Second, "", 200}, {0, "", 429}}, ""},
 		"unreadable":                  {loopback, []step{{0, "unknown", 200}, {0, "hidden", 200}, {0, "?", 429}, {0, "192.0.2.1", 200}}, "a proxy on this machine"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := record(1)
 			cfg := config(indexOf(t, synced(), r))
-			cfg.Limits = api.Limits{Rate: 1, Burst: 2, Proxies: c.proxies}
+			cfg.Limits = api.Limits{Rate: 1, Burst: 2, Proxies: c.proxies, Loopback: strings.Contains(name, "tunnel")}
 			var at time.Duration // requests come one after the other
 			cfg.Now = func() time.Time { return now.Add(at) }
 			s := serve(t, cfg)
@@ -152,6 +155,146 @@ func TestRates(t *testing.T) {
 				t.Errorf("log: %q, want %q once", log, c.log)
 			}
 		})
+	}
+}
+
+// TestCosts asks for something dear, and then for something cheap until it is refused: what was dear counted as several
+// requests, at most as many as leave a whole burst to wait for.
+func TestCosts(t *testing.T) {
+	t.Parallel()
+	many := make([]ons.Record, 1000)
+	for i := range many {
+		many[i] = record(byte(i))
+		many[i].Hash[1] = byte(i >> 8)
+	}
+	const burst, size = 40, 128 << 10
+	for _, c := range []struct {
+		method, path, body string
+		cost               int
+	}{
+		{"GET", "/v1/status", "", 1},
+		{"GET", path(many[0]), "", 1},
+		{"GET", "/v1/nodes?fields=key", "", 5},
+		{"GET", "/v1/nodes/aggregate?by=state", "", 10},
+		{"GET", "/v1/nodes/pick", "", 10},
+		{"GET", "/v1/nodes/events", "", 5},
+		{"POST", "/v1/names/resolve", batch(many[:63]...), 1},
+		{"POST", "/v1/names/resolve", batch(many...), 16},
+		{"GET", "/v1/names/range/0/0", "", 1}, // and what these send
+		{"GET", "/v1/nodes", "", 1},
+		{"GET", "/v1/events?limit=99", "", 5},
+		{"GET", "/v1/events?limit=1000&kind=reorg", "", 15},
+		{"HEAD", "/v1/events/stream", "", 5},
+		{"GET", "/v1/reorgs?limit=1", "", 1},
+		{"GET", "/v1/reorgs", "", 5},
+		{"GET", "/v1/reorgs?limit=100", "", 21},
+		{"GET", "/v1/names/bundle", "", 1},
+		{"GET", "/v1/names/bundle?since=" + strings.Repeat("0", 64), "", 5},
+	} {
+		t.Run(c.method+" "+c.path, func(t *testing.T) {
+			t.Parallel()
+			cfg := nodeConfig(t, api.GenerateNodes(7, 300, now), &api.Shelf{})
+			x := indexOf(t, synced(), slices.Clone(many)...)
+			cfg.Snapshot = func() api.Snapshot { return x.Snapshot() }
+			cfg.Limits = api.Limits{Rate: 1, Burst: burst, Proxies: loopback}
+			cfg.Events = newBook(t).tail
+			s := serve(t, cfg)
+			header := from("192.0.2.1")
+			header.Set("Accept-Encoding", "identity")
+			one := s.send(t, c.method, c.path, c.body, header)
+			if one.status != 200 {
+				t.Fatalf("got %d %s", one.status, one.body)
+			}
+			want := c.cost + len(one.body)/size
+			left := 0
+			for s.send(t, "GET", "/v1/status", "", from("192.0.2.1")).status == 200 {
+				left++
+			}
+			if burst-left != want {
+				t.Errorf("counted as %d requests, want %d", burst-left, want)
+			}
+			if got := s.send(t, "GET", "/v1/status", "", from("192.0.2.2")); got.status != 200 {
+				t.Errorf("another client: got %d", got.status)
+			}
+		})
+	}
+}
+
+// TestDebt asks for as much as it is given at once: a whole burst is to wait for, and no more.
+func TestDebt(t *testing.T) {
+	t.Parallel()
+	cfg := nodeConfig(t, api.GenerateNodes(7, 30, now), &api.Shelf{})
+	cfg.Limits = api.Limits{Rate: 1, Burst: 5, Proxies: loopback}
+	var at time.Duration // requests come one after the other
+	cfg.Now = func() time.Time { return now.Add(at) }
+	s := serve(t, cfg)
+	for _, step := range []struct {
+		after time.Duration
+		want  int
+		retry string
+	}{{0, 200, ""}, {0, 429, "6"}, {5 * time.Second, 429, "1"}, {time.Second, 200, ""}, {0, 429, "6"}, {time.Hour, 200, ""}, {0, 429, "6"}} {
+		at += step.after
+		got := s.send(t, "GET", "/v1/nodes/pick", "", from("192.0.2.1"))
+		if got.status != step.want || got.header.Get("Retry-After") != step.retry {
+			t.Errorf("after %v: got %d, come again after %q, want %d, %q", at, got.status, got.header.Get("Retry-After"), step.want, step.retry)
+		}
+	}
+}
+
+// TestUnread announces bodies and does not send them. Nobody waits for one that is of no use: the reply comes at once, and the
+// connection ends with it. A body that is there already is no reason to end it.
+func TestUnread(t *testing.T) {
+	t.Parallel()
+	r := record(1)
+	cfg := nodeConfig(t, api.GenerateNodes(7, 300, now), &api.Shelf{})
+	cfg.Limits = api.Limits{Rate: 0.01, Burst: 100, Proxies: loopback}
+	s := serve(t, cfg)
+	for s.send(t, "GET", "/v1/nodes/pick", "", from("192.0.2.9")).status == 200 { // until that client is refused
+	}
+	for _, c := range []struct {
+		line, header, body string
+		announced          int
+		status             int
+		close              bool
+	}{
+		{"POST /v1/names/resolve", "X-Forwarded-For: 192.0.2.9\r\nContent-Type: application/json\r\n", "{", 100_000, 429, true},
+		{"POST /v1/names/resolve", "Content-Type: text/plain\r\n", "{", 100_000, 415, true},
+		{"POST /v1/nowhere", "", "x", 10, 404, true},
+		{"PUT /v1/status", "", "x", 10, 405, true},
+		{"GET /v1/nodes", "", "x", 100_000, 200, true}, // a reply that is longer than what is buffered
+		{"GET " + path(r), "", "", 10, 404, true},
+		{"GET /healthz", "", "whole", 5, 200, true}, // which nobody read
+		{"POST /v1/names/resolve", "Content-Type: application/json\r\n", `{"names":[]}`, 12, 200, false},
+		{"POST /v1/names/resolve", "Content-Type: application/json\r\n", `{"names":1}`, 11, 400, false},
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		request := fmt.Sprintf("%s HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n%s", c.line, c.header, c.announced, c.body)
+		in := bufio.NewReader(conn)
+		for again := false; ; again = true {
+			if _, err := io.WriteString(conn, request); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatalf("%s: %v", c.line, err)
+			}
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+				t.Fatalf("%s: %v", c.line, err)
+			}
+			if resp.StatusCode != c.status || resp.Close != c.close {
+				t.Errorf("%s with %d of %d bytes: got %d, closing %v, want %d, %v", c.line, len(c.body), c.announced, resp.StatusCode, resp.Close, c.status, c.close)
+			}
+			if c.close || again {
+				break
+			}
+		}
 	}
 }
 
@@ -187,7 +330,7 @@ func TestPreflight(t *testing.T) {
 		if resp.StatusCode != c.status || h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Access-Control-Allow-Methods") != c.allow || h.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("%s, %s: got %d %v, want %d %s", c.path, c.asks, resp.StatusCode, h, c.status, c.allow)
 		}
-		if c.allow != "" && (h.Get("Access-Control-Allow-Headers") != "Content-Type, If-None-Match" || h.Get("Access-Control-Max-Age") == "") {
+		if c.allow != "" && (h.Get("Access-Control-Allow-Headers") != "Content-Type, If-None-Match, If-Modified-Since, Last-Event-ID" || h.Get("Access-Control-Max-Age") == "") {
 			t.Errorf("%s: got %v", c.path, h)
 		}
 	}
@@ -277,6 +420,10 @@ func TestRealtime(t *testing.T) {
 		{name: "the longest", query: "?max_distance=86400", status: 200, distance: 60},
 		{name: "a block behind", edit: func(s *indexer.State) { s.Target++ }, query: "?max_distance=189", status: 503},
 		{name: "a block behind, allowed", edit: func(s *indexer.State) { s.Target++ }, query: "?max_distance=190", status: 200, distance: 190},
+		{name: "followed just now", up: []api.Upstream{{AskedAt: now.Add(-time.Second), Whole: synced().Tip}}, query: "?max_distance=1", status: 200, distance: 1},
+		{name: "only asked just now", up: []api.Upstream{{AskedAt: now.Add(-time.Second), Active: true}}, query: "?max_distance=59", status: 503},
+		{name: "followed to another block", up: []api.Upstream{{AskedAt: now, Whole: &indexer.Point{Height: synced().Tip.Height}}}, query: "?max_distance=59", status: 503},
+		{name: "followed and failed", up: []api.Upstream{{AskedAt: now, Error: "does not answer", Whole: synced().Tip}}, query: "?max_distance=59", status: 503},
 		{name: "behind another daemon", up: []api.Upstream{{Height: 5011}}, status: 503},
 		{name: "syncing", edit: func(s *indexer.State) { s.Phase = indexer.Syncing }, query: "?max_distance=189", status: 503},
 		{name: "a clock ahead of ours", edit: func(s *indexer.State) { s.Asked = now.Add(time.Minute); s.TipTime = now.Unix() + 60 }, status: 200},
@@ -307,6 +454,18 @@ func TestRealtime(t *testing.T) {
 			}
 			if code != c.status || got.Distance != c.distance {
 				t.Errorf("got %d %s, want %d and %d", code, body, c.status, c.distance)
+			}
+			// The status and the metrics judge by the same.
+			if far := int64(api.New(cfg).Health().Distance / time.Second); code == 200 && far != c.distance {
+				t.Errorf("the metrics say %d", far)
+			}
+			_, body = s.do(t, "GET", "/v1/status", "")
+			var st Status
+			if err := json.Unmarshal(body, &st); err != nil {
+				t.Fatal(err)
+			}
+			if c.name == "followed just now" && (st.AskedAt == nil || !st.AskedAt.Equal(now.Add(-time.Second))) {
+				t.Errorf("the status says %s", body)
 			}
 		})
 	}

@@ -9,23 +9,49 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"onsight/internal/gate"
 )
 
 // Limits bound what one client, and all together, may ask. The zero Limits bound nothing.
 //
+// What costs more than one look-up counts as several requests: by what the operation does, and by what is sent. Some of that
+// is only known once it is asked for, so whoever may ask for anything may ask for something dear, and then has to wait the
+// longer: for at most as long as it takes to have a whole burst again.
+//
 // A client is an IPv4 address or an IPv6 /64, which is what one customer has. What it asked is not kept: a few numbers of
 // each are in memory until its bucket is full again, and never written anywhere.
 type Limits struct {
-	Rate       float64        // requests a second of one client in the long run; 0: any number
-	Burst      int            // how many it may send at once; 0: those of one second
-	Concurrent int            // how many of one client are answered at a time; 0: any number
-	Total      int            // how many of all clients are answered at a time; 0: any number
-	Proxies    []netip.Prefix // of proxies, which say in X-Forwarded-For whom they ask for; nil: nobody is believed
+	Rate       float64 // requests a second of one client in the long run; 0: any number
+	Burst      int     // how many it may send at once; 0: those of one second
+	Concurrent int     // how many of one client are answered at a time; 0: any number
+	Total      int     // how many of all clients are answered at a time; 0: any number
+
+	Streams       int // how many streams all clients may hold, beside the requests that are answered; 0: any number
+	ClientStreams int // how many streams one client may hold; 0: any number
+
+	Loopback bool // requests of this machine that name no proxy count too, as one client: they may be a tunnel's, of anybody
+
+	Proxies []netip.Prefix // of proxies, which say in X-Forwarded-For whom they ask for; nil: nobody is believed
 }
 
 // unlimited are the operations that answer at any time: machines that watch this one ask them, and a refusal would cost
 // as much as the answer.
 var unlimited = map[string]bool{"healthz": true, "readyz": true, "realtime": true}
+
+// work is how many requests an operation counts as beside the one that it is: those that go through all nodes, and those that
+// ask the database or write to it. A look-up takes some 20 µs of the machine, of which 5 are ours; by BenchmarkHandler a pick
+// takes 1 ms. What is made once a block is not in it, nor what only sends much.
+var work = map[string]int{"pick": 9, "aggregate": 9, "report": 9, "nodeHistory": 4, "nodeEvents": 4, "allNodeEvents": 4,
+	"events": 4, "eventStream": 4} // and more by how long a page may be, like reorgs: see eventsPerRequest
+
+// workOfQuery is the same of operations whose reply is made for the request only when it has a query.
+var workOfQuery = map[string]int{"nodes": 4, "bundle": 4}
+
+const (
+	namesPerRequest = 64        // of a batch
+	bytesPerRequest = 128 << 10 // of replies
+)
 
 // Bounds of what is remembered of clients.
 const (
@@ -63,7 +89,7 @@ func newCrowd(l Limits) *crowd {
 	}
 	c := &crowd{limits: l, life: leastLife, seed: maphash.MakeSeed()}
 	if l.Rate > 0 {
-		fill := min(float64(l.Burst)/l.Rate, time.Hour.Seconds())
+		fill := min(2*float64(l.Burst)/l.Rate, time.Hour.Seconds()) // from the deepest debt
 		c.life = max(c.life, time.Duration(fill*float64(time.Second)))
 	}
 	return c
@@ -78,11 +104,37 @@ func (c *crowd) admit(from netip.Addr, now time.Time) (*visitor, time.Duration, 
 	if c.limits.Rate == 0 && c.limits.Concurrent == 0 {
 		return nil, 0, nil
 	}
-	v, wait, err := c.enter(clientOf(from), now)
+	v, wait, err := c.enter(gate.Client(from), now)
 	if err != nil {
 		c.total.Add(-1)
 	}
 	return v, wait, err
+}
+
+// charge counts what was admitted as n requests more, into debt if need be.
+func (c *crowd) charge(v *visitor, n int, now time.Time) {
+	v.part.mu.Lock()
+	defer v.part.mu.Unlock()
+	n = min(n, int(math.Floor(v.tokens.TokensAt(now)))+c.limits.Burst)
+	for ; n > 0; n -= c.limits.Burst {
+		v.tokens.ReserveN(now, min(n, c.limits.Burst)) // which it grants: nothing says that it must be soon
+	}
+}
+
+// again returns a client that came in once and holds a stream.
+func (c *crowd) again(client netip.Addr, now time.Time) *visitor {
+	p := c.partOf(client)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.find(client, now, c)
+}
+
+// debt returns after how long a client will owe nothing, at most an hour.
+func (c *crowd) debt(v *visitor, now time.Time) time.Duration {
+	v.part.mu.Lock()
+	defer v.part.mu.Unlock()
+	owed := -v.tokens.TokensAt(now)
+	return time.Duration(min(max(0, owed)/c.limits.Rate, time.Hour.Seconds()) * float64(time.Second))
 }
 
 // leave ends a request that was admitted.
@@ -96,8 +148,12 @@ func (c *crowd) leave(v *visitor) {
 	v.part.mu.Unlock()
 }
 
+func (c *crowd) partOf(client netip.Addr) *part {
+	return &c.parts[maphash.Comparable(c.seed, client)%crowdParts]
+}
+
 func (c *crowd) enter(client netip.Addr, now time.Time) (*visitor, time.Duration, error) {
-	p := &c.parts[maphash.Comparable(c.seed, client)%crowdParts]
+	p := c.partOf(client)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	v := p.find(client, now, c)
@@ -156,14 +212,13 @@ func (p *part) forget() {
 	}
 }
 
-// clientOf returns the address by which a client is known: all of a /64 are one.
-func clientOf(a netip.Addr) netip.Addr {
-	if !a.Is6() {
-		return a
+// size returns how many clients are remembered.
+func (c *crowd) size() (n int) {
+	for i := range c.parts {
+		p := &c.parts[i]
+		p.mu.Lock()
+		n += len(p.young) + len(p.older)
+		p.mu.Unlock()
 	}
-	p, err := a.Prefix(64)
-	if err != nil {
-		panic("api: internal error: " + err.Error())
-	}
-	return p.Addr()
+	return n
 }

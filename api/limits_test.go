@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/binary"
+	"math"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -38,6 +39,7 @@ func TestCrowd(t *testing.T) {
 				continue
 			}
 			who := rapid.ByteRange(0, 4).Draw(t, "client")
+			cost := rapid.SampledFrom([]int{0, 0, 1, 5, 100}).Draw(t, "cost")
 			b := model[who]
 			if b == nil {
 				b = &bucket{tokens: float64(l.Burst), at: now}
@@ -64,6 +66,10 @@ func TestCrowd(t *testing.T) {
 				continue
 			}
 			b.tokens--
+			if l.Rate > 0 && cost > 0 {
+				c.charge(v, cost, now)
+				b.tokens -= min(float64(cost), math.Floor(b.tokens+float64(l.Burst)))
+			}
 			b.running++
 			running = append(running, func() { c.leave(v); b.running-- })
 		}
@@ -92,29 +98,11 @@ func TestCrowdBounded(t *testing.T) {
 		}
 		c.leave(v)
 	}
-	n := 0
-	for i := range c.parts {
-		n += len(c.parts[i].young) + len(c.parts[i].older)
-	}
-	if n > crowdParts*partSize*2 {
+	if n := c.size(); n > crowdParts*partSize*2 {
 		t.Errorf("%d clients are remembered, want at most %d", n, crowdParts*partSize*2)
 	}
 	if _, _, err := c.admit(slow, now.Add(5*time.Second)); err != errConcurrent {
 		t.Errorf("a client that is being answered: got %v, want %v", err, errConcurrent)
-	}
-}
-
-func TestClientOf(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::": "2001:db8:1:2::", "::1": "::",
-	} {
-		if got := clientOf(netip.MustParseAddr(in)).String(); got != want {
-			t.Errorf("%s: got %s, want %s", in, got, want)
-		}
-	}
-	if got := clientOf(netip.Addr{}); got.IsValid() {
-		t.Errorf("nobody: got %s", got)
 	}
 }
 

@@ -29,6 +29,9 @@ func (c *call) nameRecord() (ons.Key, *ons.Record, error) {
 
 // name answers GET /v1/names/{type}/{hash}. It is hot: no reflection.
 func (s *Server) name(c *call) error {
+	if c.query.Has("at_height") {
+		return s.nameAt(c)
+	}
 	_, r, err := c.nameRecord()
 	if err != nil {
 		return err
@@ -39,7 +42,7 @@ func (s *Server) name(c *call) error {
 	b := s.buffer()
 	defer s.release(b)
 	*b = append(*b, '{')
-	*b = appendName(*b, r, momentOf(c.state))
+	*b = appendName(*b, r, c.moment())
 	*b = append(*b, '}')
 	*b = seal(*b, c.frame.asOf)
 	c.write(http.StatusOK, jsonType, *b)
@@ -48,7 +51,7 @@ func (s *Server) name(c *call) error {
 
 // history answers GET /v1/names/{type}/{hash}/history: what happened to the name, oldest first.
 func (s *Server) history(c *call) error {
-	key, r, err := c.nameRecord()
+	key, all, at, err := c.nameHistory()
 	if err != nil {
 		return err
 	}
@@ -60,7 +63,7 @@ func (s *Server) history(c *call) error {
 	if err != nil {
 		return err
 	}
-	all := c.snap.History(key)
+	r := all[len(all)-1]
 	if skip > uint64(len(all)) {
 		return errCursor
 	}
@@ -70,18 +73,26 @@ func (s *Server) history(c *call) error {
 		page = page[:limit]
 		next = ref(formatSkip(skip + uint64(limit)))
 	}
-	if c.fresh() {
+	cache, has := atTip, false
+	if c.query.Has("at_height") {
+		cache, has = c.freshAt(at, r)
+	} else {
+		has = c.fresh()
+	}
+	if has {
 		return nil
 	}
-	at := momentOf(c.state)
 	v := historyView{
 		Type: key.Type.String(), NameHash: key.Hash.String(), Status: string(r.Status(at.blocks, at.rules)),
 		History: make([]eventView, len(page)), Next: next,
 	}
+	if c.query.Has("at_height") {
+		v.AtHeight = &at.tip
+	}
 	for i, r := range page {
 		v.History[i] = newEventView(r, at)
 	}
-	return c.send(v, atTip)
+	return c.send(v, cache)
 }
 
 // The cursor of a history is how many events were given. It is base64 of eight bytes, so that nobody counts on it.

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -76,7 +78,14 @@ func (c *call) events(key *directory.Key) error {
 	if err != nil {
 		return unnamed("read the events of nodes", err)
 	}
-	return c.sendView(newNodeEventsView(rows, limit))
+	return c.sendView(newNodeEventsView(upTo(rows, c.board.snap.Seq), limit))
+}
+
+// upTo leaves out rows that are newer than the snapshot that a reply is of: another process, or this one, may have followed another
+// block since it was loaded.
+func upTo(rows []directory.Stored, seq uint64) []directory.Stored {
+	n, _ := slices.BinarySearchFunc(rows, seq, func(r directory.Stored, seq uint64) int { return cmp.Compare(r.Seq, seq+1) })
+	return rows[:n]
 }
 
 var keys = regexp.MustCompile("[0-9A-Fa-f]{64}")
@@ -146,11 +155,40 @@ func (s *Server) nodeHistory(c *call) error {
 	if err != nil {
 		return err
 	}
-	objects, err := s.cfg.Directory.History(c.gin.Request.Context(), e.Node.Key, vantage, series, time.Time{}, time.Time{})
+	from, err := c.time("from")
+	if err != nil {
+		return err
+	}
+	to, err := c.time("to")
+	if err != nil {
+		return err
+	}
+	if !from.IsZero() && !to.IsZero() && to.Before(from) {
+		return fmt.Errorf("%w: to must not be before from", errParameter)
+	}
+	objects, err := s.cfg.Directory.History(c.gin.Request.Context(), e.Node.Key, vantage, series, from, to)
 	if err != nil {
 		return unnamed("read the history of a node", err)
 	}
 	return c.sendView(newNodeHistoryView(e.Node.Key, vantage, series, objects))
+}
+
+// timeMost is more bytes than a time of RFC 3339 needs.
+const timeMost = 40
+
+// time reads a moment: RFC 3339, or whole seconds since 1970; zero if there is none.
+func (c *call) time(name string) (time.Time, error) {
+	text := c.query.Get(name)
+	if !c.query.Has(name) {
+		return time.Time{}, nil
+	}
+	if n, err := strconv.ParseUint(text, 10, 64); err == nil && n <= lastSecond {
+		return time.Unix(int64(n), 0), nil
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil && len(text) <= timeMost && at.Unix() >= 0 {
+		return at, nil
+	}
+	return time.Time{}, fmt.Errorf("%w: %s must be a time of RFC 3339, or seconds since 1970", errParameter, name)
 }
 
 // vantage reads whose measurements are asked for.
@@ -192,6 +230,7 @@ func (s *Server) report(c *call) error {
 		}
 		return fmt.Errorf("%w: it ends early", errBody)
 	}
+	c.whole = true
 	if err := s.cfg.Directory.Report(c.gin.Request.Context(), *b); err != nil {
 		for _, f := range reportFaults {
 			if errors.Is(err, f.err) {

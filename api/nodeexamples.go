@@ -76,6 +76,22 @@ func exampleNodes(fields []string) json.RawMessage {
 	return newBoard(snap).appendNodes(nil, directory.Result{Entries: []*directory.Entry{&snap.Entries[1]}, Truncated: 1}, fields)
 }
 
+func exampleNodeMap() json.RawMessage {
+	snap := exampleDirectory()
+	return newBoard(snap).newNodeMap(nil).plain.body
+}
+
+// exampleNodePatch is the patch of a block in which one proof came.
+func exampleNodePatch() json.RawMessage {
+	before, after := exampleDirectory(), exampleDirectory()
+	before.At.Height--
+	before.Entries[1].Node.Proof = before.Entries[1].Node.Proof.Add(-time.Hour)
+	var t trail
+	old, b := t.mapped(newBoard(before)), newBoard(after)
+	b.mapped = t.mapped(b)
+	return must(b.patch(&t, old.tag())).plain.body
+}
+
 func examplePicks() picksView {
 	e := exampleEntry()
 	score, terms := directory.Score(e)

@@ -15,19 +15,43 @@ func (d describer) nodes() *huma.Operation {
 	op := operation("nodes", http.MethodGet, "/v1/nodes", "nodes", "The service nodes that are asked for",
 		"All parameters have to hold; of several values separated by commas one. Without parameters it is every node on the list, "+
 			"made with every change and compressed for clients that take gzip. What a node answers this server about itself is under "+
-			"`unauthenticated`.")
+			"`unauthenticated`.\n\n"+
+			"To keep the list, take it with `form=map`, and from then on with `since`, the ETag of what you have: that gives a JSON merge patch "+
+			"(RFC 7396) which makes of your map the present one, and whose ETag is that of the present one. If yours is not known any more the "+
+			"reply is the whole map again, as application/json. With If-None-Match besides it is 304 while nothing changed. A patch cannot say "+
+			"null, so what is null in the list is absent in the map; absent are also `key`, and `last_seen`, which is `as_of` of every node in it.")
 	op.Parameters = append(textParams(nodeParams), textParams(nodeShape[:2])...)
 	op.Parameters = append(op.Parameters, intParam("limit", nodeShape[2].words, 1, directory.LimitMost), intParam("offset", nodeShape[3].words, 0, 999_999))
+	op.Parameters = append(op.Parameters,
+		&huma.Param{Name: "form", In: "query", Description: "map: the nodes by their keys, to which patches apply", Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"map"}}},
+		textParam("since", "The ETag of the map you have"))
+	op.Parameters[len(op.Parameters)-1].Schema.MaxLength = ptr(sinceMost)
 	d.describeNode()
 	d.replies(op, "Nodes", nodesView{}, cacheHeaders(), examples{
-		"one node": exampleNodes(nil), "some fields": exampleNodes([]string{"key", "state", "latency"}),
+		"one node": exampleNodes(nil), "some fields": exampleNodes([]string{"key", "state", "latency"}), "map": exampleNodeMap(),
 	})
+	d.describeMap(op)
 	d.fails(op, errParameter, errBehind)
 	return op
 }
 
+// describeMap describes the other forms of the list.
+func (d describer) describeMap(op *huma.Operation) {
+	d.nodeReply("NodeMap", nodeMapView{})
+	d.nodeReply("NodePatch", nodePatchView{})
+	nodes := d.registry.Map()["NodePatch"].Properties["nodes"]
+	nodes.AdditionalProperties = orNull(*nodes.AdditionalProperties.(*huma.Schema))
+	content := op.Responses["200"].Content
+	list := content["application/json"]
+	list.Schema = &huma.Schema{AnyOf: []*huma.Schema{list.Schema, {Ref: schemas + "NodeMap"}}}
+	content["application/merge-patch+json"] = &huma.MediaType{
+		Schema: &huma.Schema{Ref: schemas + "NodePatch"}, Examples: examples{"a proof came": exampleNodePatch()}.wrap(),
+	}
+}
+
 func (d describer) node() *huma.Operation {
-	op := operation("node", http.MethodGet, "/v1/nodes/{key}", "nodes", "All that is known of a node, gone or not", "")
+	op := operation("node", http.MethodGet, "/v1/nodes/{key}", "nodes", "All that is known of a node, gone or not",
+		"With its score by terms, what speaks against it, a forecast with its assumptions, and the `vantages` that its history may be asked of.")
 	op.Parameters = []*huma.Param{nodeKeyParam()}
 	d.reply("NodeDetail", nodeDetailView{})
 	detail := d.registry.Map()["NodeDetail"]
@@ -97,7 +121,8 @@ func (d describer) paths() *huma.Operation {
 }
 
 func (d describer) storageNodes() *huma.Operation {
-	op := operation("storageNodes", http.MethodGet, "/v1/service-nodes/storage-nodes", "nodes", "Storage servers, in the form of api.oxen.io", "")
+	op := operation("storageNodes", http.MethodGet, "/v1/service-nodes/storage-nodes", "nodes", "Storage servers, in the form of api.oxen.io",
+		"Active ones that are not known to be down, in an order that changes with every block.")
 	d.replies(op, "StorageNodes", storageNodesView{}, cacheHeaders(), examples{"one node": exampleNodeSealed(newStorageNodesView(exampleDirectory()))})
 	d.fails(op, errBehind)
 	return op
@@ -109,6 +134,8 @@ func (d describer) nodeHistory() *huma.Operation {
 	op.Parameters = []*huma.Param{
 		nodeKeyParam(), textParam("vantage", "From where: here, which it is without it, or the name of an enrolled vantage point"),
 		{Name: "series", In: "query", Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"latency", "uptime"}, Default: "latency"}},
+		timeParam("from", "Beginning of the first slot that counts, or in it; without it as far as there is"),
+		timeParam("to", "End; without it now"),
 	}
 	d.replies(op, "NodeHistory", nodeHistoryView{}, cacheHeaders(), examples{"an hour": exampleNodeSealed(exampleNodeHistory())})
 	values := d.registry.Map()["Object"].Properties["values"]
@@ -178,6 +205,12 @@ func textParams(from []struct{ name, words string }) (all []*huma.Param) {
 
 func intParam(name, words string, low, high float64) *huma.Param {
 	return &huma.Param{Name: name, In: "query", Description: words, Schema: &huma.Schema{Type: huma.TypeInteger, Minimum: &low, Maximum: &high}}
+}
+
+func timeParam(name, words string) *huma.Param {
+	p := textParam(name, words+". RFC 3339, or seconds since 1970")
+	p.Schema.MaxLength = ptr(timeMost)
+	return p
 }
 
 func afterParam() *huma.Param {

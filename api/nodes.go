@@ -1,6 +1,7 @@
 package api
 
 import (
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"onsight/directory"
 )
@@ -109,20 +111,36 @@ func (s *Server) nodes(c *call) error {
 	if len(c.query) == 0 {
 		return c.sendDocument(c.board.list())
 	}
+	if c.query.Has("form") || c.query.Has("since") {
+		return s.nodeMap(c)
+	}
 	q, err := parseNodeQuery(c.query)
 	if err != nil {
 		return err
 	}
-	found := q.Run(c.view())
-	b := s.buffer()
-	defer s.release(b)
-	*b = c.board.appendNodes(*b, found, q.Fields)
-	return c.sendTagged(*b)
+	key, view := c.listing(&q)
+	b := c.board
+	d, err := b.asked.get(key, func() (*document, error) {
+		// Packed fast: this may be asked for once, and by who wants to cost us time.
+		return newDocument(b.appendNodes(nil, q.Run(view), q.Fields), gzip.BestSpeed), nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.sendDocument(d)
 }
 
-// view is what a query looks at.
-func (c *call) view() directory.View {
-	return directory.View{Entries: c.board.snap.Entries, Now: c.cfg.Now()}
+// keptFor is how long an answer is kept that depends on the time: as long as a client keeps it.
+const keptFor = 5 * time.Second
+
+// listing returns what a query looks at, and what its answer is kept under.
+func (c *call) listing(q *directory.Query) (string, directory.View) {
+	key, now := c.route+"?"+c.query.Encode(), c.cfg.Now()
+	if q.Timed {
+		now = now.Truncate(keptFor)
+		key += "#" + strconv.FormatInt(now.Unix(), 10) // which no query has in it
+	}
+	return key, directory.View{Entries: c.board.snap.Entries, Now: now}
 }
 
 // appendNodes writes a nodesView as a reply.
@@ -132,6 +150,12 @@ func (b *board) appendNodes(out []byte, r directory.Result, fields []string) []b
 	out = strconv.AppendInt(out, int64(r.Skipped), 10)
 	out = append(out, `,"truncated":`...)
 	out = strconv.AppendInt(out, int64(r.Truncated), 10)
+	out = append(out, `,"next":`...)
+	if r.Truncated > 0 {
+		out = strconv.AppendInt(out, int64(r.Skipped+len(r.Entries)), 10)
+	} else {
+		out = append(out, "null"...)
+	}
 	out = append(out, `,"nodes":[`...)
 	for i, e := range r.Entries {
 		if i > 0 {

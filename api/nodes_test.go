@@ -32,6 +32,7 @@ const manyNodes = 2000
 func nodeSite(t testing.TB, n int) (*site, *directory.Snapshot, *api.Shelf) {
 	t.Helper()
 	snap := api.GenerateNodes(5, n, now)
+	snap.Seq = 1 << 53 // whatever is put on the shelf
 	shelf := &api.Shelf{}
 	return serve(t, nodeConfig(t, snap, shelf)), snap, shelf
 }
@@ -73,6 +74,14 @@ func nodeErrors(t *testing.T) []errorCase {
 		{up, "GET", "/v1/nodes/" + absent + "/events", "", 404, "no_such_node"},
 		{up, "GET", "/v1/nodes/" + key + "/history?series=alice", "", 400, "invalid_parameter"},
 		{up, "GET", "/v1/nodes/" + key + "/history?vantage=", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes/" + key + "/history?from=alice", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes/" + key + "/history?from=", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes/" + key + "/history?to=-1", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes/" + key + "/history?to=0001-01-01T00:00:00Z", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes/" + key + "/history?to=253402300800", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes/" + key + "/history?from=2&to=1", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes?form=alice", "", 400, "invalid_parameter"},
+		{up, "GET", "/v1/nodes?since=&form=map", "", 400, "invalid_parameter"},
 		{up, "GET", "/v1/nodes/" + key + "/history?vantage=alice", "", 404, "no_such_vantage_point"},
 		{up, "GET", "/v1/nodes/" + key + "/events?after=alice", "", 400, "invalid_parameter"},
 		{up, "GET", "/v1/nodes/events?after=-1", "", 400, "invalid_parameter"},
@@ -154,7 +163,10 @@ func TestNodes(t *testing.T) {
 	if err != nil || r.JSON200 == nil {
 		t.Fatalf("%v %.300s", err, r.Body)
 	}
-	got := r.JSON200
+	got, err := r.JSON200.AsNodes()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(got.Nodes) != onList(snap) || got.Skipped != 0 || got.Truncated != 0 {
 		t.Fatalf("%d nodes, %d skipped, %d truncated, want all %d", len(got.Nodes), got.Skipped, got.Truncated, onList(snap))
 	}
@@ -282,7 +294,7 @@ func TestNodeText(t *testing.T) {
 	e.Place = directory.Place{CountryUnknown: "why", ASUnknown: "so"}
 	s := serve(t, nodeConfig(t, snap, &api.Shelf{}))
 	_, body := s.do(t, "GET", "/v1/nodes?state=awaiting", "")
-	want := `{"skipped":0,"truncated":0,"nodes":[{"key":"ab` + strings.Repeat("0", 62) + `","state":"awaiting","operator":"Lop","operator_fee":"18446744073709551612",` +
+	want := `{"skipped":0,"truncated":0,"next":null,"nodes":[{"key":"ab` + strings.Repeat("0", 62) + `","state":"awaiting","operator":"Lop","operator_fee":"18446744073709551612",` +
 		`"stake":"0","required":"18446744073709551615","reserved":"0","contributors":[],"registered":0,"since":0,"credit":0,"decommissions":0,` +
 		`"last_reward":{"height":0,"index":0},"first_seen":{"height":7,"time":"2025-01-01T00:01:40Z"},"last_seen":{"height":8,"time":"2025-01-01T00:01:40Z"},` +
 		`"ip":null,"ports":{"storage":null,"omq":null,"quorumnet":null},"country":null,"as":null,"place":{"country_unknown_reason":"why","as_unknown_reason":"so"},` +
@@ -371,12 +383,40 @@ func TestNodeQueries(t *testing.T) {
 			t.Errorf("%v: %d, %d nodes, %d skipped, %d truncated, want %d, %d, %d", asked, code, len(got.Nodes), got.Skipped, got.Truncated,
 				len(want.Entries), want.Skipped, want.Truncated)
 		}
+		if (got.Next != nil) != (want.Truncated > 0) || got.Next != nil && *got.Next != int64(want.Skipped+len(want.Entries)) {
+			t.Errorf("%v: next is %v", asked, got.Next)
+		}
 		if len(got.Nodes) > 0 {
 			nonempty++
 		}
 	}
 	if nonempty < 100 {
 		t.Errorf("only %d of 400 questions have an answer that is not empty", nonempty)
+	}
+}
+
+// TestNodeTime: what depends on the time is kept for no longer than a client keeps it, though the list is the same.
+func TestNodeTime(t *testing.T) {
+	t.Parallel()
+	snap := api.GenerateNodes(3, 200, now)
+	for i := range snap.Entries {
+		snap.Entries[i].Node.Proof = now.Add(-time.Hour + 7*time.Second)
+	}
+	at := now
+	cfg := nodeConfig(t, snap, &api.Shelf{})
+	cfg.Now = func() time.Time { return at }
+	s := serve(t, cfg)
+	for _, path := range []string{"/v1/nodes?proof_age=..1h", "/v1/nodes?search=proof_age:..1h", "/v1/nodes/aggregate?by=state&proof_age=..1h"} {
+		for _, c := range []struct {
+			after time.Duration
+			want  bool
+		}{{0, true}, {9 * time.Second, true}, {10 * time.Second, false}} {
+			at = now.Add(c.after)
+			code, body := s.do(t, "GET", path, "")
+			if some := code == 200 && !bytes.Contains(body, []byte(`"nodes":[]`)) && !bytes.Contains(body, []byte(`"nodes":0`)); some != c.want {
+				t.Errorf("%s after %v: %d, some %v, want %v", path, c.after, code, some, c.want)
+			}
+		}
 	}
 }
 
@@ -511,6 +551,44 @@ func TestNodeEvents(t *testing.T) {
 	}
 }
 
+// TestNodeEventsOfBlock asks while the database is ahead of the list that is served, as it is between a commit and the next load: what
+// the block in as_of does not know of is not told.
+func TestNodeEventsOfBlock(t *testing.T) {
+	t.Parallel()
+	snap := api.GenerateNodes(3, 10, now)
+	key := snap.Entries[0].Node.Key
+	shelf := &api.Shelf{}
+	for seq := uint64(1); seq <= 6; seq++ {
+		shelf.Rows = append(shelf.Rows, directory.Stored{Seq: seq, Event: directory.Event{
+			Height: snap.At.Height + seq - 4, Time: now, Key: key, Kind: directory.KindSwarmChanged, From: "none", To: "00000000000000ff",
+		}})
+	}
+	snap.Seq = 4
+	s := serve(t, nodeConfig(t, snap, shelf))
+	for path, want := range map[string]int{
+		"/v1/nodes/events": 4, "/v1/nodes/events?limit=4": 4, "/v1/nodes/events?after=3": 1, "/v1/nodes/events?after=4": 0, "/v1/nodes/events?after=5": 0,
+		"/v1/nodes/" + key.String() + "/events": 4,
+	} {
+		code, body := s.do(t, "GET", path, "")
+		var got struct {
+			Events []struct{ Height uint64 }
+			Next   *uint64
+			AsOf   struct{ Height uint64 } `json:"as_of"`
+		}
+		if err := json.Unmarshal(body, &got); err != nil || code != 200 {
+			t.Fatalf("%s: %d %v %s", path, code, err, body)
+		}
+		if len(got.Events) != want || got.Next != nil {
+			t.Errorf("%s: got %s, want %d and no more", path, body, want)
+		}
+		for _, e := range got.Events {
+			if e.Height > got.AsOf.Height {
+				t.Errorf("%s: an event of block %d, as of %d", path, e.Height, got.AsOf.Height)
+			}
+		}
+	}
+}
+
 // TestNodeHistory reads rings from two vantage points.
 func TestNodeHistory(t *testing.T) {
 	t.Parallel()
@@ -524,6 +602,7 @@ func TestNodeHistory(t *testing.T) {
 	other.Append(now, true, time.Second)
 	shelf.Rings = map[string][]*directory.Ring{directory.Here: {fine, empty}, "stockholm": {other}}
 	client, key := s.client(t), snap.Entries[3].Node.Key.String()
+	from, to := now.Add(-10*time.Hour).UTC().Format(time.RFC3339), strconv.FormatInt(now.Add(-5*time.Hour).Unix(), 10)
 	for _, c := range []struct {
 		params  NodeHistoryParams
 		vantage string
@@ -534,7 +613,21 @@ func TestNodeHistory(t *testing.T) {
 		{NodeHistoryParams{Vantage: ref("here"), Series: ref(NodeHistoryParamsSeries("latency"))}, "here", directory.LatencySeries, shelf.Rings[directory.Here]},
 		{NodeHistoryParams{Series: ref(NodeHistoryParamsSeries("uptime"))}, "here", directory.UptimeSeries, shelf.Rings[directory.Here]},
 		{NodeHistoryParams{Vantage: ref("stockholm")}, "stockholm", directory.LatencySeries, shelf.Rings["stockholm"]},
+		{NodeHistoryParams{From: &from}, "here", directory.LatencySeries, shelf.Rings[directory.Here]},
+		{NodeHistoryParams{To: &to}, "here", directory.LatencySeries, shelf.Rings[directory.Here]},
+		{NodeHistoryParams{From: &from, To: &to}, "here", directory.LatencySeries, shelf.Rings[directory.Here]},
+		{NodeHistoryParams{From: ref("0"), To: ref("1")}, "here", directory.LatencySeries, shelf.Rings[directory.Here]},
 	} {
+		var low, high time.Time
+		if c.params.From != nil && *c.params.From == from {
+			low = now.Add(-10 * time.Hour)
+		}
+		if c.params.To != nil {
+			high = time.Unix(1, 0)
+			if *c.params.To == to {
+				high = now.Add(-5 * time.Hour)
+			}
+		}
 		r, err := client.NodeHistoryWithResponse(t.Context(), key, &c.params)
 		if err != nil || r.JSON200 == nil {
 			t.Fatalf("%v %s", err, r.Body)
@@ -544,7 +637,7 @@ func TestNodeHistory(t *testing.T) {
 			t.Fatalf("%s of %s: %d objects, want %d: %s", got.Series, got.Vantage, len(got.Objects), len(c.rings), r.Body)
 		}
 		for i, ring := range c.rings {
-			want, o := ring.Object(c.series, time.Time{}, time.Time{}), got.Objects[i]
+			want, o := ring.Object(c.series, low, high), got.Objects[i]
 			if o.Count != int64(want.Count) || o.Interval != int64(want.Interval.Seconds()) || len(o.Values) != want.Count || (o.First == nil) != (want.Count == 0) ||
 				o.First != nil && (!o.First.Equal(want.First) || !o.Last.Equal(want.Last)) || o.Factor < want.Factor*0.9999 || o.Factor > want.Factor*1.0001 {
 				t.Errorf("%s of %s: got %+v, want %+v", c.series, c.vantage, o, want)
@@ -830,16 +923,19 @@ func TestNodeCache(t *testing.T) {
 	shelf.Rows = []directory.Stored{{Seq: 1, Event: directory.Event{Kind: directory.KindActive, Key: snap.Entries[0].Node.Key}}}
 	later := *snap
 	later.At.Height++
+	later.At.Time = later.At.Time.Add(time.Second)
 	later.Commit++
 	next := serve(t, nodeConfig(t, &later, shelf))
 	for path, packed := range map[string]bool{
-		"/v1/nodes": true, "/v1/nodes?country=de": false, "/v1/nodes/" + key: false, "/v1/nodes/" + key + "/events": false, "/v1/nodes/" + key + "/history": false,
-		"/v1/nodes/events": false, "/v1/nodes/aggregate?by=state": false, "/v1/swarms": true, "/v1/swarms/" + fmt.Sprintf("%x", someSwarm(snap)): false,
-		"/v1/paths/statistics": false, "/v1/service-nodes/storage-nodes": true,
+		"/v1/nodes": true, "/v1/nodes?country=de": true, "/v1/nodes?proof_age=..1h&limit=5": true, "/v1/nodes/" + key: false, "/v1/nodes/" + key + "/events": false, "/v1/nodes/" + key + "/history": false,
+		"/v1/nodes/events": false, "/v1/nodes/aggregate?by=state": false, "/v1/nodes/aggregate?by=version,operator": true, "/v1/swarms": true,
+		"/v1/swarms/" + fmt.Sprintf("%x", someSwarm(snap)): true,
+		"/v1/paths/statistics":                             false, "/v1/service-nodes/storage-nodes": true,
 	} {
 		plain := s.send(t, "GET", path, "", http.Header{"Accept-Encoding": {"identity"}})
 		tag := plain.header.Get("ETag")
-		if plain.status != 200 || tag == "" || plain.header.Get("Cache-Control") != "public, max-age=5" || plain.header.Get("Content-Encoding") != "" {
+		if plain.status != 200 || tag == "" || plain.header.Get("Cache-Control") != tipCache ||
+			plain.header.Get("Last-Modified") != snap.At.Time.UTC().Format(http.TimeFormat) || plain.header.Get("Content-Encoding") != "" {
 			t.Fatalf("%s: %d %v", path, plain.status, plain.header)
 		}
 		zipped := raw(t, s.url+path, "gzip, deflate")
@@ -862,6 +958,7 @@ func TestNodeCache(t *testing.T) {
 				t.Errorf("%s, If-None-Match %s: %d, want %d", path, given, got.status, want)
 			}
 		}
+		s.sinceDate(t, path, plain.header)
 		head := s.send(t, "HEAD", path, "", http.Header{"Accept-Encoding": {"identity"}})
 		plain.header.Del("Date")
 		head.header.Del("Date")

@@ -147,6 +147,7 @@ type verdict struct {
 type nodesView struct {
 	Skipped   int        `json:"skipped" doc:"Nodes before these that are asked for too"`
 	Truncated int        `json:"truncated" doc:"And after them"`
+	Next      *int       `json:"next" doc:"What to give as offset for the page after this; null: this is the last one"`
 	Nodes     []nodeView `json:"nodes" nullable:"false" doc:"By key unless order says otherwise"`
 }
 

@@ -35,8 +35,11 @@ func newHumaConfig() huma.Config {
 		Components: &huma.Components{
 			Schemas:   huma.NewMapRegistry(schemas, schemaName),
 			Responses: map[string]*huma.Response{},
+			SecuritySchemes: map[string]*huma.SecurityScheme{tokenScheme: {
+				Type: "http", Scheme: "bearer", Description: "The token in the server's --admin-token-file",
+			}},
 		},
-		Tags: []*huma.Tag{{Name: "names"}, {Name: "nodes"}, {Name: "service"}},
+		Tags: []*huma.Tag{{Name: "names"}, {Name: "events"}, {Name: "nodes"}, {Name: "service"}, {Name: "operator"}},
 	}}
 }
 
@@ -92,7 +95,7 @@ func newDescriber(c *huma.Components, nodes bool) describer {
 	d.registry.Schema(reflect.TypeFor[asOfView](), true, "")
 	d.reply("Problem", problemView{})
 	code := d.registry.Map()["Problem"].Properties["code"]
-	known := append([]fault{internal}, faults...)
+	known := slices.Concat([]fault{internal}, faults, adminFaults)
 	if nodes {
 		known = slices.Concat(known, nodeFaults, reportFaults)
 	}
@@ -142,18 +145,20 @@ func (d describer) status() *huma.Operation {
 func (d describer) name() *huma.Operation {
 	op := operation("name", http.MethodGet, "/v1/names/{type}/{hash}", "names", "The newest record of a name",
 		"A name that has expired is given with that status. One that never had a record is 404 `not_registered`, but only by an index "+
-			"that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`.")
-	op.Parameters = []*huma.Param{typeParam(), hashParam()}
+			"that is up to date; else it is 503 `behind`. A record that exists is given even then: see `as_of`."+pastText)
+	op.Parameters = []*huma.Param{typeParam(), hashParam(), atHeightParam()}
 	d.replies(op, "NameReply", nameView{}, cacheHeaders(), exampleNames())
-	d.fails(op, ons.ErrType, ons.ErrHash, ons.ErrNotFound, errBehind)
+	d.registry.Map()["NameReply"].Properties["at_height"] = atHeightField()
+	d.fails(op, ons.ErrType, ons.ErrHash, errParameter, ons.ErrNotFound, errHeight, errBehind)
 	return op
 }
 
 func (d describer) history() *huma.Operation {
-	op := operation("history", http.MethodGet, "/v1/names/{type}/{hash}/history", "names", "What happened to a name, oldest first", "")
-	op.Parameters = []*huma.Param{typeParam(), hashParam(), limitParam(), nextParam()}
+	op := operation("history", http.MethodGet, "/v1/names/{type}/{hash}/history", "names", "What happened to a name, oldest first",
+		strings.TrimSpace(pastText))
+	op.Parameters = []*huma.Param{typeParam(), hashParam(), limitParam(), nextParam(), atHeightParam()}
 	d.replies(op, "History", historyView{}, cacheHeaders(), examples{"bought and updated": exampleSealed(exampleHistory())})
-	d.fails(op, ons.ErrType, ons.ErrHash, errParameter, errCursor, ons.ErrNotFound, errBehind)
+	d.fails(op, ons.ErrType, ons.ErrHash, errParameter, errCursor, ons.ErrNotFound, errHeight, errBehind)
 	return op
 }
 
@@ -191,8 +196,7 @@ func (d describer) resolve() *huma.Operation {
 func (d describer) ranges() *huma.Operation {
 	op := operation("ranges", http.MethodGet, "/v1/names/range", "names", "Which ranges of hashes may be asked for",
 		"So many bits that the smallest range holds at least k different hashes; fewer than that in all are one range.")
-	d.replies(op, "Ranges", rangesView{}, map[string]*huma.Param{"Cache-Control": cacheHeaders()["Cache-Control"]}, examples{"10,000 names": exampleSealed(exampleRanges())})
-	delete(op.Responses, "304")
+	d.replies(op, "Ranges", rangesView{}, cacheHeaders(), examples{"10,000 names": exampleSealed(exampleRanges())})
 	d.fails(op, errBehind)
 	return op
 }
@@ -248,6 +252,16 @@ func (d describer) reply(name string, view any) *huma.Schema {
 	return &huma.Schema{Ref: schemas + name}
 }
 
+// nodeReply is reply for what is said of nodes, which has network besides.
+func (d describer) nodeReply(name string, view any) *huma.Schema {
+	of := d.reply(name, view)
+	if s := d.registry.Map()[name]; s.Properties["network"] == nil {
+		s.Properties["network"] = &huma.Schema{Type: huma.TypeString, Description: "That the nodes are of"}
+		s.Required = append(s.Required, "network")
+	}
+	return of
+}
+
 // orNull is what huma cannot say of a struct: a reference or null.
 func orNull(s huma.Schema) *huma.Schema {
 	return &huma.Schema{AnyOf: []*huma.Schema{&s, {Type: "null"}}}
@@ -256,9 +270,8 @@ func orNull(s huma.Schema) *huma.Schema {
 // replies describes the replies that are no errors. One with headers for caches can be 304.
 func (d describer) replies(op *huma.Operation, schema string, view any, headers map[string]*huma.Param, ex examples) {
 	of := d.reply(schema, view)
-	if s := d.registry.Map()[schema]; slices.Contains(op.Tags, "nodes") && s.Properties["network"] == nil {
-		s.Properties["network"] = &huma.Schema{Type: huma.TypeString, Description: "That the nodes are of"}
-		s.Required = append(s.Required, "network")
+	if slices.Contains(op.Tags, "nodes") {
+		of = d.nodeReply(schema, view)
 	}
 	op.Responses["200"] = &huma.Response{
 		Description: "OK", Headers: headers,
@@ -273,6 +286,9 @@ func (d describer) replies(op *huma.Operation, schema string, view any, headers 
 func (d describer) fails(op *huma.Operation, errs ...error) {
 	byStatus := map[int][]error{}
 	errs = append([]error{errUnknownParameter, errPanic}, errs...)
+	if !slices.Contains(errs, errParameter) {
+		errs = append(errs, errParameter) // a query that does not parse
+	}
 	if !unlimited[op.OperationID] {
 		errs = append(errs, errRate, errConcurrent, errBusy)
 	}
@@ -308,7 +324,11 @@ func (d describer) problems(errs ...error) *huma.Response {
 
 func cacheHeaders() map[string]*huma.Param {
 	return map[string]*huma.Param{
-		"ETag":          {Description: "For If-None-Match", Schema: &huma.Schema{Type: huma.TypeString}},
+		"ETag": {Description: "For If-None-Match", Schema: &huma.Schema{Type: huma.TypeString}},
+		"Last-Modified": {
+			Description: "The time of the block, or later if something was changed since. Not for If-Modified-Since, which is not heeded: servers may give one date to different things",
+			Schema:      &huma.Schema{Type: huma.TypeString},
+		},
 		"Cache-Control": {Schema: &huma.Schema{Type: huma.TypeString}},
 	}
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"os/exec"
@@ -10,9 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"onsight/directory"
+	"onsight/internal/events"
 )
 
-var update = flag.Bool("update", false, "write openapi.json and the client made from it")
+var update = flag.Bool("update", false, "write openapi.json, the client made from it, and docs/api.md")
 
 // golden compares a file of the tree with what the code makes of it now, or writes it.
 func golden(t *testing.T, path string, got []byte) {
@@ -32,11 +34,21 @@ func golden(t *testing.T, path string, got []byte) {
 	}
 }
 
-// TestDocument shows that the document in the tree is what the code says, and the client what the document says.
+// TestDocument shows that the document in the tree is what the code says, and that docs/api.md and the client are what the document says.
 func TestDocument(t *testing.T) {
 	nodes := func() *directory.Snapshot { return &directory.Snapshot{} }
-	s := New(Config{Nodes: nodes, Directory: &Shelf{}})
+	s := New(Config{Nodes: nodes, Directory: &Shelf{}, Events: events.NewTail(nil)})
 	golden(t, "openapi.json", s.document)
+
+	introduction, err := os.ReadFile("introduction.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := markdown(introduction, s.document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "../docs/api.md", page)
 
 	out := filepath.Join(t.TempDir(), "client_test.go")
 	gen := exec.CommandContext(t.Context(), "go", "tool", "-modfile=../tools/go.mod", "oapi-codegen", "-config", "client.yaml", "-o", out, "openapi.json")
@@ -48,4 +60,30 @@ func TestDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "client_test.go", client)
+}
+
+// TestEveryQuery shows that the document says of every operation what a query that does not parse is told.
+func TestEveryQuery(t *testing.T) {
+	t.Parallel()
+	nodes := func() *directory.Snapshot { return &directory.Snapshot{} }
+	s := New(Config{Nodes: nodes, Directory: &Shelf{}, Events: events.NewTail(nil)})
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Responses map[string]struct {
+				Content map[string]struct{ Examples map[string]any }
+			}
+		}
+	}
+	if err := json.Unmarshal(s.document, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for path, operations := range doc.Paths {
+		for method, op := range operations {
+			for _, code := range []string{"unknown_parameter", "invalid_parameter"} {
+				if op.Responses["400"].Content["application/problem+json"].Examples[code] == nil {
+					t.Errorf("%s %s does not declare %s", method, path, code)
+				}
+			}
+		}
+	}
 }

@@ -47,18 +47,8 @@ func (s *Server) owned(c *call) error {
 	defer s.release(b)
 	*b = append(*b, `{"owner":`...)
 	*b = strconv.AppendQuote(*b, owner.Text(c.state.Network))
-	*b = append(*b, `,"names":[`...)
-	at := momentOf(c.state)
-	for i, r := range page {
-		if i > 0 {
-			*b = append(*b, ',')
-		}
-		*b = append(*b, '{')
-		*b = appendName(*b, r, at)
-		*b = append(*b, '}')
-	}
-	*b = append(*b, `],"next":`...)
-	*b = appendText(*b, next)
+	*b = append(*b, ',')
+	*b = appendNames(*b, page, c.moment(), next)
 	*b = append(*b, '}')
 	*b = seal(*b, c.frame.asOf)
 	c.write(http.StatusOK, jsonType, *b)

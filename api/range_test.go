@@ -12,10 +12,13 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"onsight/api"
 	"onsight/indexer"
 	"onsight/internal/index"
 	"onsight/ons"
@@ -92,8 +95,8 @@ func wire(t testing.TB, url string) (http.Header, []byte) {
 func TestRanges(t *testing.T) {
 	t.Parallel()
 	sizes := []int{0, 1, 63, 100, 200, 1_000, 10_000}
-	if os.Getenv("ONSIGHT_RANGES") != "" {
-		sizes = append(sizes, 1_000_000)
+	if os.Getenv("RANGES") != "" { // make ranges
+		sizes = []int{1_000_000}
 	}
 	for _, n := range sizes {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -109,25 +112,26 @@ func TestRanges(t *testing.T) {
 			}
 			for b := 0; b <= r.Bits; b++ {
 				if n > 10_000 && b < r.Bits {
-					continue
+					continue // few and huge
 				}
-				s.everyRange(t, b, r)
+				s.everyRange(t, b, "", r)
+				s.everyRange(t, b, "/history", r)
 			}
 		})
 	}
 }
 
-// everyRange asks for all ranges of so many bits.
-func (s *site) everyRange(t *testing.T, bits int, r rangesReply) {
+// everyRange asks for all ranges of so many bits, or for what happened in them.
+func (s *site) everyRange(t *testing.T, bits int, what string, r rangesReply) {
 	t.Helper()
 	var first http.Header
 	size, total := 0, 0
 	distinct := map[string]bool{}
 	for i := range 1 << bits {
-		header, body := wire(t, fmt.Sprintf("%s/v1/names/range/%d/%x", s.url, bits, i))
+		header, body := wire(t, fmt.Sprintf("%s/v1/names/range/%d/%x%s", s.url, bits, i, what))
 		if first == nil {
 			first, size = header, len(body)
-			if bits == r.Bits && size != r.SizeClass {
+			if what == "" && bits == r.Bits && size != r.SizeClass {
 				t.Errorf("%d bytes, the size class is %d", size, r.SizeClass)
 			}
 		}
@@ -159,11 +163,73 @@ func (s *site) everyRange(t *testing.T, bits int, r rangesReply) {
 	}
 }
 
+// histories compares what happened in the range of everything with what the index knows of every name.
+func (s *site) histories(t *testing.T, snap *index.Snapshot) {
+	t.Helper()
+	type change struct {
+		Kind, Type, Txid string
+		NameHash         string `json:"name_hash"`
+		UpdateHeight     uint64 `json:"update_height"`
+	}
+	var got struct{ Records []change }
+	_, body := wire(t, s.url+"/v1/names/range/0/0/history")
+	if err := json.Unmarshal(body, &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, newest := range snap.Bucket(0, 0) {
+		for _, r := range snap.History(newest.Key()) {
+			want := change{r.Kind.String(), r.Type.String(), r.Txid.String(), r.Hash.String(), r.Updated}
+			if len(got.Records) == 0 || got.Records[0] != want {
+				t.Fatalf("got %d more, want %+v first", len(got.Records), want)
+			}
+			got.Records = got.Records[1:]
+		}
+	}
+	if len(got.Records) != 0 {
+		t.Fatalf("%d too many", len(got.Records))
+	}
+}
+
+// counted counts what ranges are made of.
+type counted struct {
+	api.Snapshot
+	buckets *atomic.Int64
+}
+
+func (c counted) Bucket(bits int, number uint64) []*ons.Record {
+	c.buckets.Add(1)
+	return c.Snapshot.Bucket(bits, number)
+}
+
+// TestRangesOnce: requests that come together after a block make its ranges once.
+func TestRangesOnce(t *testing.T) {
+	t.Parallel()
+	x := indexOf(t, synced(), names(rand.New(rand.NewPCG(1, 0)), 2000)...)
+	var buckets atomic.Int64
+	cfg := config(x)
+	cfg.Snapshot = func() api.Snapshot { return counted{x.Snapshot(), &buckets} }
+	h := api.New(cfg).Handler()
+	begin, together := make(chan struct{}), sync.WaitGroup{}
+	for range 20 {
+		together.Go(func() {
+			<-begin
+			if w := get(h, "/v1/names/range/1/0", nil); w.Code != 200 {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		})
+	}
+	close(begin)
+	together.Wait()
+	if n := buckets.Load(); n != 256 {
+		t.Errorf("%d pieces were made, want each of 256 once", n)
+	}
+}
+
 // TestRangeErrors has a spelling of each mistake.
 func TestRangeErrors(t *testing.T) {
 	t.Parallel()
 	s := serve(t, config(indexOf(t, synced(), names(rand.New(rand.NewPCG(1, 0)), 1000)...)))
-	for _, path := range []string{"4/0", "9/0", "-1/0", "+1/0", "01/0", "x/0", "1/2", "3/8", "3/-1", "3/00", "3/G", "0/1", "3/", "1/0x1"} {
+	for _, path := range []string{"4/0", "9/0", "-1/0", "+1/0", "01/0", "x/0", "1/2", "3/8", "3/-1", "3/00", "3/G", "0/1", "3/", "1/0x1", "4/0/history", "3/8/history"} {
 		code, body := s.do(t, "GET", "/v1/names/range/"+path, "")
 		if path == "3/" {
 			if code != 404 && code != 400 {
@@ -181,7 +247,7 @@ func TestRangeErrors(t *testing.T) {
 		}
 	}
 	empty := serve(t, config(indexOf(t, indexer.State{})))
-	for _, path := range []string{"range", "range/0/0", "bundle"} {
+	for _, path := range []string{"range", "range/0/0", "range/0/0/history", "bundle"} {
 		if code, body := empty.do(t, "GET", "/v1/names/"+path, ""); code != 503 || problemOf(t, body).Code != "behind" {
 			t.Errorf("%s of an empty index: %d %s", path, code, body)
 		}
@@ -193,6 +259,9 @@ func TestRangeErrors(t *testing.T) {
 	var got bucketReply
 	if err := json.Unmarshal(body, &got); err != nil || got.Ready || len(got.Records) != 1 || header.Get("Cache-Control") != "no-store" {
 		t.Errorf("an index that is behind: %v %v %s", err, header, body)
+	}
+	if header, _ := wire(t, late.url+"/v1/names/bundle"); header.Get("Cache-Control") != "no-store" {
+		t.Errorf("the bundle of an index that is behind: %v", header)
 	}
 }
 
@@ -232,9 +301,13 @@ func (c *steps) next() indexer.Delta {
 	binary.LittleEndian.PutUint64(c.hash[:], c.seq)
 	state := synced()
 	state.Tip = &indexer.Point{Height: uint64(len(c.blocks)), Hash: c.hash}
-	return indexer.Delta{
+	d := indexer.Delta{
 		Seq: c.seq, Full: c.seq == 1, Base: uint64(base), Records: slices.Concat(c.blocks[base:]...), Tip: state.Tip, State: state,
 	}
+	for _, r := range d.Records {
+		d.Times = append(d.Times, int64(c.seq*1000+r.Updated)) // another time for a block that is another one
+	}
+	return d
 }
 
 // TestBundle follows a chain over 1,000 steps with reorganisations by deltas, each of which must give a fresh bundle; ranges
@@ -279,11 +352,14 @@ func TestBundle(t *testing.T) {
 		have = fresh
 		if i%20 == 0 {
 			anew := serve(t, config(x))
-			_, old := wire(t, s.url+"/v1/names/range/0/0")
-			_, got := wire(t, anew.url+"/v1/names/range/0/0")
-			if !bytes.Equal(bytes.TrimRight(old, " "), bytes.TrimRight(got, " ")) {
-				t.Fatalf("step %d: ranges that were kept differ", i)
+			for _, path := range []string{"/v1/names/range/0/0", "/v1/names/range/0/0/history"} {
+				_, old := wire(t, s.url+path)
+				_, got := wire(t, anew.url+path)
+				if !bytes.Equal(bytes.TrimRight(old, " "), bytes.TrimRight(got, " ")) {
+					t.Fatalf("step %d: ranges that were kept differ: %s", i, path)
+				}
 			}
+			s.histories(t, x.Snapshot())
 		}
 	}
 	if deltas < 500 || reorgs < 100 {
@@ -294,7 +370,12 @@ func TestBundle(t *testing.T) {
 			t.Errorf("%s: got %v %v", r.Hash, sealed, err)
 		}
 	}
-	code, _ := s.do(t, "GET", "/v1/names/bundle?since="+strings.Repeat("0", 64), "") // held to the document
+	for _, path := range []string{"range/0/0", "range/0/0/history"} { // held to the document
+		if code, body := s.do(t, "GET", "/v1/names/"+path, ""); code != 200 {
+			t.Errorf("%s: %d %s", path, code, body)
+		}
+	}
+	code, _ := s.do(t, "GET", "/v1/names/bundle?since="+strings.Repeat("0", 64), "") // as well
 	digest := have.Digest()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/v1/names/bundle", nil)
 	if err != nil {
@@ -309,4 +390,94 @@ func TestBundle(t *testing.T) {
 	if code != 200 || resp.StatusCode != http.StatusNotModified {
 		t.Errorf("got %d and %d", code, resp.StatusCode)
 	}
+}
+
+// askedChanges is a snapshot that counts how often it is asked what changed.
+type askedChanges struct {
+	api.Snapshot
+	times *atomic.Int64
+}
+
+func (c askedChanges) Changed(since ons.Txid) ([]ons.Key, bool) {
+	c.times.Add(1)
+	return c.Snapshot.Changed(since)
+}
+
+// TestDeltaOnce: who asks again for the same delta costs nothing, and who has it does not have it made.
+func TestDeltaOnce(t *testing.T) {
+	t.Parallel()
+	c := &steps{rng: rand.New(rand.NewPCG(3, 0))}
+	var d indexer.Delta
+	x := index.New(feedFunc(func() indexer.Delta { return d }))
+	for range 30 {
+		d = c.next()
+		if err := x.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	since := x.Snapshot().State().Tip.Hash
+	d = c.next()
+	if err := x.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	path := "/v1/names/bundle?since=" + since.String()
+	begin := func() (*site, *atomic.Int64) {
+		times := new(atomic.Int64)
+		cfg := config(x)
+		cfg.Snapshot = func() api.Snapshot { return askedChanges{x.Snapshot(), times} }
+		return serve(t, cfg), times
+	}
+	s, times := begin()
+	first := s.send(t, "GET", path, "", nil)
+	if first.status != 200 || !ons.IsDelta(first.body) || times.Load() != 1 {
+		t.Fatalf("%d, %d bytes, made %d times", first.status, len(first.body), times.Load())
+	}
+	if again := s.send(t, "GET", path, "", nil); !bytes.Equal(again.body, first.body) || times.Load() != 1 {
+		t.Errorf("%d, made %d times", again.status, times.Load())
+	}
+	other := "/v1/names/bundle?since=" + strings.Repeat("0", 64)
+	if whole := s.send(t, "GET", other, "", nil); whole.status != 200 || ons.IsDelta(whole.body) {
+		t.Errorf("a block that is not known: %d", whole.status)
+	}
+	tag := http.Header{"If-None-Match": {first.header.Get("ETag")}}
+	s, times = begin()
+	if has := s.send(t, "GET", path, "", tag); has.status != 304 || has.header.Get("ETag") != first.header.Get("ETag") || times.Load() != 0 {
+		t.Errorf("who has it: %d, made %d times", has.status, times.Load())
+	}
+	if has := s.send(t, "GET", path, "", http.Header{"If-None-Match": {"*"}}); has.status != 304 || has.header.Get("ETag") != first.header.Get("ETag") {
+		t.Errorf("who has anything: %d", has.status)
+	}
+}
+
+// TestPaddingTag: replies of two sizes do not have one strong tag. A server pads by what it had before.
+func TestPaddingTag(t *testing.T) {
+	t.Parallel()
+	many := names(rand.New(rand.NewPCG(4, 0)), 1_100)
+	before, after := indexOf(t, synced(), many...), indexOf(t, reorganised(), many[:980]...)
+	now := before
+	cfg := config(before)
+	cfg.Snapshot = func() api.Snapshot { return now.Snapshot() }
+	old, fresh := serve(t, cfg), serve(t, config(after))
+	for _, what := range []string{"", "/history"} {
+		path := "/v1/names/range/1/0" + what
+		now = before
+		old.send(t, "GET", path, "", nil)
+		now = after
+		a, b := old.send(t, "GET", path, "", nil), fresh.send(t, "GET", path, "", nil)
+		if len(a.body) == len(b.body) || a.header.Get("ETag") == b.header.Get("ETag") {
+			t.Errorf("%s: %d bytes are %s, %d are %s", path, len(a.body), a.header.Get("ETag"), len(b.body), b.header.Get("ETag"))
+		}
+		if has := old.send(t, "GET", path, "", http.Header{"If-None-Match": {a.header.Get("ETag")}}); has.status != 304 {
+			t.Errorf("%s: %d for its own tag", path, has.status)
+		}
+	}
+}
+
+// reorganised is a state as synced, of another block.
+func reorganised() indexer.State {
+	st := synced()
+	tip := *st.Tip
+	tip.Hash[5]++
+	st.Tip = &tip
+	return st
 }

@@ -46,8 +46,9 @@ func (s *Server) realtime(c *call) error {
 func (d describer) realtime() *huma.Operation {
 	op := operation("realtime", http.MethodGet, "/v1/realtime", "service", "Is no block missing that is older than this",
 		"200 if no block that is older than `max_distance` seconds is missing, else 503. That is judged by when a daemon last said that "+
-			"the index has its whole chain; while the index has not, by the time of its newest block. A server that only reads what another "+
-			"process writes hears of it with up to half a minute of delay.")
+			"the index has its whole chain; while the index has not, by the time of its newest block. The server that follows the chain "+
+			"knows it of its last round, so ask for more than its --interval; one that only reads what another process writes hears of it with "+
+			"up to half a minute of delay.")
 	low, high := 1.0, float64(maxDistance)
 	op.Parameters = []*huma.Param{{Name: "max_distance", In: "query", Description: "Seconds", Schema: &huma.Schema{
 		Type: huma.TypeInteger, Minimum: &low, Maximum: &high, Default: defaultDistance,

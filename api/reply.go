@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"onsight/indexer"
 )
@@ -15,11 +14,7 @@ var (
 	jsonType    = []string{"application/json"}
 	problemType = []string{"application/problem+json"}
 	noSniff     = []string{"nosniff"}
-	noStore     = []string{"no-store"} // of this moment only: errors, and what changes without a block
-	atTip       = []string{"public, max-age=5"}
-	atTipAsIs   = []string{"public, max-age=5, no-transform"} // what is compressed on the way would show its size
 	bytesType   = []string{"application/octet-stream"}
-	seldom      = []string{"public, max-age=300"}
 )
 
 const maxPooled = 1 << 20 // bytes; a larger buffer is left to the garbage collector
@@ -46,8 +41,10 @@ type frame struct {
 	time    int64
 	final   uint64
 	asOf    []byte
+	dates   dates
 	network []byte              // a field that follows as_of in what is said of nodes; nil in what is said of names
 	tags    map[string][]string // ETags by operation
+	asked   lists               // of names: no single one, nor an owner's, is kept
 }
 
 var emptyFrame = &frame{asOf: []byte("null")}
@@ -57,17 +54,22 @@ func (s *Server) frameOf(state indexer.State) *frame {
 	if state.Tip == nil {
 		return emptyFrame
 	}
-	f := s.frame.Load()
-	if f == nil || f.tip != *state.Tip || f.time != state.TipTime || f.final != state.Final {
-		f = &frame{tip: *state.Tip, time: state.TipTime, final: state.Final, asOf: appendAsOf(nil, state), tags: map[string][]string{}}
+	for {
+		old := s.frame.Load()
+		if old != nil && old.tip == *state.Tip && old.time == state.TipTime && old.final == state.Final {
+			return old
+		}
+		f := &frame{tip: *state.Tip, time: state.TipTime, final: state.Final, asOf: appendAsOf(nil, state), tags: map[string][]string{}}
 		for _, id := range s.ids {
 			// The block, and what is final: all that a reply may depend on beside the operation's path and query, by
 			// which caches keep it anyway.
 			f.tags[id] = []string{`"` + state.Tip.Hash.String() + "-" + strconv.FormatUint(state.Final, 10) + "-" + id + `"`}
 		}
-		s.frame.Store(f)
+		f.dates = nextDates(old, state.TipTime, s.cfg.Now())
+		if s.frame.CompareAndSwap(old, f) {
+			return f
+		}
 	}
-	return f
 }
 
 // seal adds as_of, as JSON, to a JSON object, which is not empty, as its last field.
@@ -87,11 +89,17 @@ func (f *frame) seal(object []byte) []byte {
 	return append(object, '}')
 }
 
+// shortReply is the size below which net/http, which holds back so much (bufferBeforeChunkingSize), says the length itself. A
+// name's reply has eight headers without that one, as many as a map holds before it grows.
+const shortReply = 2048
+
 // write sends a whole reply.
 func (c *call) write(status int, contentType []string, body []byte) {
 	h := c.gin.Writer.Header()
 	h["Content-Type"] = contentType
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if len(body) >= shortReply {
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
 	c.gin.Writer.WriteHeader(status)
 	// An error means that the client has gone; there is nobody to tell.
 	_, _ = c.gin.Writer.Write(body)
@@ -110,37 +118,4 @@ func (c *call) send(view any, cache []string) error {
 	c.gin.Writer.Header()["Cache-Control"] = cache
 	c.write(http.StatusOK, jsonType, c.frame.seal(body))
 	return nil
-}
-
-// fresh sets the headers of a reply that is true until the next block, and reports whether the client has it already,
-// which it then has told it.
-func (c *call) fresh() bool {
-	tag := c.frame.tags[c.route]
-	h := c.gin.Writer.Header()
-	h["Etag"] = tag
-	h["Cache-Control"] = atTip
-	return c.notModified(tag[0])
-}
-
-// notModified answers 304 if the client has what the tag is of.
-func (c *call) notModified(tag string) bool {
-	if !matches(c.gin.Request.Header["If-None-Match"], tag) {
-		return false
-	}
-	c.gin.Writer.WriteHeader(http.StatusNotModified)
-	c.gin.Writer.WriteHeaderNow()
-	return true
-}
-
-// matches reports whether one of the tags of an If-None-Match is tag; weak ones count as strong (RFC 9110, 13.1.2).
-func matches(headers []string, tag string) bool {
-	for _, h := range headers {
-		for _, given := range strings.Split(h, ",") {
-			given = strings.TrimPrefix(strings.TrimSpace(given), "W/")
-			if given == "*" || given == tag {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -29,13 +29,14 @@ func (s *Server) resolve(c *call) error {
 	if err != nil {
 		return err
 	}
+	c.charge(len(keys) / namesPerRequest)
 	if c.state.Tip == nil && len(keys) > 0 {
 		return c.missing()
 	}
 	b := s.buffer()
 	defer s.release(b)
 	*b = append(*b, `{"names":[`...)
-	at := momentOf(c.state)
+	at := c.moment()
 	absent := ""
 	for i, key := range keys {
 		if i > 0 {
@@ -90,6 +91,7 @@ func (c *call) readKeys() ([]ons.Key, error) {
 		}
 		return nil, fmt.Errorf("%w: it ends early", errBody)
 	}
+	c.whole = true
 	if keys, ok := scanKeys(*b); ok {
 		return keys, nil
 	}

@@ -13,13 +13,12 @@
 // of the one that was asked. A name without a record is only called not
 // registered by an index that is up to date; else the answer is that this cannot be told (code "behind").
 //
-// A Server may be used concurrently, and takes no lock to answer but one for a moment to count a client's requests: what
-// Config gives it must not either.
+// A Server may be used concurrently, and takes no lock to answer but one for a moment to count a client's requests, and one with
+// which the first request of a block makes what the others wait for: what Config gives it must take none.
 package api
 
 import (
 	"context"
-	"iter"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -32,6 +31,7 @@ import (
 
 	"onsight/directory"
 	"onsight/indexer"
+	"onsight/internal/census"
 	"onsight/ons"
 )
 
@@ -51,8 +51,8 @@ type Snapshot interface {
 	Counts() [3]uint64
 	// Len returns how many names ever had a record.
 	Len() int
-	// Records returns the newest records of all names, expired or not, in order of type and hash.
-	Records() iter.Seq[*ons.Record]
+	// What lists and statistics are made of. Records is in order of type and hash.
+	census.Registry
 	// Bucket returns those whose hashes begin with as many bits of a number, in order of hash and type.
 	Bucket(bits int, number uint64) []*ons.Record
 	// Changed returns the keys whose newest record may be another one than when a block was the newest; false if that is
@@ -67,6 +67,9 @@ type Upstream struct {
 	Error   string    // why it is not usable now, shown to everybody; "": it is
 	AskedAt time.Time // when it last answered, or failed to if Error says so; zero: not yet
 	Active  bool      // the one that is followed now
+
+	// Whole is the newest block of the index when all of the daemon's chain was in it, as of AskedAt; nil: it was not.
+	Whole *indexer.Point
 }
 
 // Directory is what the operations about nodes need beside a snapshot: what is read from the database, or written there.
@@ -89,6 +92,12 @@ type Config struct {
 	Nodes     func() *directory.Snapshot // as Snapshot; nil: there are no operations about nodes
 	Directory Directory                  // nil: those among them that need it are not there
 
+	Admin *Admin // nil: the operator's operations are closed
+
+	Events    Log           // nil: there are no operations about events
+	Heartbeat time.Duration // between two signs of life of a stream; 0: 15 seconds
+	Patience  time.Duration // with a client that does not read its stream; 0: 10 seconds
+
 	Limits Limits       // the zero ones bound nothing
 	Served func(Served) // called after each request, concurrently; nil: nobody is told
 
@@ -98,19 +107,26 @@ type Config struct {
 
 // Server answers requests. Use New.
 type Server struct {
-	cfg      Config
-	engine   *gin.Engine
-	document []byte    // OpenAPI, as JSON
-	docTag   []string  // its ETag
-	buffers  sync.Pool // of *[]byte: bodies of the hot operations
-	calls    sync.Pool // of *call
-	ids      []string  // of the operations
-	frame    atomic.Pointer[frame]
-	shelf    atomic.Pointer[shelf]
-	board    atomic.Pointer[board]
-	crowd    *crowd
-	timed    bool // requests are limited, or told of
-	warned   atomic.Bool
+	cfg       Config
+	engine    *gin.Engine
+	document  []byte    // OpenAPI, as JSON
+	docTag    []string  // its ETag
+	buffers   sync.Pool // of *[]byte: bodies of the hot operations
+	calls     sync.Pool // of *call
+	ids       []string  // of the operations
+	frame     atomic.Pointer[frame]
+	shelf     once[shelf, *shelf]
+	histories once[rack, *rack]
+	tally     atomic.Pointer[tally]
+	board     atomic.Pointer[board]
+	trail     trail
+	crowd     *crowd
+	holders   holders
+	closing   sync.Once
+	closed    chan struct{} // by EndStreams
+	timed     bool          // requests are limited, or told of
+	warned    atomic.Bool
+	started   time.Time
 }
 
 // route is one operation: what the document says of it, and who answers it. Method, path and the query parameters it
@@ -137,7 +153,15 @@ func (s *Server) routes(d describer) []route {
 		{op: d.owned(), serve: s.owned},
 		{op: d.ranges(), serve: s.ranges},
 		{op: d.bucket(), serve: s.bucket},
+		{op: d.bucketHistory(), serve: s.bucketHistory},
 		{op: d.bundle(), serve: s.bundle},
+		{op: d.newest(), serve: s.newest},
+		{op: d.expiring(), serve: s.expiring},
+		{op: d.statistics(), serve: s.statistics},
+	}
+	all = append(all, s.adminRoutes(d)...)
+	if s.cfg.Events != nil {
+		all = append(all, route{op: d.events(), serve: s.events}, route{op: d.eventStream(), serve: s.eventStream}, route{op: d.reorgs(), serve: s.reorgs})
 	}
 	if s.cfg.Nodes == nil {
 		return all
@@ -171,8 +195,14 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Heartbeat <= 0 {
+		cfg.Heartbeat = heartbeat
+	}
+	if cfg.Patience <= 0 {
+		cfg.Patience = patience
+	}
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{cfg: cfg, engine: gin.New(), crowd: newCrowd(cfg.Limits)}
+	s := &Server{cfg: cfg, engine: gin.New(), crowd: newCrowd(cfg.Limits), started: cfg.Now(), closed: make(chan struct{})}
 	l := cfg.Limits
 	s.timed = cfg.Served != nil || l.Rate > 0 || l.Concurrent > 0 || l.Total > 0
 	s.engine.RedirectTrailingSlash = false
@@ -184,6 +214,7 @@ func New(cfg Config) *Server {
 	described := humagin.New(s.engine, newHumaConfig())
 	d := newDescriber(described.OpenAPI().Components, cfg.Nodes != nil)
 	for _, r := range s.routes(d) {
+		addSample(r.op)
 		described.OpenAPI().AddOperation(r.op)
 		s.ids = append(s.ids, r.op.OperationID)
 		s.engine.Handle(r.op.Method, ginPath(r.op.Path), s.handle(r))
@@ -200,7 +231,7 @@ func (s *Server) Handler() http.Handler {
 		if r.Method == http.MethodHead {
 			get := *r
 			get.Method = http.MethodGet
-			r = &get
+			w, r = headWriter{w}, &get
 		}
 		s.engine.ServeHTTP(w, r)
 	})

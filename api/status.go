@@ -26,7 +26,7 @@ func (s *Server) status(c *call) error {
 	v := statusView{
 		Network: text(string(state.Network)), Phase: text(string(state.Phase)),
 		Ready: true, TargetHeight: target(state, up), Lag: lag(state, up),
-		AskedAt: clock(state.Asked),
+		AskedAt: clock(followed(state, up)),
 		Names: countsView{
 			Session: counts[ons.Session], Wallet: counts[ons.Wallet], Lokinet: counts[ons.Lokinet], Known: uint64(c.snap.Len()),
 		},

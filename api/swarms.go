@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"compress/gzip"
 	"slices"
 	"strconv"
 
@@ -68,25 +69,31 @@ func (s *Server) swarm(c *call) error {
 	if !found {
 		return errNoSwarm
 	}
-	members := all[i].Members
-	shown := members[:min(len(members), nodesMost)]
-	b := s.buffer()
-	defer s.release(b)
-	*b = append(*b, `{"id":"`...)
-	*b = append(*b, swarmText(id)...)
-	*b = append(*b, `","at_risk":`...)
-	*b = strconv.AppendBool(*b, all[i].AtRisk())
-	*b = append(*b, `,"truncated":`...)
-	*b = strconv.AppendInt(*b, int64(len(members)-len(shown)), 10)
-	*b = append(*b, `,"nodes":[`...)
+	b := c.board
+	d, err := b.asked.get(c.route+"/"+swarmText(id), func() (*document, error) { return newDocument(b.appendSwarm(nil, &all[i]), gzip.BestSpeed), nil })
+	if err != nil {
+		return err
+	}
+	return c.sendDocument(d)
+}
+
+// appendSwarm writes a swarmView as a reply.
+func (b *board) appendSwarm(out []byte, s *directory.Swarm) []byte {
+	shown := s.Members[:min(len(s.Members), nodesMost)]
+	out = append(out, `{"id":"`...)
+	out = append(out, swarmText(s.ID)...)
+	out = append(out, `","at_risk":`...)
+	out = strconv.AppendBool(out, s.AtRisk())
+	out = append(out, `,"truncated":`...)
+	out = strconv.AppendInt(out, int64(len(s.Members)-len(shown)), 10)
+	out = append(out, `,"nodes":[`...)
 	for i, n := range shown {
 		if i > 0 {
-			*b = append(*b, ',')
+			out = append(out, ',')
 		}
-		*b = c.board.json(c.board.snap.Entry(n.Key)).appendTo(*b, nil)
+		out = b.json(b.snap.Entry(n.Key)).appendTo(out, nil)
 	}
-	*b = append(*b, ']', '}')
-	return c.sendTagged(c.frame.seal(*b))
+	return b.frame.seal(append(out, ']', '}'))
 }
 
 // storageNodesView is the list in the form that bots ask api.oxen.io for.

@@ -49,9 +49,12 @@ type nameView struct {
 	Owner            string  `json:"owner" doc:"Wallet address, or the 64 digits of an Ed25519 key"`
 	BackupOwner      *string `json:"backup_owner" doc:"null if there is none"`
 	RegisterHeight   uint64  `json:"register_height" doc:"Block of the purchase that began this registration"`
+	RegisteredAt     *string `json:"registered_at" format:"date-time" doc:"Time of that block; null if the index does not know it"`
+	Kind             string  `json:"kind" enum:"buy,update,renew" doc:"Of the last transaction"`
 	UpdateHeight     uint64  `json:"update_height" doc:"Block of the last transaction"`
+	UpdatedAt        *string `json:"updated_at" format:"date-time" doc:"Time of that block; null if the index does not know it"`
 	ExpirationHeight *uint64 `json:"expiration_height" doc:"Last height at which it lives; null if it never expires"`
-	ExpiresAt        *string `json:"expires_at" format:"date-time" doc:"When that is likely to be, at 120 seconds a block from as_of on; null if never"`
+	ExpiresAt        *string `json:"expires_at" format:"date-time" doc:"When that is likely to be, at 120 seconds a block from as_of on, or with at_height from update_height on; null if never"`
 	Txid             string  `json:"txid" pattern:"^[0-9a-f]{64}$" doc:"The last transaction"`
 	Confirmations    uint64  `json:"confirmations" doc:"Blocks that hold or follow the last transaction"`
 	Final            bool    `json:"final" doc:"The chain cannot take the last transaction back"`
@@ -61,6 +64,7 @@ type nameView struct {
 type eventView struct {
 	Kind             string  `json:"kind" enum:"buy,update,renew"`
 	Height           uint64  `json:"height"`
+	Time             *string `json:"time" format:"date-time" doc:"Of that block; null if the index does not know it"`
 	Txid             string  `json:"txid" pattern:"^[0-9a-f]{64}$"`
 	PrevTxid         *string `json:"prev_txid" pattern:"^[0-9a-f]{64}$" doc:"The transaction it changes; null for a buy"`
 	Legacy           bool    `json:"legacy"`
@@ -80,6 +84,7 @@ type historyView struct {
 	Status   string      `json:"status" enum:"registered,expiring,expired,needs_update"`
 	History  []eventView `json:"history" nullable:"false" doc:"Oldest first, all registrations"`
 	Next     *string     `json:"next" doc:"Cursor of the next page; null: this is the last one"`
+	AtHeight *uint64     `json:"at_height,omitempty" doc:"The block after which it was like this; left out if none was asked for"`
 }
 
 // ownedView is the names of an owner. Server.owned writes it.
@@ -116,7 +121,9 @@ type rangedView struct {
 	Owner            string  `json:"owner"`
 	BackupOwner      *string `json:"backup_owner"`
 	RegisterHeight   uint64  `json:"register_height"`
+	RegisteredAt     *string `json:"registered_at" format:"date-time" doc:"Time of that block; null if the index does not know it"`
 	UpdateHeight     uint64  `json:"update_height"`
+	UpdatedAt        *string `json:"updated_at" format:"date-time" doc:"Time of that block; null if the index does not know it"`
 	ExpirationHeight *uint64 `json:"expiration_height" doc:"Last height at which it lives; expired if that is not above the height of as_of; null if it never expires"`
 	Txid             string  `json:"txid" pattern:"^[0-9a-f]{64}$" doc:"The last transaction"`
 }
@@ -177,7 +184,7 @@ type statusView struct {
 	ImmutableHeight *uint64        `json:"immutable_height" doc:"Highest block that the chain cannot take back"`
 	StartHeight     *uint64        `json:"start_height" doc:"Where the index begins"`
 	Digest          *string        `json:"digest" pattern:"^[0-9a-f]{64}$" doc:"Of all records up to height: equal digests, equal indexes"`
-	AskedAt         *string        `json:"asked_at" format:"date-time" doc:"When a daemon last answered the writer of the index"`
+	AskedAt         *string        `json:"asked_at" format:"date-time" doc:"When the writer of the index last followed a daemon to its newest block; that one answers, as upstreams say, is less"`
 	Names           countsView     `json:"names"`
 	Upstreams       []upstreamView `json:"upstreams" nullable:"false"`
 	Versions        versionsView   `json:"versions"`
@@ -185,11 +192,54 @@ type statusView struct {
 
 // moment is what a record's fields depend on beside the record.
 type moment struct {
-	tip    uint64
-	blocks uint64 // as get_info counts them: the height at which whoever asks now asks
-	time   int64  // of the tip, Unix seconds
+	tip    uint64 // the block after which they are asked for
+	past   bool   // that was asked for
+	blocks uint64 // as get_info counts them: the height at which whoever asks then asks
+	time   int64  // of the newest block there is, which the tip is unless an older state is asked for; Unix seconds
 	final  uint64
 	rules  ons.Rules
+	times  timetable // nil: no times are known
+}
+
+// timetable tells when blocks were made, in Unix seconds; false if that is not known.
+type timetable interface {
+	Time(height uint64) (int64, bool)
+}
+
+// moment returns that of the block after which c is answered.
+func (c *call) moment() moment {
+	return momentIn(c.snap, c.state)
+}
+
+// momentIn returns that of a snapshot.
+func momentIn(snap Snapshot, state indexer.State) moment {
+	m := momentOf(state)
+	m.times = snap
+	return m
+}
+
+// at returns the moment after an older block. What is final stays as it is now.
+func (m moment) at(height uint64) moment {
+	m.tip, m.blocks, m.past = height, height+1, true
+	return m
+}
+
+// date returns when a block was made, if that is known and can be written.
+func (m moment) date(height uint64) (int64, bool) {
+	if m.times == nil {
+		return 0, false
+	}
+	at, ok := m.times.Time(height)
+	return at, ok && at >= 0 && at <= lastSecond
+}
+
+// dateText is nil for a date that is not known.
+func (m moment) dateText(height uint64) *string {
+	at, ok := m.date(height)
+	if !ok {
+		return nil
+	}
+	return clock(time.Unix(at, 0))
 }
 
 // momentOf returns the moment of a state, which must have a tip unless there are no records.
@@ -220,12 +270,21 @@ const blockSeconds = 120
 // lastSecond is the last one that RFC 3339 can write: of the year 9999.
 const lastSecond = 253402300799
 
-// expiry returns when a record expires, in Unix seconds, and whether it does at a time that can be written.
-func (m moment) expiry(height uint64) (int64, bool) {
-	if height == 0 || height > lastSecond/blockSeconds {
+// expiry returns when a record is likely to expire, in Unix seconds, and whether it does at a time that can be written. Of now
+// it is reckoned from the newest block; of the past, which may be kept for ever, from the record's own, as nothing said later moves that.
+func (m moment) expiry(r *ons.Record) (int64, bool) {
+	if r.Expires == 0 || r.Expires > lastSecond/blockSeconds {
 		return 0, false
 	}
-	at := m.time + (int64(height)-int64(m.tip))*blockSeconds
+	from, at := m.tip, m.time
+	if m.past {
+		var ok bool
+		if at, ok = m.date(r.Updated); !ok {
+			return 0, false
+		}
+		from = r.Updated
+	}
+	at += (int64(r.Expires) - int64(from)) * blockSeconds
 	return at, at >= 0 && at <= lastSecond
 }
 
@@ -234,26 +293,29 @@ func newNameView(r *ons.Record, m moment) nameView {
 		Type: r.Type.String(), NameHash: r.Hash.String(), Status: string(r.Status(m.blocks, m.rules)), Legacy: r.Sealed.Legacy(),
 		EncryptedValue: hex.EncodeToString(r.Sealed.Ciphertext), Nonce: nonce(r.Sealed),
 		Owner: r.Owner.Text(m.rules.Network), BackupOwner: text(r.Backup.Text(m.rules.Network)),
-		RegisterHeight: r.Registered, UpdateHeight: r.Updated, ExpirationHeight: number(r.Expires),
+		RegisterHeight: r.Registered, RegisteredAt: m.dateText(r.Registered), Kind: r.Kind.String(),
+		UpdateHeight: r.Updated, UpdatedAt: m.dateText(r.Updated), ExpirationHeight: number(r.Expires),
 		Txid: r.Txid.String(), Confirmations: m.confirmations(r.Updated), Final: m.isFinal(r.Updated),
 	}
-	if at, ok := m.expiry(r.Expires); ok {
+	if at, ok := m.expiry(r); ok {
 		v.ExpiresAt = clock(time.Unix(at, 0))
 	}
 	return v
 }
 
-func newRangedView(r *ons.Record, n ons.Network) rangedView {
+func newRangedView(r *ons.Record, m moment) rangedView {
+	n := m.rules.Network
 	return rangedView{
 		Type: r.Type.String(), NameHash: r.Hash.String(), EncryptedValue: hex.EncodeToString(r.Sealed.Ciphertext), Nonce: nonce(r.Sealed),
 		Owner: r.Owner.Text(n), BackupOwner: text(r.Backup.Text(n)),
-		RegisterHeight: r.Registered, UpdateHeight: r.Updated, ExpirationHeight: number(r.Expires), Txid: r.Txid.String(),
+		RegisterHeight: r.Registered, RegisteredAt: m.dateText(r.Registered), UpdateHeight: r.Updated, UpdatedAt: m.dateText(r.Updated),
+		ExpirationHeight: number(r.Expires), Txid: r.Txid.String(),
 	}
 }
 
 func newEventView(r *ons.Record, m moment) eventView {
 	v := eventView{
-		Kind: r.Kind.String(), Height: r.Updated, Txid: r.Txid.String(), Legacy: r.Sealed.Legacy(),
+		Kind: r.Kind.String(), Height: r.Updated, Time: m.dateText(r.Updated), Txid: r.Txid.String(), Legacy: r.Sealed.Legacy(),
 		EncryptedValue: hex.EncodeToString(r.Sealed.Ciphertext), Nonce: nonce(r.Sealed),
 		Owner: r.Owner.Text(m.rules.Network), BackupOwner: text(r.Backup.Text(m.rules.Network)),
 		RegisterHeight: r.Registered, ExpirationHeight: number(r.Expires),

@@ -41,6 +41,7 @@ type Query struct {
 	Fields []string // what to show of each node, as asked for; empty: everything
 	Limit  int      // at most so many; 0: none was given
 	Offset int
+	Timed  bool // the answer depends on View.Now
 
 	tests  []test
 	orders []order
@@ -111,6 +112,7 @@ func (q *Query) set(name, value string) error {
 		var t test
 		if t, err = parse(value); err == nil {
 			q.tests = append(q.tests, t)
+			q.Timed = q.Timed || slices.Contains(timed, name)
 		}
 	}
 	if _, named := err.(*ParameterError); err != nil && !named {
@@ -118,6 +120,9 @@ func (q *Query) set(name, value string) error {
 	}
 	return err
 }
+
+// timed are the filters that compare with the time.
+var timed = []string{"first_seen_days", "last_seen_days", "proof_age"}
 
 func number(s string, low, high int) (int, error) {
 	n, err := strconv.ParseUint(s, 10, 32)

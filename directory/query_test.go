@@ -537,3 +537,20 @@ func BenchmarkQuery(b *testing.B) {
 		})
 	}
 }
+
+// TestTimed: a query says whether its answer may be another one later.
+func TestTimed(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]bool{
+		"": false, "state=gone&credit=60..&latency=..1s&order=proof&limit=3": false, "search=state:gone proof": false,
+		"proof_age=1h..": true, "first_seen_days=3": true, "last_seen_days=-5": true, "search=abc proof_age:..2h": true,
+	} {
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q, err := ParseQuery(values); err != nil || q.Timed != want {
+			t.Errorf("%s: %v %v, want %v", query, q.Timed, err, want)
+		}
+	}
+}

@@ -85,7 +85,7 @@ type Changes struct {
 var (
 	// ErrFenced is returned if and only if another writer has taken over since the epoch was handed out, or none was: by a
 	// Directory that only reads.
-	ErrFenced = errors.New("another writer has taken over this database")
+	ErrFenced = errors.New("not the writer of this database: another one has taken over, or it is only read here")
 	// ErrBase is returned by CommitNodes if and only if Base is not a stored point, so that the round does not fit.
 	ErrBase = errors.New("the round does not stand on a stored point")
 	// ErrSequence is returned by CommitProbes if and only if a report's sequence does not rise.

@@ -63,6 +63,9 @@ func (x *Indexer) apply(ctx context.Context, n *run, base *Point, rules ons.Rule
 				b.Skips = append(b.Skips, Skip{Txid: m.at.Txid, Reason: err.Error()})
 				continue
 			}
+			if prev, ok := n.known[r.Key()]; ok && r.Kind == ons.Update && r.Owner != prev.Owner {
+				b.Moves = append(b.Moves, r.TxIndex)
+			}
 			n.known[r.Key()] = r
 			b.Records = append(b.Records, r)
 		}

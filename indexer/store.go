@@ -19,6 +19,7 @@ type Block struct {
 	Point
 	Time    int64        // Unix seconds, as the block says
 	Records []ons.Record // one per applied ONS transaction, in the block's order
+	Moves   []uint32     // TxIndex of those of Records that are updates which changed the owner, rising
 	Skips   []Skip       // ONS transactions that could not be applied
 	Digest  ons.Txid     // running digest after this block; zero unless it has Records (see Digest)
 }
@@ -92,6 +93,7 @@ type Delta struct {
 	Full    bool         // start from nothing; Base means nothing
 	Base    uint64       // height; everything above it is dropped
 	Records []ons.Record // all above Base, in the chain's order; with Full all there are
+	Times   []int64      // of each of Records, what its block says when it was made, Unix seconds; nil: not known
 	Tip     *Point       // newest block; nil while there is none. The same as State.Tip
 	State   State
 }

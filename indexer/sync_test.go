@@ -2,6 +2,7 @@ package indexer_test
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 
 	"onsight/indexer"
 	"onsight/internal/devnet"
+	"onsight/internal/events"
 	"onsight/ons"
 )
 
@@ -68,11 +70,11 @@ func TestReorgRecordings(t *testing.T) {
 			t.Errorf("%s: digest %s, in one go %s", state.Name, st.Digest, digest)
 		}
 	}
-	reorgs, err := x.db.Reorgs(t.Context(), 10)
+	reorgs, err := x.db.Reorgs(t.Context(), math.MaxUint64, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(reorgs) != 1 || reorgs[0].Base.Height != 293 || reorgs[0].Tip.Height != 296 {
+	if len(reorgs) != 1 || reorgs[0].Base.Height != 293 || reorgs[0].From.Height != 296 {
 		t.Errorf("reorg log %+v, want one: 293 to 296 undone", reorgs)
 	}
 }
@@ -201,4 +203,43 @@ func TestDigestIsOfTheChain(t *testing.T) {
 			other.db.Close()
 		}
 	})
+}
+
+// TestMoves shows that the log calls those updates transfers that changed the owner, also where the record before is in the
+// database and not in the same range.
+func TestMoves(t *testing.T) {
+	t.Parallel()
+	chain, truth := devnet.Generate(devnet.GenerateConfig{Seed: 8, Blocks: 400, ONS: 300})
+	d := serve(t, chain)
+	for _, batch := range []uint64{7, 1000} {
+		x := newIndex(t, []string{d.URL()}, func(cfg *indexer.Config) { cfg.Batch, cfg.Year = batch, chain.Year() })
+		mustSync(t, x)
+		want, moves := map[ons.Txid]events.Kind{}, 0
+		for _, key := range truth.Keys() {
+			history := truth.History(key)
+			for i, r := range history {
+				want[r.Txid] = events.Kind(r.Kind)
+				if r.Kind == ons.Update && r.Owner != history[i-1].Owner {
+					want[r.Txid] = events.Transfer
+					moves++
+				}
+			}
+		}
+		if moves < 5 {
+			t.Fatalf("%d transfers, want more", moves)
+		}
+		p, err := x.db.Events(t.Context(), 0, 0, 10_000)
+		if err != nil || p.Next != p.Head {
+			t.Fatalf("%d of %d, error %v", p.Next, p.Head, err)
+		}
+		got := map[ons.Txid]events.Kind{}
+		for _, e := range p.Entries {
+			if e.Kind != events.Expire {
+				got[e.Record.Txid] = e.Kind
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("ranges of %d (-want +got):\n%s", batch, diff)
+		}
+	}
 }

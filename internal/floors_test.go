@@ -20,25 +20,31 @@ var floors = map[string]int{
 	// words
 	"internal/curve":                0,
 	"internal/bt":                   0,
+	"internal/stack":                0,
+	"internal/gate":                 0,
 	"ons":                           1,
 	"client/internal/envelope/wire": 1,
 	// wires
 	"client/internal/envelope": 2,
+	"ons/remote":               2,
 	"internal/oxend":           2,
 	"internal/snode":           2,
 	"internal/onion":           2,
+	"internal/census":          2,
 	// domains
 	"indexer":                 3,
 	"directory":               3,
 	"internal/devnet/storage": 3,
 	"client/store":            3,
+	// what happened in all domains
+	"internal/events": 4,
 	// edges
-	"internal/devnet": 4,
-	"internal/store":  4,
-	"internal/index":  4,
-	"api":             4,
-	"client":          4,
-	"client/vault":    4,
+	"internal/devnet": 5,
+	"internal/store":  5,
+	"internal/index":  5,
+	"api":             5,
+	"client":          5,
+	"client/vault":    5,
 	// programs
 	"cmd/onsight": 6,
 	"cmd/devnet":  6,
@@ -52,7 +58,7 @@ var homes = map[string][]string{
 	"github.com/pressly/goose":       {"internal/store", "client/store"},
 	"github.com/spf13/cobra":         {"cmd/onsight", "cmd/devnet"},
 	"github.com/schollz/progressbar": {"cmd/onsight"},
-	"github.com/gofrs/flock":         {"internal/store", "client/store"},
+	"github.com/gofrs/flock":         {"internal/store", "client/store", "cmd/onsight"},
 	"github.com/zalando/go-keyring":  {"client/vault"},
 	"filippo.io/edwards25519":        {"internal/curve"},
 	"github.com/gin-gonic/gin":       {"api"},
@@ -181,7 +187,7 @@ func TestFloorsCatch(t *testing.T) {
 		want   string
 	}{
 		{"upward", func(p map[string]map[string]bool) { p["ons"]["onsight/indexer"] = true }, "imports indexer (floor 3)"},
-		{"sideways", func(p map[string]map[string]bool) { p["internal/store"]["onsight/internal/devnet"] = true }, "imports internal/devnet (floor 4)"},
+		{"sideways", func(p map[string]map[string]bool) { p["internal/store"]["onsight/internal/devnet"] = true }, "imports internal/devnet (floor 5)"},
 		{"strangers", func(p map[string]map[string]bool) { p["internal/devnet"]["onsight/client/store"] = true }, "imports client, a stranger"},
 		{"away from home", func(p map[string]map[string]bool) { p["indexer"]["gorm.io/gorm/clause"] = true }, "whose home is internal/store"},
 		{"no floor", func(p map[string]map[string]bool) { p["util"] = map[string]bool{} }, "util has no floor"},

@@ -27,7 +27,8 @@ import (
 //	         || of each type: rows(4), hashes(4) || of each type: rows to put, hashes(32) to take out
 //
 // Rows and hashes stand in ascending order of hash, each hash once. A delta needs no digest of its own: that of what it
-// makes tells whether it was the right one for the right bundle.
+// makes tells whether it was the right one for the right bundle. Hashes to take out that the bundle does not have are to be
+// ignored: whoever makes the delta knows that a name was bought and taken back since, and need not know whether it was there.
 const (
 	bundleMagic = "onsbndl1"
 	deltaMagic  = "onsdlta1"
@@ -306,6 +307,36 @@ func (b *Bundle) Delta(from Txid, changed []Key) []byte {
 		out = append(append(out, put[t]...), drop[t]...)
 	}
 	return out
+}
+
+// BundleHead is how many bytes of a bundle or a delta tell its length, at most.
+const BundleHead = 256
+
+// BundleSize returns how many bytes what begins like this has as a whole, of a bundle or a delta: given BundleHead bytes of it, or
+// all if there are fewer. The error wraps ErrBundle if it is neither.
+func BundleSize(head []byte) (uint64, error) {
+	delta := IsDelta(head)
+	if !delta && !bytes.HasPrefix(head, []byte(bundleMagic)) {
+		return 0, fmt.Errorf("%w: does not begin like one", ErrBundle)
+	}
+	r := reader{rest: head[len(bundleMagic):]}
+	r.point()
+	size := uint64(0)
+	if delta {
+		r.next(32 + digestSize)
+	} else {
+		size = digestSize
+	}
+	for t := range Type(bundleTypes) {
+		size += uint64(r.uint32()) * uint64(rowSize(t)) // 2^32 rows and hashes of each type are far from overflowing
+		if delta {
+			size += uint64(r.uint32()) * uint64(len(Hash{}))
+		}
+	}
+	if r.bad {
+		return 0, fmt.Errorf("%w: ends before it says how long it is", ErrBundle)
+	}
+	return uint64(len(head)-len(r.rest)) + size, nil
 }
 
 // IsDelta reports whether bytes begin like a delta, not like a bundle.

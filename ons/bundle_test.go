@@ -245,3 +245,51 @@ func BenchmarkBundle(b *testing.B) {
 		i++
 	}
 }
+
+// TestBundleSize reads the length of bundles and deltas from their beginnings.
+func TestBundleSize(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(1, 0))
+	records := map[Key]Record{}
+	for i := range 50 {
+		k := Key{Type: Type(i % 3), Hash: Hash{byte(i)}}
+		records[k] = randomRecord(rng, k)
+	}
+	gone := Key{Type: Wallet, Hash: Hash{200}}
+	b := bundled(t, somewhere(1), records)
+	delta := b.Delta(Txid{2}, []Key{{Type: Session}, {Type: Wallet, Hash: Hash{1}}, gone})
+	for _, whole := range [][]byte{b.Bytes(), delta, bundled(t, somewhere(1), nil).Bytes()} {
+		got, err := BundleSize(whole[:min(len(whole), BundleHead)])
+		if err != nil || got != uint64(len(whole)) {
+			t.Errorf("%d bytes: %v, want %d", got, err, len(whole))
+		}
+		for n := range 60 {
+			if got, err := BundleSize(whole[:n]); !errors.Is(err, ErrBundle) {
+				t.Errorf("%d bytes, of %d: %v", got, n, err)
+			}
+		}
+	}
+}
+
+// TestBundleDeltaIgnores takes out what the bundle never had: before, between and behind its rows, and where it has none.
+func TestBundleDeltaIgnores(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(2, 0))
+	records := map[Key]Record{}
+	for _, i := range []byte{10, 20} {
+		k := Key{Type: Session, Hash: Hash{i}}
+		records[k] = randomRecord(rng, k)
+	}
+	old := bundled(t, somewhere(1), records)
+	drop := Key{Type: Session, Hash: Hash{20}}
+	delete(records, drop)
+	next := bundled(t, somewhere(2), records)
+	changed := []Key{drop, {Type: Wallet, Hash: Hash{1}}}
+	for _, i := range []byte{1, 15, 30} {
+		changed = append(changed, Key{Type: Session, Hash: Hash{i}})
+	}
+	got, err := old.Apply(next.Delta(old.At().Hash, changed))
+	if err != nil || got.Digest() != next.Digest() {
+		t.Error(err)
+	}
+}

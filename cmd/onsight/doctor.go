@@ -1,22 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
-	"onsight/indexer"
 	"onsight/ons"
 )
 
@@ -31,7 +24,7 @@ var (
 )
 
 func (p program) doctorCommand(f *flags) *cobra.Command {
-	var server string
+	var opt doctorOptions
 	cmd := &cobra.Command{
 		Use:   "doctor NAME",
 		Short: "Say which clients find a name, and why not",
@@ -39,22 +32,53 @@ func (p program) doctorCommand(f *flags) *cobra.Command {
 that is registered and can be read, and which registered names look like it. Clients differ in capitals, blanks, letters that are
 not ASCII and values of 2020, so give NAME as your friends type it.
 
-Asked is who resolve asks: the database if there is one (--db), else a daemon (--oxend); with --server, an onsight server. Everything but
-that is worked out here. Look-alikes are looked for in a database only: who is asked for all of them knows the name.
+Asked is who resolve asks: the database if there is one (--db), else a daemon (--oxend). With --server the bundle that is kept here is
+brought up to date by that of an onsight server, and everything looked up in it: several hashes, or ranges of them, that belong to one
+text would give it away. --exact sends the hashes all the same. --offline takes the bundle as it is. With a daemon named, its pool of
+transactions is looked through for names that are bought and not mined yet.
+
+Look-alikes are looked for in a database or a bundle only: who is asked for all of them knows the name.
+
+` + typedHelp + `
 
 Exit codes: 0 every client finds it · 1 some do not · 3 could not find out · 4 none does, or NAME.loki is not registered`,
 		Example: `  onsight doctor mag69
   onsight doctor 'Ünal' --server https://names.example.org`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkTyped(args[0]); err != nil {
+			text, err := p.typed(cmd.Context(), args[0])
+			if err != nil {
 				return err
 			}
-			return p.doctor(cmd.Context(), f, args[0], server)
+			if err := opt.check(); err != nil {
+				return err
+			}
+			if err := checkTyped(text); err != nil {
+				return err
+			}
+			return p.doctor(cmd.Context(), f, text, opt)
 		},
 	}
-	cmd.Flags().StringVar(&server, "server", "", "ask the onsight server at `URL`")
+	cmd.Flags().StringVar(&opt.server, "server", "", "look into the bundle of the onsight server at `URL`")
+	cmd.Flags().BoolVar(&opt.exact, "exact", false, "send the server the hashes of all readings")
+	cmd.Flags().BoolVar(&opt.offline, "offline", false, "ask nobody: look into the bundle")
 	return cmd
+}
+
+// doctorOptions are whom to ask.
+type doctorOptions struct {
+	server         string
+	exact, offline bool
+}
+
+func (o *doctorOptions) check() error {
+	switch {
+	case o.offline && o.server != "":
+		return usagef("--offline: asks nobody: leave --server out")
+	case o.exact && o.server == "":
+		return usagef("--exact: is about --server")
+	}
+	return nil
 }
 
 // checkTyped refuses what no client takes for a name to look up.
@@ -73,41 +97,6 @@ func checkTyped(typed string) error {
 	return nil
 }
 
-// doctorView is what `doctor -o json` prints.
-type doctorView struct {
-	Text       string           `json:"text"`
-	Clients    []clientView     `json:"clients"`
-	Names      []registeredView `json:"names"`
-	Lookalikes *lookalikesView  `json:"lookalikes"` // null: not looked for
-	Advice     []string         `json:"advice"`
-	Source     string           `json:"source"`          // "index", "daemon" or "server"
-	Revealed   int              `json:"hashes_revealed"` // to who was asked; none to an index
-}
-
-type clientView struct {
-	Client  string  `json:"client"`
-	Outcome string  `json:"outcome"`  // finds, misses, unknown
-	AsksFor *string `json:"asks_for"` // null: it asks for nothing that can be registered
-	Value   *string `json:"value"`
-	Why     string  `json:"why,omitempty"`
-}
-
-// registeredView is a name as the registry has it.
-type registeredView struct {
-	Name   string  `json:"name"`
-	Type   string  `json:"type"`
-	State  string  `json:"state"` // registered, needs_update, unreadable, expired, not_registered, unknown
-	Value  *string `json:"value"`
-	Reason string  `json:"reason,omitempty"`
-	Same   *bool   `json:"same_value,omitempty"` // of a look-alike: as the name asked about; left out where that is not known
-}
-
-type lookalikesView struct {
-	Tried int              `json:"tried"`
-	More  bool             `json:"more"` // there are more than were tried
-	Found []registeredView `json:"found"`
-}
-
 // patient is a text under the doctor's eyes, and all that was found out about it.
 type patient struct {
 	text     string
@@ -117,7 +106,10 @@ type patient struct {
 	main     ons.Name   // of names, the one it is about
 	answers  map[ons.Name]ons.Answer
 	expired  map[ons.Name]uint64 // at which height, where that is known
+	waiting  map[ons.Key]bool    // in a daemon's pool; nil: it was not looked through
 	source   string
+	server   string // that gave the bundle; "" if none was asked
+	doubt    error  // why the bundle does not tell what is not registered; nil if it does
 	network  ons.Network
 }
 
@@ -149,15 +141,23 @@ func admit(text string) *patient {
 	return c
 }
 
-func (p program) doctor(ctx context.Context, f *flags, text, server string) error {
+func (p program) doctor(ctx context.Context, f *flags, text string, opt doctorOptions) error {
 	c := admit(text)
 	v := doctorView{Text: text}
 	var err error
 	if len(c.names) > 0 {
-		v.Lookalikes, err = p.examine(ctx, f, c, server)
+		v.Lookalikes, err = p.examine(ctx, f, c, opt)
 	}
 	if err != nil {
 		return err
+	}
+	if (len(f.oxend) > 0 || c.source == fromDaemon) && c.wanting() {
+		looked := true
+		if err := p.lookIntoPool(ctx, f, c); err != nil {
+			looked = false
+			fmt.Fprintln(p.stderr, "onsight: warning: a daemon's pool could not be looked through for names that are not mined yet:", err)
+		}
+		v.Pool = &looked
 	}
 	var verdicts []ons.Verdict
 	for _, r := range c.readings {
@@ -171,7 +171,7 @@ func (p program) doctor(ctx context.Context, f *flags, text, server string) erro
 	if f.json() {
 		err = p.printJSON(v)
 	} else {
-		err = p.printDoctor(v)
+		err = p.printDoctor(v, c.who())
 	}
 	if err != nil {
 		return err
@@ -179,174 +179,10 @@ func (p program) doctor(ctx context.Context, f *flags, text, server string) erro
 	return c.outcome(verdicts)
 }
 
-// examine asks whom resolve asks for every name, and a database for look-alikes too.
-func (p program) examine(ctx context.Context, f *flags, c *patient, server string) (*lookalikesView, error) {
-	if server != "" {
-		c.source = "server"
-		return nil, c.ask(func(n ons.Name) (ons.Sealed, error) {
-			a, err := p.askServer(ctx, f, ons.Key{Type: n.Type(), Hash: n.Hash()}, resolveOptions{server: server, exact: true})
-			p.stderr = io.Discard // the same warnings would come again
-			if err == nil {
-				c.network = a.rules.Network
-			}
-			return a.sealed, err
-		})
-	}
-	local := f.path() != ""
-	if !local && len(f.oxend) == 0 {
-		var err error
-		if local, err = f.hasDatabase(p.env); err != nil {
-			return nil, err
-		}
-	}
-	if local {
-		seen, err := p.examineIndex(ctx, f, c)
-		if !errors.Is(err, ons.ErrUnavailable) || len(f.oxend) == 0 {
-			return seen, err
-		}
-	}
-	pool, err := f.pool(f.logger(p, slog.LevelWarn), indexer.State{})
-	if err != nil {
-		return nil, err
-	}
-	pick, err := pool.Pick(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	c.source, c.network = "daemon", pick.Identity.Network
-	return nil, c.ask(func(n ons.Name) (ons.Sealed, error) { return pool.Lookup(ctx, n.Type(), n.Hash()) })
-}
-
-func (p program) examineIndex(ctx context.Context, f *flags, c *patient) (*lookalikesView, error) {
-	db, err := f.openDatabase(ctx, p.env, true)
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
-	if age := time.Since(db.state.Asked); age > staleAfter {
-		fmt.Fprintf(p.stderr, "onsight: warning: the index last followed a daemon %s ago: this may be out of date\n", age.Round(time.Second))
-	}
-	if st := db.state; st.Phase != indexer.Synced {
-		fmt.Fprintf(p.stderr, "onsight: warning: the index stands at block %d of %d (%s): this may be out of date\n", st.Tip.Height, st.Target, st.Phase)
-	}
-	c.source, c.network = "index", db.state.Network
-	err = c.ask(func(n ons.Name) (ons.Sealed, error) {
-		key := ons.Key{Type: n.Type(), Hash: n.Hash()}
-		sealed, err := db.Lookup(ctx, key.Type, key.Hash)
-		if !errors.Is(err, ons.ErrNotFound) {
-			return sealed, err
-		}
-		if r, old := db.Record(ctx, key); old == nil {
-			c.expired[n] = r.Expires
-		}
-		return sealed, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return c.lookalikes(ctx, db)
-}
-
-// ask asks for every name. It ends at the first that could not be found out.
-func (c *patient) ask(look func(ons.Name) (ons.Sealed, error)) error {
-	for _, n := range c.names {
-		sealed, err := look(n)
-		if err != nil {
-			if !errors.Is(err, ons.ErrNotFound) || errors.Is(err, ons.ErrUnavailable) {
-				return err
-			}
-			c.answers[n] = ons.Answer{Err: err}
-			continue
-		}
-		value, err := n.Open(sealed)
-		c.answers[n] = ons.Answer{Value: value, Legacy: sealed.Legacy(), Err: err}
-	}
-	return nil
-}
-
-// lookalikes looks for names that are easily taken for the one it is about. Values of 2020 are not opened: each takes a second.
-func (c *patient) lookalikes(ctx context.Context, db *database) (*lookalikesView, error) {
-	v := &lookalikesView{Found: []registeredView{}}
-	if c.main == (ons.Name{}) {
-		return v, nil
-	}
-	names := ons.Lookalikes(c.main, maxLookalikes+1)
-	if v.More = len(names) > maxLookalikes; v.More {
-		names = names[:maxLookalikes]
-	}
-	v.Tried = len(names)
-	keys := make([]ons.Key, len(names))
-	for i, n := range names {
-		keys[i] = ons.Key{Type: n.Type(), Hash: n.Hash()}
-	}
-	records, err := db.Current(ctx, keys, db.state.Tip.Height)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	mine := c.answers[c.main]
-	for i, n := range names {
-		r, ok := records[keys[i]]
-		if !ok || !r.Live(db.state.Tip.Height+1) {
-			continue
-		}
-		if r.Sealed.Legacy() {
-			v.Found = append(v.Found, registeredView{Name: n.String(), Type: n.Type().String(), State: string(ons.StatusNeedsUpdate)})
-			continue
-		}
-		value, err := n.Open(r.Sealed)
-		seen := registered(n, ons.Answer{Value: value, Err: err}, c.network)
-		if err == nil && mine.Err == nil {
-			same := bytes.Equal(value.Bytes, mine.Value.Bytes)
-			seen.Same = &same
-		}
-		v.Found = append(v.Found, seen)
-	}
-	return v, nil
-}
-
-func newClientView(d ons.Verdict) clientView {
-	v := clientView{Client: string(d.Client), Outcome: string(d.Outcome), Why: d.Why}
-	if d.Name != (ons.Name{}) {
-		v.AsksFor = text(d.Name.String())
-	}
-	if d.Outcome == ons.Finds {
-		v.Value = text(hex.EncodeToString(d.Value.Bytes))
-	}
-	return v
-}
-
-func (c *patient) registered(n ons.Name) registeredView {
-	v := registered(n, c.answers[n], c.network)
-	if at := c.expired[n]; at != 0 && v.State == "not_registered" {
-		v.State, v.Reason = string(ons.StatusExpired), fmt.Sprintf("at height %d", at)
-	}
-	return v
-}
-
-func registered(n ons.Name, a ons.Answer, network ons.Network) registeredView {
-	v := registeredView{Name: n.String(), Type: n.Type().String()}
-	var shown string
-	err := a.Err
-	if err == nil {
-		shown, err = a.Value.Text(network)
-	}
-	switch {
-	case errors.Is(err, ons.ErrNotFound):
-		v.State = "not_registered"
-	case err != nil:
-		v.State, v.Reason = "unreadable", "what its owner stored is no value of this name"
-	case a.Legacy:
-		v.State, v.Value = string(ons.StatusNeedsUpdate), &shown
-	default:
-		v.State, v.Value = string(ons.StatusRegistered), &shown
-	}
-	return v
-}
-
 // revealed is how many hashes who was asked has seen: a session and a wallet name of one text have the same.
 func (c *patient) revealed() int {
 	seen := map[ons.Hash]bool{}
-	if c.source == "daemon" || c.source == "server" {
+	if c.source == fromDaemon || c.source == fromExact {
 		for _, n := range c.names {
 			seen[n.Hash()] = true
 		}
@@ -357,8 +193,11 @@ func (c *patient) revealed() int {
 // has reports whether the registry has a live name, readable or not.
 func (c *patient) has(n ons.Name) bool {
 	a, asked := c.answers[n]
-	return asked && !errors.Is(a.Err, ons.ErrNotFound)
+	return asked && !errors.Is(a.Err, ons.ErrNotFound) && !c.unknown(n)
 }
+
+// unknown reports whether it could not be found out if the registry has a name.
+func (c *patient) unknown(n ons.Name) bool { return errors.Is(c.answers[n].Err, ons.ErrUnavailable) }
 
 // advice is what the owner, or who looks for the name, can do.
 func (c *patient) advice(verdicts []ons.Verdict) []string {
@@ -396,7 +235,14 @@ func (c *patient) advice(verdicts []ons.Verdict) []string {
 				add(fmt.Sprintf("it is registered as a %s name: clients look for session names only, which are bought apart", n.Type()))
 			}
 		}
-		add("if it was bought just now: nobody finds it before the transaction is mined and the nodes have the block")
+		waits := func(n ons.Name) bool {
+			return n.Type() == ons.Session && c.waiting[ons.Key{Type: n.Type(), Hash: n.Hash()}]
+		}
+		if slices.ContainsFunc(c.names, waits) {
+			add("it is bought and not mined yet: clients find it when the transaction is in a block, two minutes a block, and the nodes have that")
+		} else if c.waiting == nil {
+			add("if it was bought just now: nobody finds it before the transaction is mined and the nodes have the block")
+		}
 	}
 	if len(values) == 1 {
 		add("where it is found here and still not in an app: desktop, Android and iOS ask three nodes and give up if one does not answer or answers otherwise: try again; and bring the app up to date, as old ones look for nothing that is not ASCII")
@@ -407,6 +253,9 @@ func (c *patient) advice(verdicts []ons.Verdict) []string {
 // outcome is the error that the exit code tells of.
 func (c *patient) outcome(verdicts []ons.Verdict) error {
 	if c.loki {
+		if c.unknown(c.main) {
+			return c.doubt
+		}
 		if !c.has(c.main) {
 			return fmt.Errorf("as a lokinet name: %w", ons.ErrNotFound)
 		}
@@ -414,6 +263,9 @@ func (c *patient) outcome(verdicts []ons.Verdict) error {
 	}
 	finds := 0
 	for _, v := range verdicts {
+		if v.Outcome == ons.Unknown {
+			return c.doubt
+		}
 		if v.Outcome == ons.Finds {
 			finds++
 		}
@@ -425,77 +277,4 @@ func (c *patient) outcome(verdicts []ons.Verdict) error {
 		return nil
 	}
 	return errSomeMiss
-}
-
-func (p program) printDoctor(v doctorView) error {
-	tw := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "CLIENT\tASKS FOR\tFINDS")
-	for _, c := range v.Clients {
-		asks, finds := "-", "nothing: "+c.Why
-		if c.AsksFor != nil {
-			asks = *c.AsksFor
-		}
-		if c.Value != nil {
-			finds = *c.Value
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\n", c.Client, asks, finds)
-	}
-	if len(v.Names) > 0 {
-		fmt.Fprintln(tw, "\nTYPE\tNAME\tSTATE")
-	}
-	for _, n := range v.Names {
-		fmt.Fprintln(tw, n.line())
-	}
-	if err := tw.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintln(p.stdout)
-	switch l := v.Lookalikes; {
-	case len(v.Names) == 0:
-	case l == nil:
-		fmt.Fprintln(p.stdout, "look-alikes: not looked for, as who was asked would know the name by them; an index of your own tells (onsight index)")
-	case l.More:
-		fmt.Fprintf(p.stdout, "look-alikes: %d registered of the nearest %d\n", len(l.Found), l.Tried)
-	default:
-		fmt.Fprintf(p.stdout, "look-alikes: %d registered of %d\n", len(l.Found), l.Tried)
-	}
-	if l := v.Lookalikes; l != nil && len(l.Found) > 0 {
-		for _, n := range l.Found {
-			fmt.Fprintln(tw, n.line())
-		}
-		if err := tw.Flush(); err != nil {
-			return err
-		}
-	}
-	for _, s := range v.Advice {
-		fmt.Fprintln(p.stdout, "advice: "+s)
-	}
-	who := "nobody"
-	switch v.Source {
-	case "index":
-		who = "an index on this machine: nobody learnt anything"
-	case "daemon", "server":
-		who = fmt.Sprintf("a %s, which learnt your address and the hashes of the names above: %d", v.Source, v.Revealed)
-	}
-	_, err := fmt.Fprintln(p.stdout, "asked: "+who)
-	return err
-}
-
-// line is a row of a table.
-func (v registeredView) line() string {
-	s := v.Type + "\t" + v.Name + "\t" + strings.ReplaceAll(v.State, "_", " ")
-	if v.Reason != "" {
-		s += ": " + v.Reason
-	}
-	if v.Value != nil {
-		s += ": " + *v.Value
-	}
-	switch {
-	case v.Same == nil:
-	case *v.Same:
-		s += " (the same)"
-	default:
-		s += " (another)"
-	}
-	return s
 }

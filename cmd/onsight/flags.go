@@ -142,11 +142,21 @@ func defaultFile(env func(string) string, n ons.Network, ending string) (string,
 	return filepath.Join(dir, "onsight", "onsight-"+string(n)+ending), nil
 }
 
+// logLevel is the given level, with --verbose that of every step.
+func (f *flags) logLevel(level slog.Level) slog.Level {
+	if f.verbose {
+		return slog.LevelDebug
+	}
+	return level
+}
+
 // logger writes to standard error from the given level on, with --verbose every step.
 func (f *flags) logger(p program, level slog.Level) *slog.Logger {
-	if f.verbose {
-		level = slog.LevelDebug
-	}
+	return f.loggerAt(p, f.logLevel(level))
+}
+
+// loggerAt writes to standard error from a level on that may change.
+func (f *flags) loggerAt(p program, level slog.Leveler) *slog.Logger {
 	opt := &slog.HandlerOptions{Level: level}
 	if f.logAs == "json" {
 		return slog.New(slog.NewJSONHandler(p.stderr, opt))

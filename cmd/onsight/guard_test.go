@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -51,12 +53,36 @@ func TestGuardUsage(t *testing.T) {
 		{"--client-burst", nil, []string{"--client-burst", "0"}},
 		{"--client-concurrent", nil, []string{"--client-concurrent", "-1"}},
 		{"--concurrent", nil, []string{"--concurrent", "-1"}},
+		{"--client-connections", nil, []string{"--client-connections", "-1"}},
+		{"--connections", nil, []string{"--connections", "-1"}},
 		{"--trust-proxy", nil, []string{"--trust-proxy", "proxy.example"}},
 		{"--trust-proxy", map[string]string{"ONSIGHT_TRUST_PROXY": "10.0.0.0/8, x"}, nil},
 		{"--log-format", nil, []string{"--log-format", "xml"}},
 	} {
 		if code, _, stderr := runProgram(t, c.env, append([]string{"serve"}, c.args...)...); code != exitUsage || !strings.Contains(stderr, c.says) {
 			t.Errorf("%v %v: exit code %d: %s", c.args, c.env, code, stderr)
+		}
+	}
+}
+
+// TestConnections holds that no more connections are let in than there can be files.
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	files := int(fileLimit())
+	if files == 0 {
+		t.Skip("any number of files may be open")
+	}
+	most := max(files-spareFiles, files/2)
+	for given, want := range map[int]int{0: most, 1: 1, most: most, most + 1: most, math.MaxInt: most} {
+		var log lockedBuffer
+		o := guardOptions{total: given, lines: 7, limits: api.Limits{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}
+		got := o.connections(slog.New(slog.NewTextHandler(&log, nil)))
+		if got.Total != want || got.Client != 7 || len(got.Free) != 3 || (log.String() != "") != (given > want) {
+			t.Errorf("%d asked for: got %+v, want %d; log: %s", given, got, want, log.String())
+		}
+		o.limits.Loopback = true
+		if got := o.connections(slog.New(slog.DiscardHandler)); len(got.Free) != 1 {
+			t.Errorf("--limit-loopback: %v have as many as they like", got.Free)
 		}
 	}
 }
@@ -205,6 +231,8 @@ func TestServeGuarded(t *testing.T) {
 		"onsight_tip_height 399\n", "onsight_tip_age_seconds ", "onsight_distance_seconds ", "onsight_lag_blocks 0\n", "onsight_ready 1\n", "onsight_final_height ",
 		`onsight_names{type="session"} `, `onsight_upstream_up{upstream="` + d.URL() + `"} 1`, `onsight_upstream_height{upstream="` + d.URL() + `"} 399`,
 		"onsight_reorg_depth_blocks_count 0\n", "onsight_requests_running 0\n", "go_goroutines ",
+		`onsight_connections{state="waiting"} `, "onsight_connection_clients 0\n", `onsight_connections_total{outcome="accepted"} `,
+		`onsight_connections_total{outcome="refused_client"} 0`, "onsight_connections_displaced_total 0\n", "onsight_connections_stalled_total 0\n",
 		`onsight_requests_total{code="",operation="name",status="200"} 2`, `onsight_requests_total{code="rate_limited",operation="name",status="429"} 6`,
 	} {
 		if !strings.Contains(metrics, want) {

@@ -37,6 +37,7 @@ It can be stopped or killed at any time and goes on where it was. Blocks that th
 			return p.index(cmd.Context(), f, opt)
 		},
 	}
+	cmd.Flags().BoolVar(&opt.newLog, "new-log", false, "the database was restored from a copy: make cursors of before invalid")
 	cmd.Flags().BoolVar(&opt.once, "once", false, "stop when the newest block is reached")
 	opt.register(cmd)
 	return cmd
@@ -45,6 +46,7 @@ It can be stopped or killed at any time and goes on where it was. Blocks that th
 type indexOptions struct {
 	followOptions
 	once       bool
+	newLog     bool
 	probeEvery time.Duration  // of serve
 	geo        *directory.Geo // of serve
 }
@@ -84,7 +86,13 @@ func (p program) openWriter(ctx context.Context, f *flags, log *slog.Logger, opt
 	if err != nil {
 		return nil, err
 	}
-	w, err := p.newWriter(f, log, opt, b)
+	if opt.newLog {
+		err = b.db.NewLog(ctx, b.epoch)
+	}
+	var w *writer
+	if err == nil {
+		w, err = p.newWriter(f, log, opt, b)
+	}
 	if err != nil {
 		return nil, errors.Join(err, b.db.Close())
 	}

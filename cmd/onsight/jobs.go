@@ -9,6 +9,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"onsight/directory"
+	"onsight/indexer"
 )
 
 // loadEvery is how soon a reader sees what a writer committed, in another process or in this one.
@@ -30,14 +31,12 @@ func (s *service) startJobs(ctx context.Context, fail context.CancelCauseFunc, o
 	}
 	loads, rounds := complaint{log: log, what: "index not loaded"}, complaint{log: log, what: "round ended"}
 	add(loadEvery, func() {
-		loads.report(ctx, errors.Join(s.index.Load(ctx), s.nodes.Load(ctx)))
+		loads.report(ctx, errors.Join(s.index.Load(ctx), s.nodes.Load(ctx), s.log.Load(ctx)))
 	})
 	if w := s.write; w != nil {
 		worked := false // only this job, which never meets itself, touches it
 		add("@every "+opt.interval.String(), func() {
-			_, err := w.Sync(ctx)
-			w.meter.stop()
-			s.look()
+			err := s.follow(ctx)
 			worked = worked || err == nil
 			if err != nil && ctx.Err() == nil && fatal(err, worked) {
 				fail(err)
@@ -51,6 +50,18 @@ func (s *service) startJobs(ctx context.Context, fail context.CancelCauseFunc, o
 		<-table.Stop().Done()
 		first.Wait()
 	}
+}
+
+// follow does one round of the indexer.
+func (s *service) follow(ctx context.Context) error {
+	st, err := s.write.Sync(ctx)
+	s.write.meter.stop()
+	var whole *indexer.Point
+	if err == nil && st.Phase == indexer.Synced {
+		whole = st.Tip
+	}
+	s.look(whole)
+	return err
 }
 
 // addNodeJobs adds the rounds that follow the list of service nodes, and that check them.

@@ -22,10 +22,10 @@ import (
 var killPoints = []string{"migration", "fetch", "before-commit", "after-commit", "rollback"}
 
 // migrations is how many migrations a new database takes; a kill is aimed at each of them.
-const migrations = 4
+const migrations = 7
 
 // TestKill kills a process that indexes a generated chain of 50,000 blocks at named points, KILLS times (20 unless the
-// environment says otherwise). After each kill the database must hold exactly the state of some height, and it must end
+// environment says otherwise). After each kill the database must hold exactly the state of some height, with a log that comes to it, and it must end
 // with the digest of an undisturbed run. KILL_SEED repeats a run.
 //
 // The killed process is a plain test binary, built once: what is looked at is the disk.
@@ -251,5 +251,6 @@ func (k *killer) state() (st indexer.State, digest ons.Txid, ok bool) {
 	if digest, err = db.DigestAt(ctx, st.Tip.Height); err != nil {
 		k.t.Fatal(err)
 	}
+	checkLog(k.t, db)
 	return st, digest, true
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"onsight/internal/devnet"
@@ -21,8 +22,11 @@ var update = flag.Bool("update", false, "rewrite the goldens")
 // named point (see kill_test.go).
 func TestMain(m *testing.M) {
 	if plan := os.Getenv("ONSIGHT_TEST_KILL"); plan != "" {
-		p := program{stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv, step: killAt(plan)}
+		p := program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv, step: killAt(plan)}
 		os.Exit(p.main())
+	}
+	for _, kind := range []string{"application/x-ndjson", "text/event-stream"} { // what TestDocsRun cannot read is text
+		openapi3filter.RegisterBodyDecoder(kind, openapi3filter.FileBodyDecoder)
 	}
 	testscript.Main(m, map[string]func(){"onsight": main})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"onsight/api"
+	"onsight/internal/gate"
 	"onsight/internal/store"
 	"onsight/ons"
 )
@@ -86,11 +87,15 @@ func (m *metrics) round(upstreams []api.Upstream) {
 }
 
 // watch adds what is looked up whenever somebody asks.
-func (m *metrics) watch(site *api.Server, s *service) {
+func (m *metrics) watch(site *api.Server, s *service, entrance *gate.Gate) {
+	m.registry.MustRegister(doors{entrance})
 	m.registry.MustRegister(figures{site, s})
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "onsight_requests_running", Help: "Requests that count against the limits and are being answered.",
 	}, func() float64 { return float64(site.Health().Running) }))
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "onsight_event_streams", Help: "Streams of events that clients hold.",
+	}, func() float64 { return float64(site.Health().Streams) }))
 }
 
 // handler answers GET /metrics.
@@ -174,6 +179,43 @@ func (f figures) Collect(to chan<- prometheus.Metric) {
 		return
 	}
 	to <- histogramOf(undone)
+}
+
+// doors are the figures of connections.
+type doors struct{ *gate.Gate }
+
+var (
+	descConnections = describe("onsight_connections", "Open connections, by whether something of them is being answered.", "state")
+	descConnClients = describe("onsight_connection_clients", "Clients that have connections; proxies and this machine are none.")
+	descEntered     = describe("onsight_connections_total", "New connections: taken in, or refused as their client, or all, had too many.", "outcome")
+	descDisplaced   = describe("onsight_connections_displaced_total", "Waiting connections that were closed for new ones.")
+	descStalled     = describe("onsight_connections_stalled_total", "Replies that were given up, since the client did not read them.")
+)
+
+// Describe implements prometheus.Collector.
+func (d doors) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descConnections, descConnClients, descEntered, descDisplaced, descStalled} {
+		to <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (d doors) Collect(to chan<- prometheus.Metric) {
+	s := d.Stats()
+	gauge := func(d *prometheus.Desc, v int, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	}
+	count := func(d *prometheus.Desc, v uint64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge(descConnections, s.Waiting, "waiting")
+	gauge(descConnections, max(0, s.Open-s.Waiting), "answered") // the two are not read at one moment
+	gauge(descConnClients, s.Clients)
+	count(descEntered, s.Accepted, "accepted")
+	count(descEntered, s.RefusedClient, "refused_client")
+	count(descEntered, s.RefusedTotal, "refused_total")
+	count(descDisplaced, s.Displaced)
+	count(descStalled, s.Stalled)
 }
 
 // scrapeTimeout bounds the one question to the database.

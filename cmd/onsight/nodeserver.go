@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"onsight/directory"
-	"onsight/indexer"
 	"onsight/ons"
 )
 
@@ -42,7 +41,7 @@ func (p program) openServer(ctx context.Context, f *flags, base string, gone boo
 	case !s.snap.Observed:
 		return nil, fmt.Errorf("%s: %w", u.Host, errNoNodes)
 	case f.network != "" && network != f.network:
-		return nil, fmt.Errorf("%s: holds %s, not %s: %w: %w", u.Host, orUnknown(network), f.network, indexer.ErrOtherNetwork, ons.ErrUnavailable)
+		return nil, fmt.Errorf("%s: holds %s, not %s: %w", u.Host, orUnknown(network), f.network, errServerNetwork)
 	}
 	return &nodeSource{Snapshot: s.snap, of: s, name: fromServer, close: func() error { return nil }}, nil
 }

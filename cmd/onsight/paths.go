@@ -18,7 +18,10 @@ import (
 const pathsMost = 10_000_000
 
 func (p program) pathsCommand(f *flags) *cobra.Command {
-	cmd := &cobra.Command{Use: "paths", Short: "Look at onion paths: what their hops share"}
+	cmd := &cobra.Command{
+		Use: "paths", Short: "Look at onion paths: what their hops share", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
 	cmd.AddCommand(p.auditCommand(f))
 	return cmd
 }

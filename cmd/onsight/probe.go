@@ -19,6 +19,7 @@ import (
 	"onsight/directory"
 	"onsight/internal/oxend"
 	"onsight/ons"
+	"onsight/ons/remote"
 )
 
 // look is how often it is looked which nodes are due: a Probe wants to be asked ten times a period or more.
@@ -399,7 +400,7 @@ func (r *reporter) post(ctx context.Context, body []byte) (refused bool, err err
 	req.Header.Set("Content-Type", "application/octet-stream")
 	res, err := r.client.Do(req)
 	if err != nil {
-		return false, fmt.Errorf("report to %s: %w: %w", r.url.Host, ons.ErrUnavailable, withoutURL(err))
+		return false, fmt.Errorf("report to %s: %w: %w", r.url.Host, ons.ErrUnavailable, remote.WithoutURL(err))
 	}
 	defer res.Body.Close()
 	said, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))

@@ -20,12 +20,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onsight/api"
 	"onsight/internal/store"
 )
 
 const proberNames = "a to z, 0 to 9 and -, at most 32, beginning with a letter"
 
-var proberName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+var proberName = regexp.MustCompile(api.ProberName)
 
 func (p program) probersCommand(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
@@ -92,7 +93,17 @@ func (p program) openShared(ctx context.Context, f *flags) (*store.Store, error)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", path, errNoDatabase)
 	}
-	return db, err
+	if err != nil {
+		return nil, err
+	}
+	d := &database{Store: db, path: path}
+	if d.state, err = db.State(ctx); err == nil {
+		err = d.check(f)
+	}
+	if err != nil {
+		return nil, errors.Join(unavailable(err), db.Close())
+	}
+	return db, nil
 }
 
 type proberView struct {
@@ -203,19 +214,7 @@ var errNoKey = errors.New("not a key that onsight probe keygen made")
 
 // readKey reads what makeKey wrote. A file that others may read is refused: they may have.
 func readKey(path string) (ed25519.PrivateKey, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read key: %w", err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("read key: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("read key: %s: others may read it (mode %04o): make it 0600, or a new one", path, info.Mode().Perm())
-	}
-	b, err := io.ReadAll(io.LimitReader(file, 4<<10))
+	b, err := readSecret(path)
 	if err != nil {
 		return nil, fmt.Errorf("read key: %w", err)
 	}
@@ -229,6 +228,23 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 		return nil, fmt.Errorf("read key: %s: %w", path, errNoKey)
 	}
 	return key, nil
+}
+
+// readSecret reads a small file that others may not read.
+func readSecret(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s: others may read it (mode %04o): make it 0600, or a new one", path, info.Mode().Perm())
+	}
+	return io.ReadAll(io.LimitReader(file, 4<<10))
 }
 
 // detail is what a server says of its own refusal, made fit for a terminal; "" if it is nothing.

@@ -2,202 +2,246 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math/bits"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"onsight/indexer"
 	"onsight/ons"
+	"onsight/ons/remote"
 )
 
-const (
-	rangeLeast = 64  // different hashes that a range must hold, else it is as good as the hash
-	rangeMeant = 128 // that one should hold on average: the count of names by which bits are capped is divided by this
-	rangeBits  = 8   // most bits of a hash that are ever sent
-)
+// shippedNames is how many different hashes of names mainnet had when this release was made: the count that bounds ranges where nothing
+// else on this machine counts. Names are never deleted, so it stays a lower bound. It is set with each release to the `hashes` of
+// `GET /v1/names/range` over our own index (docs/privacy.md). 0: no release was made yet, and of 2026-11-22 no published source has a number.
+const shippedNames = 0
 
-// errRange means that a server offers or gives ranges that hold too little to hide in.
-var errRange = errors.New("refused: too few names to hide among")
+// errOldFiles means that a file host does not tell what is not registered, as its files are old; ons.ErrUnavailable is beside it.
+var errOldFiles = errors.New("it may be by now")
+
+// finder is a way to ask a server for one name.
+type finder interface {
+	Find(context.Context, ons.Key) (remote.Answer, error)
+	History(context.Context, ons.Key) (remote.Answer, error)
+}
+
+var (
+	_ finder = (*remote.Range)(nil)
+	_ finder = remote.Exact{}
+)
 
 // askServer asks an onsight server for a name, by range unless the options say otherwise.
 func (p program) askServer(ctx context.Context, f *flags, key ons.Key, opt resolveOptions) (answer, error) {
-	r, err := openRemote(ctx, f, opt.server)
+	s, err := f.openRemote(ctx, opt.server)
 	if err != nil {
 		return answer{}, err
 	}
-	if opt.exact {
-		return r.exact(ctx, key)
+	a := answer{source: fromExact, rules: ons.Rules{Network: s.Network()}}
+	var how finder = s.Exact()
+	note := ""
+	if !opt.exact {
+		r, err := p.openRange(ctx, f, s, opt.moreBits)
+		if err != nil {
+			return answer{}, err
+		}
+		how, a.source = r, fromRange
+		if r.Bits() < r.May() {
+			note = fmt.Sprintf(" (as before; --more-bits allows a range of %d bits, not %d)", r.May(), r.Bits())
+		}
 	}
-	offer, err := r.offer(ctx)
+	ask := how.Find
+	if opt.history || opt.atHeight != nil {
+		ask = how.History
+	}
+	found, err := ask(ctx, key)
+	a.revealed = found.Revealed.String() + note
 	if err != nil {
-		return answer{}, err
+		return a, err
 	}
-	elsewhere, err := f.countElsewhere(ctx, p, r.network)
+	a.asOf = asOfView{Height: found.Point.Height, Hash: found.Point.Hash.String(), Time: clock(found.Point.Time.Unix())}
+	return a, a.take(found, s, opt)
+}
+
+// take puts what a server said into a, and returns why it is no answer.
+func (a *answer) take(found remote.Answer, s *remote.Server, opt resolveOptions) (err error) {
+	var r ons.Record
+	height := found.Point.Height
+	if opt.atHeight != nil {
+		height = *opt.atHeight
+		r, err = found.At(height)
+	} else {
+		r, err = found.Live()
+	}
+	if opt.history {
+		for _, one := range found.Records {
+			if one.Updated <= height {
+				a.history = append(a.history, one)
+			}
+		}
+	}
+	switch age := time.Since(found.Point.Time); {
+	case opt.atHeight != nil:
+	case err == nil && !found.Ready:
+		a.warning = fmt.Sprintf("the server stands at block %d and does not know the newest ones: this may be out of date", found.Point.Height)
+	case s.Files() && age > staleAfter:
+		a.warning = fmt.Sprintf("the files are of block %d, %s ago: this may be out of date", found.Point.Height, age.Round(time.Second))
+	}
+	if err != nil {
+		old := tooOld("what "+s.Host()+" has", found.Point.Height, found.Point.Time)
+		if errors.Is(err, ons.ErrNotFound) && opt.atHeight == nil && s.Files() && old != nil {
+			a.warning = ""
+			return fmt.Errorf("%w: %w", old, errOldFiles)
+		}
+		return err
+	}
+	record := newRecordView(r, height+1, a.rules)
+	record.RegisteredAt, record.UpdatedAt = dateIn(found, r.Registered), dateIn(found, r.Updated)
+	a.sealed, a.record = r.Sealed, &record
+	return nil
+}
+
+// dateIn returns when a block was made; nil if the answer does not say.
+func dateIn(found remote.Answer, height uint64) *string {
+	made, ok := found.Times[height]
+	if !ok {
+		return nil
+	}
+	text := clock(made.Unix())
+	return &text
+}
+
+// openRange settles by which ranges a server is asked.
+func (p program) openRange(ctx context.Context, f *flags, s *remote.Server, more bool) (*remote.Range, error) {
+	elsewhere, err := f.countElsewhere(ctx, p, s)
 	if err != nil { // without a count all is asked for, which reveals nothing
 		fmt.Fprintln(p.stderr, "onsight: warning: the names could not be counted elsewhere, so the whole registry is asked for:", err)
 	}
-	may := min(offer.Bits, capBits(min(offer.Hashes, elsewhere)))
-	width, err := f.rememberBits(p.env, r.network, may, opt.moreBits)
+	path, err := defaultFile(p.env, s.Network(), ".bits")
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
-	a, err := r.inRange(ctx, key, width)
-	if width < may {
-		a.revealed += fmt.Sprintf(" (as before; --more-bits allows a range of %d bits, not %d)", may, width)
-	}
-	return a, err
+	return s.Range(ctx, remote.Caution{Names: elsewhere, Memory: bitsFile(path), More: more})
 }
 
-// offer is what a server says of its ranges.
-type offer struct {
-	Bits   int `json:"bits"`
-	Hashes int `json:"hashes"`
-}
-
-// offer asks for it. One that promises less than rangeLeast hashes to each range is refused.
-func (r *remote) offer(ctx context.Context) (o offer, err error) {
-	if err := getJSON(ctx, r.base.JoinPath("v1", "names", "range"), &o, maxAnswer); err != nil {
-		return o, err
-	}
-	if o.Bits < 0 || o.Bits > rangeBits || o.Hashes < 0 || o.Bits > 0 && o.Hashes < rangeLeast<<o.Bits {
-		return o, fmt.Errorf("%s: offers ranges of %d bits for %d names: %w: %w", r.base.Host, o.Bits, o.Hashes, errRange, ons.ErrUnavailable)
-	}
-	return o, nil
-}
-
-// capBits is how many bits of a hash may be sent if there are so many names: a range then holds rangeMeant of them or more.
-func capBits(names int) int {
-	return min(rangeBits, max(0, bits.Len(uint(max(0, names)/rangeMeant))-1))
-}
-
-// countElsewhere counts the names of a network without asking the server: in the bundle, else in the database, else by a
-// daemon that was named. Nobody knows: 0.
-func (f *flags) countElsewhere(ctx context.Context, p program, n ons.Network) (int, error) {
+// countElsewhere counts the different hashes of names of a network without asking the server, and returns the lowest number
+// of all who know: the database, a daemon that was named, the bundle unless it is the server's, and this release. A number
+// that is too high would be a way to be told more of hashes; no single one of them is believed. Nobody knows: 0.
+func (f *flags) countElsewhere(ctx context.Context, p program, s *remote.Server) (int, error) {
 	own := *f
-	own.network = string(n)
-	b, err := own.readBundle(p.env)
-	switch {
-	case err == nil && b.At().Network == n:
-		return b.Hashes(), nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return 0, err
-	}
-	if found, err := own.hasDatabase(p.env); err == nil && found {
-		db, err := own.openDatabase(ctx, p.env, true)
+	own.network = string(s.Network())
+	var counts []int
+	for _, count := range []func() (int, bool, error){
+		func() (int, bool, error) { return own.countDatabase(ctx, p.env) },
+		func() (int, bool, error) { return own.countDaemon(ctx, p) },
+		func() (int, bool, error) { return own.countBundle(p.env, s) },
+	} {
+		n, known, err := count()
 		if err != nil {
 			return 0, err
 		}
-		defer db.Close()
-		totals, err := db.Totals(ctx)
-		if err != nil {
-			return 0, unavailable(err)
+		if known {
+			counts = append(counts, n)
 		}
-		return int(totals.Names), nil
 	}
-	if len(f.oxend) == 0 {
+	if s.Network() == ons.Mainnet && shippedNames > 0 {
+		counts = append(counts, shippedNames)
+	}
+	if len(counts) == 0 {
 		return 0, nil
 	}
-	pool, err := own.pool(f.logger(p, slog.LevelWarn), indexer.State{})
+	return slices.Min(counts), nil
+}
+
+// countDatabase counts the hashes in the database, if there is one. A name that is registered as several types is one hash.
+func (f *flags) countDatabase(ctx context.Context, env func(string) string) (n int, known bool, err error) {
+	if found, err := f.hasDatabase(env); err != nil || !found {
+		return 0, false, nil
+	}
+	db, err := f.openDatabase(ctx, env, true)
 	if err != nil {
-		return 0, err
+		return 0, false, err
+	}
+	defer db.Close()
+	totals, err := db.Totals(ctx)
+	if err != nil {
+		return 0, false, unavailable(err)
+	}
+	return int(totals.Hashes), true, nil
+}
+
+// countDaemon asks a daemon that was named. It counts each type apart, and a hash can be registered as each of them: no fewer
+// hashes than of the type with most are there for sure.
+func (f *flags) countDaemon(ctx context.Context, p program) (n int, known bool, err error) {
+	if len(f.oxend) == 0 {
+		return 0, false, nil
+	}
+	pool, err := f.pool(f.logger(p, slog.LevelWarn), indexer.State{})
+	if err != nil {
+		return 0, false, err
 	}
 	pick, err := pool.Pick(ctx, nil)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	total := uint64(0)
 	for _, c := range pick.Info.Counts {
-		total += c
+		n = max(n, int(c))
 	}
-	return int(total), nil
+	return n, true, nil
 }
 
-// rememberBits returns how many bits to send: as many as may be, but no more than ever before unless told. What was most is
-// kept in a file, before it is sent.
-func (f *flags) rememberBits(env func(string) string, n ons.Network, may int, more bool) (int, error) {
-	path, err := defaultFile(env, n, ".bits")
+// countBundle counts the hashes in the bundle, if there is one and all of it came from others than the server.
+func (f *flags) countBundle(env func(string) string, s *remote.Server) (n int, known bool, err error) {
+	path, err := f.bundlePath(env)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	before, err := os.ReadFile(path)
-	switch {
-	case err == nil:
-		most, err := strconv.Atoi(strings.TrimSpace(string(before)))
-		if err != nil || most < 0 {
-			return 0, fmt.Errorf("%s: holds no number of bits", path)
-		}
-		if may <= most || !more {
-			return min(may, most), nil
-		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return 0, fmt.Errorf("read how many bits were sent before: %w", err)
+	b, err := f.readBundle(env)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, false, nil
 	}
-	if err := writeFile(path, fmt.Appendf(nil, "%d\n", may)); err != nil {
-		return 0, fmt.Errorf("remember how many bits are sent: %w", err)
+	if err != nil {
+		return 0, false, err
 	}
-	return may, nil
+	hosts := originsOf(path, b)
+	if len(hosts) == 0 || slices.Contains(hosts, hostName(s.Host())) {
+		return 0, false, nil
+	}
+	return b.Hashes(), true, nil
 }
 
-// inRange asks for all names whose hashes begin with as many bits as the one that is meant.
-func (r *remote) inRange(ctx context.Context, key ons.Key, width int) (answer, error) {
-	a := answer{source: fromRange, revealed: sizeless, rules: ons.Rules{Network: r.network}}
-	number := firstBits(key.Hash, width)
-	u := r.base.JoinPath("v1", "names", "range", strconv.Itoa(width), strconv.FormatUint(number, 16))
-	within, most := serverTimeout, int64(maxList)
-	if width == 0 {
-		within, most = registryTime, maxRegistry
+// errBits means that the file which remembers how many bits were sent is damaged. What was sent before is then not known: to take
+// it for nothing would tell more of a hash than anybody agreed to, and to take it for a number would last.
+var errBits = fmt.Errorf("holds no number of bits: %w", ons.ErrUnavailable)
+
+// bitsFile is a file that remembers how many bits of a hash were sent at most. It implements remote.Memory.
+type bitsFile string
+
+// Most implements remote.Memory.
+func (path bitsFile) Most() (int, bool, error) {
+	text, err := os.ReadFile(string(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, false, nil
 	}
-	var reply struct {
-		Bits    int          `json:"bits"`
-		Index   string       `json:"index"`
-		Ready   bool         `json:"ready"`
-		Records []recordView `json:"records"`
-		AsOf    asOfView     `json:"as_of"`
+	if err != nil {
+		return 0, false, fmt.Errorf("read how many bits were sent before: %w", err)
 	}
-	if err := decodeBody(ctx, u, &reply, most, within); err != nil {
-		return a, err
+	most, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || most < 0 {
+		return 0, false, fmt.Errorf("%s: %w", string(path), errBits)
 	}
-	a.asOf, r.ready = reply.AsOf, reply.Ready
-	hashes := map[ons.Hash]bool{}
-	for i := range reply.Records {
-		one := &reply.Records[i]
-		h, err := ons.ParseHash(one.NameHash)
-		if err != nil || firstBits(h, width) != number {
-			return a, fmt.Errorf("%s: gives names of another range: %w", r.base.Host, ons.ErrUnavailable)
-		}
-		hashes[h] = true
-		if h == key.Hash && one.Type == key.Type.String() {
-			a.record = one
-		}
-	}
-	if width > 0 {
-		a.revealed = fmt.Sprintf("that the name is one of %d, or none, in range %x of %d", len(hashes), number, 1<<width)
-		if len(hashes) < rangeLeast {
-			return a, fmt.Errorf("%s: gives a range of %d names: %w: %w", r.base.Host, len(hashes), errRange, ons.ErrUnavailable)
-		}
-	}
-	switch {
-	case a.record == nil && !r.ready:
-		return a, fmt.Errorf("%s: not registered by block %d, and the server does not know the newest ones: %w", r.base.Host, a.asOf.Height, ons.ErrUnavailable)
-	case a.record == nil:
-		return a, fmt.Errorf("at height %d: %w", a.asOf.Height, ons.ErrNotFound)
-	}
-	if err := r.judge(&a); err != nil {
-		return a, err
-	}
-	state := ons.Record{Type: key.Type, Sealed: a.sealed}
-	if end := a.record.ExpirationHeight; end != nil {
-		state.Expires = *end
-	}
-	a.record.Status, a.record.Legacy = string(state.Status(a.asOf.Height+1, a.rules)), a.sealed.Legacy()
-	return a, nil
+	return most, true, nil
 }
 
-// firstBits returns the first bits of a hash as a number.
-func firstBits(h ons.Hash, width int) uint64 { return binary.BigEndian.Uint64(h[:8]) >> (64 - width) }
+// Keep implements remote.Memory.
+func (path bitsFile) Keep(bits int) error {
+	if err := writeFile(string(path), fmt.Appendf(nil, "%d\n", bits)); err != nil {
+		return fmt.Errorf("remember how many bits are sent: %w", err)
+	}
+	return nil
+}

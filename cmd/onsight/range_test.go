@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -19,20 +24,10 @@ import (
 	"onsight/api"
 	"onsight/indexer"
 	"onsight/internal/index"
+	"onsight/internal/store"
 	"onsight/ons"
+	"onsight/ons/remote"
 )
-
-// TestCapBits has the bounds.
-func TestCapBits(t *testing.T) {
-	t.Parallel()
-	for names, want := range map[int]int{
-		-1: 0, 0: 0, 127: 0, 128: 0, 255: 0, 256: 1, 511: 1, 512: 2, 1000: 2, 8191: 5, 8192: 6, 10_000: 6, 32767: 7, 32768: 8, 1_000_000_000: 8,
-	} {
-		if got := capBits(names); got != want {
-			t.Errorf("%d names: %d bits, want %d", names, got, want)
-		}
-	}
-}
 
 // registry is a database of made-up names that open: name-0, name-1 and so on.
 type registry struct {
@@ -158,6 +153,7 @@ func TestPrivate(t *testing.T) {
 	const names = 3000
 	w := watch(t, names)
 	home := t.TempDir()
+	bundle := filepath.Join(home, "onsight", "onsight-mainnet.bundle")
 	env := map[string]string{"XDG_DATA_HOME": home}
 	run := func(want int, args ...string) (stdout, stderr string) {
 		t.Helper()
@@ -174,7 +170,7 @@ func TestPrivate(t *testing.T) {
 			t.Errorf("got %q, want %q", out, value(i))
 		}
 		asked, h := w.paths(), hashOf(t, fmt.Sprintf("name-%d", i))
-		want := fmt.Sprintf("/v1/names/range/%d/%x", width, firstBits(h, width))
+		want := fmt.Sprintf("/v1/names/range/%d/%x", width, binary.BigEndian.Uint64(h[:8])>>(64-width))
 		if !strings.HasSuffix(asked, want) || strings.Contains(asked, h.String()) || strings.Contains(asked, "name-") {
 			t.Errorf("asked %s, want %s", asked, want)
 		}
@@ -184,6 +180,17 @@ func TestPrivate(t *testing.T) {
 	}
 	resolve(1, 0) // nobody but the server says how many there are
 	run(0, "bundle", "pull", "--server", w.URL)
+	w.paths()
+	resolve(2, 0, "--more-bits") // nor is the server's own bundle a second opinion
+	run(0, "bundle", "pull", "--server", w.URL, "--bundle", bundle+".new")
+	move(t, bundle+".new", bundle) // of unknown origin
+	w.paths()
+	resolve(2, 0, "--more-bits")
+	if err := os.Remove(bundle); err != nil {
+		t.Fatal(err)
+	}
+	other := strings.Replace(w.URL, "127.0.0.1", "localhost", 1) // somebody else's, as far as a program can tell
+	run(0, "bundle", "pull", "--server", other)
 	w.paths()
 	resolve(2, 0)                // as before
 	resolve(3, 4, "--more-bits") // 3,000 names
@@ -206,7 +213,7 @@ func TestPrivate(t *testing.T) {
 
 	// A block later only what changed is sent.
 	w.mine(t, 2)
-	out, _ = run(0, "bundle", "pull", "--server", w.URL, "-o", "json")
+	out, _ = run(0, "bundle", "pull", "--server", other, "-o", "json")
 	var pulled pulledView
 	if err := json.Unmarshal([]byte(out), &pulled); err != nil || !pulled.Delta || pulled.Received > 1000 || pulled.Names.Session != names+2 || pulled.AsOf.Height != 2 {
 		t.Errorf("%v %s", err, out)
@@ -215,6 +222,30 @@ func TestPrivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
+	// What happened to a name is worked out here.
+	for _, way := range []string{"--server", "--exact"} {
+		args := []string{"--server", w.URL}
+		if way == "--exact" {
+			args = append(args, way)
+		}
+		out, _ = run(0, append([]string{"resolve", fmt.Sprintf("name-%d", names), "--history"}, args...)...)
+		if !strings.HasPrefix(out, value(names)+"\n2  buy  "+value(names)) {
+			t.Errorf("%s: got %q", way, out)
+		}
+		if asked := w.paths(); (way == "--server") != strings.HasSuffix(asked, fmt.Sprintf("/4/%x/history", hashOf(t, fmt.Sprintf("name-%d", names))[0]>>4)) || !strings.Contains(asked, "/history") {
+			t.Errorf("asked %s", asked)
+		}
+		out, _ = run(0, append([]string{"resolve", "name-7", "--at-height", "1", "-o", "json"}, args...)...)
+		if err := json.Unmarshal([]byte(out), &got); err != nil || got.Value != value(7) || got.AtHeight == nil || *got.AtHeight != 1 || got.AsOf.Height != 2 {
+			t.Errorf("%s: %v %s", way, err, out)
+		}
+		run(exitNotRegistered, append([]string{"resolve", "name-7", "--at-height", "0"}, args...)...)
+		run(exitNotRegistered, append([]string{"resolve", fmt.Sprintf("name-%d", names), "--at-height", "1"}, args...)...)
+		run(exitUnavailable, append([]string{"resolve", "name-7", "--at-height", "3"}, args...)...)
+	}
+	run(exitUsage, "resolve", "name-7", "--at-height", "3", "--offline")
+	run(exitUsage, "resolve", "name-7", "--history", "--offline")
 
 	// With the server gone every name is found.
 	w.Server.Close()
@@ -245,45 +276,155 @@ func TestPrivate(t *testing.T) {
 	run(exitUnavailable, "resolve", "name-1", "--offline", "--bundle", filepath.Join(home, "damaged"))
 }
 
-// TestRangeLies asks servers that offer or give too little to hide in.
-func TestRangeLies(t *testing.T) {
-	t.Parallel()
-	body := func(path, text string) func(*http.Response) error {
-		return func(r *http.Response) error {
-			if strings.HasPrefix(r.Request.URL.Path, path) {
-				rec := httptest.NewRecorder()
-				fmt.Fprint(rec, text)
-				*r = *rec.Result()
-				r.ContentLength = int64(len(text))
+func move(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.Rename(from, to); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bundleOf makes a bundle of mainnet with so many session names and, of the same hashes, so many wallet names.
+func bundleOf(t *testing.T, height uint64, session, wallet int) *ons.Bundle {
+	t.Helper()
+	var all []*ons.Record
+	for kind, n := range map[ons.Type]int{ons.Session: session, ons.Wallet: wallet} {
+		for i := range n {
+			h := sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(i)))
+			sealed := ons.Sealed{Ciphertext: make([]byte, 49), Nonce: make([]byte, 24)}
+			if kind == ons.Wallet {
+				sealed.Ciphertext = make([]byte, 81)
 			}
-			return nil
+			all = append(all, &ons.Record{Type: kind, Hash: ons.Hash(h), Sealed: sealed})
 		}
 	}
-	for name, c := range map[string]struct {
-		lie  func(*http.Response) error
-		want string
-	}{
-		"too many bits":        {body("/v1/names/range", `{"bits":9,"hashes":1000000000}`), "offers ranges of 9 bits"},
-		"too few names":        {body("/v1/names/range", `{"bits":5,"hashes":2047}`), "offers ranges of 5 bits for 2047 names"},
-		"negative":             {body("/v1/names/range", `{"bits":-1,"hashes":-1}`), "offers ranges of -1 bits"},
-		"a range of one":       {body("/v1/names/range/", `{"ready":true,"records":[],"as_of":{"height":1}}`), "gives a range of 0 names"},
-		"names of other range": {body("/v1/names/range/", `{"ready":true,"records":[{"name_hash":"x"}],"as_of":{"height":1}}`), "gives names of another range"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := watch(t, 3000)
-			env := map[string]string{"XDG_DATA_HOME": t.TempDir()}
-			if code, _, stderr := runProgram(t, env, "bundle", "pull", "--server", w.URL); code != 0 {
-				t.Fatal(stderr)
+	slices.SortFunc(all, func(a, b *ons.Record) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), bytes.Compare(a.Hash[:], b.Hash[:]))
+	})
+	b, err := ons.NewBundle(ons.BundlePoint{Network: ons.Mainnet, Height: height, Hash: ons.Txid{byte(height)}, Time: 1700000000}, slices.Values(all))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestInflated asks a server that claims more names than there are, in its bundle too, by each way in which that comes here.
+func TestInflated(t *testing.T) {
+	t.Parallel()
+	inflated := bundleOf(t, 5, 40_000, 0)
+	for _, pull := range [][]string{{"bundle", "pull"}, {"doctor", "alice"}} {
+		var mu sync.Mutex
+		var asked []string
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			asked = append(asked, r.URL.RequestURI())
+			switch r.URL.Path {
+			case "/v1/status":
+				fmt.Fprint(w, `{"network":"mainnet","ready":true}`)
+			case "/v1/names/bundle":
+				_, _ = w.Write(inflated.Bytes()) // whoever asks notices
+			case "/v1/names/range":
+				fmt.Fprint(w, `{"bits":8,"hashes":40000}`)
+			default:
+				http.NotFound(w, r)
 			}
-			w.lie = c.lie
-			code, _, stderr := runProgram(t, env, "resolve", "name-1", "--server", w.URL)
-			if code != exitUnavailable || !strings.Contains(stderr, c.want) {
-				t.Errorf("exit code %d: %s", code, stderr)
-			}
-			if asked := w.paths(); strings.Contains(c.want, "offers") && strings.Contains(asked, "/range/") {
-				t.Errorf("asked %s all the same", asked)
-			}
-		})
+		}))
+		t.Cleanup(server.Close)
+		env := map[string]string{"XDG_DATA_HOME": t.TempDir()}
+		runProgram(t, env, append(pull, "--server", server.URL)...)
+		if _, err := os.Stat(filepath.Join(env["XDG_DATA_HOME"], "onsight", "onsight-mainnet.bundle")); err != nil {
+			t.Errorf("%v: %v", pull, err)
+		}
+		runProgram(t, env, "resolve", "alice", "--server", server.URL)
+		mu.Lock()
+		if got := asked[len(asked)-1]; got != "/v1/names/range/0/0" {
+			t.Errorf("%v: asked %s, want the whole registry", pull, got)
+		}
+		mu.Unlock()
+	}
+}
+
+// TestCountElsewhere counts by all who know: the lowest number counts, and a hash once.
+func TestCountElsewhere(t *testing.T) {
+	t.Parallel()
+	w := watch(t, 1)
+	at, err := url.Parse(w.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := remote.Ask(t.Context(), remote.Config{URL: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"XDG_DATA_HOME": t.TempDir()}
+	p := program{stdout: io.Discard, stderr: io.Discard, env: func(k string) string { return env[k] }}
+	path := filepath.Join(env["XDG_DATA_HOME"], "onsight", "onsight-mainnet.bundle")
+	f := &flags{}
+	count := func(what string, want int) {
+		t.Helper()
+		if got, err := f.countElsewhere(t.Context(), p, server); err != nil || got != want {
+			t.Errorf("%s: got %d, %v, want %d", what, got, err, want)
+		}
+	}
+	count("nobody", 0)
+	keep := func(b *ons.Bundle, old *ons.Bundle, delta bool, host string) {
+		t.Helper()
+		if err := writeFile(path, b.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		if host == "" {
+			return
+		}
+		if err := keepOrigin(path, old, remote.Pulled{Bundle: b, Delta: delta}, host); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, second, third := bundleOf(t, 1, 900, 300), bundleOf(t, 2, 901, 300), bundleOf(t, 3, 902, 300)
+	keep(first, nil, false, "")
+	count("a bundle from who knows where", 0)
+	keep(second, first, true, "elsewhere")
+	count("what changed in it, from another", 0)
+	keep(first, nil, false, "elsewhere:443")
+	count("another's bundle", 900)
+	keep(second, first, true, "Third.")
+	count("two others' bundle", 901)
+	keep(third, second, true, "127.0.0.1:1")
+	count("what changed in it, from the server by another port", 0)
+	keep(third, nil, false, "elsewhere")
+	count("got anew", 902)
+
+	db := filepath.Join(env["XDG_DATA_HOME"], "onsight", "onsight-mainnet.db")
+	fill(t, db, 1, 700, 200)
+	count("a database with fewer", 700)
+	keep(bundleOf(t, 4, 600, 600), nil, false, "elsewhere")
+	count("a bundle with fewer", 600)
+}
+
+// fill makes a database of mainnet, of one block, with so many session names and, of the same hashes, so many wallet names.
+func fill(t *testing.T, path string, height uint64, session, wallet int) {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	epoch, err := db.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := indexer.Block{Point: indexer.Point{Height: height, Hash: ons.Txid{byte(height)}}, Time: 1700000000, Digest: ons.Txid{2}}
+	for kind, n := range map[ons.Type]int{ons.Session: session, ons.Wallet: wallet} {
+		for i := range n {
+			h := sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(i)))
+			block.Records = append(block.Records, ons.Record{
+				Type: kind, Hash: ons.Hash(h), Kind: ons.Buy, Owner: ons.Owner{Kind: ons.OwnerEd25519, Key: [32]byte{1}},
+				Sealed:     ons.Sealed{Ciphertext: make([]byte, 49), Nonce: make([]byte, 24)},
+				Registered: height, Updated: height, TxIndex: uint32(len(block.Records)), Txid: sha256.Sum256(h[:]),
+			})
+		}
+	}
+	state := indexer.State{Network: ons.Mainnet, Start: height, Target: height, Phase: indexer.Synced, Asked: time.Now()}
+	if err := db.Commit(t.Context(), epoch, indexer.Range{Blocks: []indexer.Block{block}, State: state}); err != nil {
+		t.Fatal(err)
 	}
 }

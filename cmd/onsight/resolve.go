@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -21,26 +22,40 @@ const historyLimit = 1000
 func (p program) resolveCommand(f *flags) *cobra.Command {
 	var kind string
 	var opt resolveOptions
+	var height uint64
 	cmd := &cobra.Command{
 		Use:   "resolve NAME",
 		Short: "Print the value a name stands for",
-		Long: `Print the value a name stands for: a Session id, a wallet address or a .loki address.
+		Long: `Print the value that NAME stands for: a Session id, a wallet address or a .loki address.
 
 The database is asked if there is one (--db), else a daemon (--oxend), which learns the name's hash.
 
+With --at-height what the name stood for after that block is told.
+
 With --server an onsight server is asked for all names in a range of hashes, and does not learn which of them is meant. The range is
-chosen here, by the lower of two counts of names: the server's and one from elsewhere (a bundle, the database, --oxend). Without
-another count the whole registry is asked for. --exact sends the hash instead. With --offline nobody is asked: the name is looked
-up in a bundle (see onsight bundle pull).`,
+chosen here, by the lowest of all counts of names: the server's and those from elsewhere (the database, --oxend, a bundle of another
+host). Without another count the whole registry is asked for. --exact sends the hash instead. --history and --at-height ask for what happened to all
+names of the range, in the same way, and work the rest out here. With --offline nobody is asked: the name is looked
+up in a bundle (see onsight bundle pull).
+
+` + typedHelp,
 		Example: `  onsight resolve jagerman
   onsight resolve blocks.loki
   onsight resolve alice --type wallet -o json
-  onsight resolve jagerman --server https://names.example.org`,
+  onsight resolve jagerman --server https://names.example.org
+  onsight resolve jagerman --server https://names.example.org --at-height 1000000`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name, err := parseName(kind, args[0])
+			text, err := p.typed(cmd.Context(), args[0])
 			if err != nil {
 				return err
+			}
+			name, err := parseName(kind, text)
+			if err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("at-height") {
+				opt.atHeight = &height
 			}
 			if err := opt.check(); err != nil {
 				return err
@@ -53,7 +68,8 @@ up in a bundle (see onsight bundle pull).`,
 	cmd.Flags().BoolVar(&opt.exact, "exact", false, "send the server the name's hash")
 	cmd.Flags().BoolVar(&opt.moreBits, "more-bits", false, "let the range be smaller than any asked for before, if there are enough names by now")
 	cmd.Flags().BoolVar(&opt.offline, "offline", false, "ask nobody: look into the bundle")
-	cmd.Flags().BoolVar(&opt.history, "history", false, "list every change of the name as well; needs a database")
+	cmd.Flags().BoolVar(&opt.history, "history", false, "list every change of the name as well; needs a database or a server")
+	cmd.Flags().Uint64Var(&height, "at-height", 0, "tell what it was after the block at `HEIGHT`; needs a database or a server")
 	return cmd
 }
 
@@ -80,12 +96,15 @@ func parseName(kind, text string) (ons.Name, error) {
 type resolveOptions struct {
 	server                            string
 	exact, moreBits, offline, history bool
+	atHeight                          *uint64 // nil: now
 }
 
 func (o *resolveOptions) check() error {
 	switch {
-	case o.history && (o.server != "" || o.offline):
-		return usagef("--history: needs a database, neither a server nor a bundle")
+	case o.history && o.offline:
+		return usagef("--history: needs a database or a server: a bundle has none")
+	case o.atHeight != nil && o.offline:
+		return usagef("--at-height: needs a database or a server: a bundle knows no past")
 	case o.offline && o.server != "":
 		return usagef("--offline: asks nobody: leave --server out")
 	case (o.exact || o.moreBits) && o.server == "":
@@ -132,7 +151,7 @@ func (p program) resolve(ctx context.Context, f *flags, name ons.Name, opt resol
 	case opt.server != "":
 		a, err = p.askServer(ctx, f, key, opt)
 	default:
-		a, err = p.ask(ctx, f, name, opt.history)
+		a, err = p.ask(ctx, f, name, opt)
 	}
 	if a.warning != "" {
 		fmt.Fprintln(p.stderr, "onsight: warning:", a.warning)
@@ -157,7 +176,7 @@ func (p program) resolve(ctx context.Context, f *flags, name ons.Name, opt resol
 	if f.json() {
 		return p.printJSON(resolvedView{
 			Name: name.String(), Type: name.Type().String(), Value: text, Record: a.record,
-			AsOf: a.asOf, Source: a.source, Revealed: a.revealed, Events: events(name, a.history, a.rules.Network),
+			AsOf: a.asOf, AtHeight: opt.atHeight, Source: a.source, Revealed: a.revealed, Events: opened(name, a.history, a.rules.Network),
 		})
 	}
 	if _, err := fmt.Fprintln(p.stdout, text); err != nil {
@@ -172,7 +191,7 @@ func (p program) resolve(ctx context.Context, f *flags, name ons.Name, opt resol
 // printHistory lists every change of a name, oldest first.
 func (p program) printHistory(name ons.Name, a answer) error {
 	tw := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	for _, e := range events(name, a.history, a.rules.Network) {
+	for _, e := range opened(name, a.history, a.rules.Network) {
 		shown := "(does not open)"
 		if e.Value != nil {
 			shown = *e.Value
@@ -184,7 +203,7 @@ func (p program) printHistory(name ons.Name, a answer) error {
 
 // ask puts the question to the database if one is named or, with no daemon named either, there is one; else to a daemon. A
 // database that cannot tell hands the question on to a daemon that was named.
-func (p program) ask(ctx context.Context, f *flags, name ons.Name, history bool) (answer, error) {
+func (p program) ask(ctx context.Context, f *flags, name ons.Name, opt resolveOptions) (answer, error) {
 	log := f.logger(p, slog.LevelWarn)
 	local := f.path() != ""
 	if !local && len(f.oxend) == 0 {
@@ -194,20 +213,24 @@ func (p program) ask(ctx context.Context, f *flags, name ons.Name, history bool)
 		}
 	}
 	if !local {
-		if history {
+		switch {
+		case opt.history:
 			return answer{}, usagef("--history: needs a database: daemons keep no history")
+		case opt.atHeight != nil:
+			return answer{}, usagef("--at-height: needs a database: daemons keep no history")
 		}
 		return p.askDaemon(ctx, f, log, name)
 	}
-	a, err := p.askIndex(ctx, f, name, history || f.json())
-	if errors.Is(err, ons.ErrUnavailable) && len(f.oxend) > 0 && !history {
+	a, err := p.askIndex(ctx, f, name, opt.history || f.json(), opt.atHeight)
+	if errors.Is(err, ons.ErrUnavailable) && len(f.oxend) > 0 && !opt.history && opt.atHeight == nil {
 		log.Info("the database could not tell, asking a daemon", "reason", err)
 		return p.askDaemon(ctx, f, log, name)
 	}
 	return a, err
 }
 
-func (p program) askIndex(ctx context.Context, f *flags, name ons.Name, history bool) (answer, error) {
+// askIndex looks into the database, as things are now or were after a block.
+func (p program) askIndex(ctx context.Context, f *flags, name ons.Name, history bool, past *uint64) (answer, error) {
 	db, err := f.openDatabase(ctx, p.env, true)
 	if err != nil {
 		return answer{}, err
@@ -215,43 +238,61 @@ func (p program) askIndex(ctx context.Context, f *flags, name ons.Name, history 
 	defer db.Close()
 	st := db.state
 	a := answer{
-		source: "index", revealed: nothing,
+		source: fromIndex, revealed: nothing,
 		rules: ons.Rules{Network: st.Network, Year: st.Year},
 		asOf:  asOfView{Height: st.Tip.Height, Hash: st.Tip.Hash.String(), Time: clock(st.TipTime)},
 	}
-	key := ons.Key{Type: name.Type(), Hash: name.Hash()}
-	r, err := db.Record(ctx, key)
-	if err != nil && !errors.Is(err, ons.ErrNotFound) {
-		return answer{}, unavailable(err)
-	}
 	where := fmt.Sprintf("the index stands at block %d of %d (%s)", st.Tip.Height, st.Target, st.Phase)
-	if age := time.Since(st.Asked); age > staleAfter {
+	at, complete := st.Tip.Height, st.Phase == indexer.Synced
+	if past != nil {
+		if at, complete = *past, true; at > st.Tip.Height { // what lies below its newest block the index has
+			return answer{}, fmt.Errorf("--at-height %d: %s: %w", at, where, ons.ErrUnavailable)
+		}
+	} else if age := time.Since(st.Asked); age > staleAfter {
 		fmt.Fprintf(p.stderr, "onsight: warning: the index last followed a daemon %s ago: this may be out of date\n", age.Round(time.Second))
 	}
-	switch missing := err != nil; {
-	case (missing || !r.Live(st.Tip.Height+1)) && st.Phase != indexer.Synced:
-		// The blocks that are missing may register it, or an expired one again.
-		return answer{}, fmt.Errorf("%s: %w", where, ons.ErrUnavailable)
-	case missing:
-		return answer{}, fmt.Errorf("at height %d: %w", st.Tip.Height, ons.ErrNotFound)
-	case !r.Live(st.Tip.Height + 1):
-		if history {
-			if a.history, err = db.History(ctx, key, historyLimit); err != nil {
-				return answer{}, unavailable(err)
-			}
-		}
-		return a, fmt.Errorf("expired at height %d: %w", r.Expires, ons.ErrNotFound)
-	case st.Phase != indexer.Synced:
-		fmt.Fprintf(p.stderr, "onsight: warning: %s: this may be out of date\n", where)
+	key := ons.Key{Type: name.Type(), Hash: name.Hash()}
+	found, err := db.Current(ctx, []ons.Key{key}, at)
+	if err != nil {
+		return answer{}, unavailable(err)
 	}
-	record := newRecordView(r, st.Tip.Height+1, a.rules)
-	a.sealed, a.record = r.Sealed, &record
-	if history {
+	r, known := found[key]
+	if history && known {
 		if a.history, err = db.History(ctx, key, historyLimit); err != nil {
 			return answer{}, unavailable(err)
 		}
+		a.history = slices.DeleteFunc(a.history, func(r ons.Record) bool { return r.Updated > at })
 	}
+	switch {
+	case (!known || !r.Live(at+1)) && !complete:
+		// The blocks that are missing may register it, or an expired one again.
+		return answer{}, fmt.Errorf("%s: %w", where, ons.ErrUnavailable)
+	case !known:
+		return answer{}, fmt.Errorf("at height %d: %w", at, ons.ErrNotFound)
+	case !r.Live(at + 1):
+		return a, fmt.Errorf("expired at height %d: %w", r.Expires, ons.ErrNotFound)
+	case !complete:
+		fmt.Fprintf(p.stderr, "onsight: warning: %s: this may be out of date\n", where)
+	}
+	record := newRecordView(r, at+1, a.rules)
+	if record.RegisteredAt, err = db.date(ctx, r.Registered); err != nil {
+		return answer{}, err
+	}
+	if record.UpdatedAt, err = db.date(ctx, r.Updated); err != nil {
+		return answer{}, err
+	}
+	a.sealed, a.record = r.Sealed, &record
 	return a, nil
+}
+
+// date returns when a block was made; nil if the database does not know.
+func (d *database) date(ctx context.Context, height uint64) (*string, error) {
+	made, ok, err := d.Time(ctx, height)
+	if err != nil || !ok {
+		return nil, err
+	}
+	text := clock(made)
+	return &text, nil
 }
 
 func (p program) askDaemon(ctx context.Context, f *flags, log *slog.Logger, name ons.Name) (answer, error) {
@@ -264,7 +305,7 @@ func (p program) askDaemon(ctx context.Context, f *flags, log *slog.Logger, name
 		return answer{}, err
 	}
 	a := answer{
-		source: "daemon", revealed: theHash,
+		source: fromDaemon, revealed: theHash,
 		rules: ons.Rules{Network: pick.Identity.Network},
 		asOf:  asOfView{Height: pick.Info.Height - 1, Hash: pick.Info.TopHash.String()},
 	}
@@ -288,8 +329,8 @@ func (p program) askDaemon(ctx context.Context, f *flags, log *slog.Logger, name
 	return a, nil
 }
 
-// events opens what a name's history holds.
-func events(name ons.Name, history []ons.Record, n ons.Network) []eventView {
+// opened opens what a name's history holds.
+func opened(name ons.Name, history []ons.Record, n ons.Network) []eventView {
 	var out []eventView
 	for _, r := range history {
 		e := eventView{

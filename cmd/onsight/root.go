@@ -9,9 +9,11 @@ import (
 
 	"onsight/directory"
 	"onsight/indexer"
+	"onsight/internal/events"
 	"onsight/internal/oxend"
 	"onsight/internal/store"
 	"onsight/ons"
+	"onsight/ons/remote"
 )
 
 // Exit codes, as `onsight help` lists them.
@@ -75,9 +77,15 @@ func (p program) root() (*cobra.Command, *bool) {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	f.register(root)
-	root.AddCommand(p.indexCommand(&f), p.serveCommand(&f), p.resolveCommand(&f), p.bundleCommand(&f), p.doctorCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f),
+	root.AddCommand(p.indexCommand(&f), p.serveCommand(&f), p.resolveCommand(&f), p.namesCommand(&f), p.statsCommand(&f), p.bundleCommand(&f), p.exportCommand(&f), p.doctorCommand(&f), p.verifyCommand(&f), p.statusCommand(&f), p.versionCommand(&f),
 		p.nodesCommand(&f), p.nodeCommand(&f), p.pickCommand(&f), p.swarmCommand(&f), p.pathsCommand(&f), p.probeCommand(&f), p.probersCommand(&f),
-		p.demoCommand(&f))
+		p.eventsCommand(&f), p.demoCommand(&f))
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if !cmd.Runnable() { // cobra's own: it would help with anything, and exit 0
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 	return root, started
 }
 
@@ -107,6 +115,10 @@ func hintFor(err error) string {
 		return "only one program may write a database; stop the other one, or read with resolve and status"
 	case errors.As(err, &final):
 		return "the daemon may be on the wrong fork; the index keeps answering as it is"
+	case errors.Is(err, errServerNetwork):
+		return "name another server with --server, or the network that it holds with --network"
+	case errors.Is(err, errBundleNetwork):
+		return "name another file with --bundle, or the network that it holds with --network"
 	case errors.Is(err, indexer.ErrOtherNetwork), errors.Is(err, oxend.ErrWrongNetwork), errors.Is(err, directory.ErrOtherNetwork):
 		return "name the right daemon with --oxend, or another database with --db"
 	case errors.Is(err, store.ErrSchemaOld):
@@ -117,8 +129,18 @@ func hintFor(err error) string {
 		return "make one with `onsight index`, or ask a daemon with --oxend"
 	case errors.Is(err, errNoBundle):
 		return "get one with `onsight bundle pull --server URL`"
-	case errors.Is(err, errRange):
+	case errors.Is(err, errOldBundle):
+		return "bring it up to date with `onsight bundle pull --server URL`, or ask a server"
+	case errors.Is(err, errBehind):
+		return "try again later, or ask another server"
+	case errors.Is(err, errOldFiles):
+		return "ask another server: who runs this one has to export again"
+	case errors.Is(err, errBits):
+		return "it remembers how much of a hash servers were told: delete it to forget that and begin anew, or take the bundle instead"
+	case errors.Is(err, remote.ErrRefused):
 		return "take the bundle instead: `onsight bundle pull`, then resolve --offline"
+	case errors.Is(err, events.ErrReset):
+		return "forget what you have, and begin with --after start"
 	case errors.Is(err, errNoNodes):
 		return "let `onsight serve` follow them, or ask a daemon with --oxend"
 	case errors.Is(err, errUnmeasured):

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/url"
 	"runtime/debug"
 	"slices"
@@ -17,20 +16,16 @@ import (
 
 	"onsight/api"
 	"onsight/directory"
+	"onsight/indexer"
+	"onsight/internal/events"
+	"onsight/internal/gate"
 	"onsight/internal/index"
 	"onsight/internal/oxend"
 	"onsight/internal/store"
 )
 
-// Bounds of one connection: no client may hold one open by being slow.
-const (
-	headerTimeout = 5 * time.Second
-	readTimeout   = 15 * time.Second
-	writeTimeout  = 30 * time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 16 << 10
-	stopTimeout   = 10 * time.Second
-)
+// stopTimeout is how long requests under way may take when the program is told to stop.
+const stopTimeout = 10 * time.Second
 
 // gcPercent is how much the heap may grow between two collections while serving.
 const gcPercent = 25
@@ -93,7 +88,13 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	told := ctx // ends when the program is told to stop, which is no failure
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	log := f.logger(p, opt.level)
+	level := new(slog.LevelVar)
+	level.Set(f.logLevel(opt.level))
+	log := f.loggerAt(p, level)
+	token, err := opt.adminToken()
+	if err != nil {
+		return err
+	}
 	geo, err := opt.geoOptions.open()
 	if err != nil {
 		return err
@@ -102,7 +103,7 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	s, err := p.openService(ctx, f, opt, geo, log)
 	if err == nil {
 		defer s.db.Close()
-		err = errors.Join(s.index.Load(ctx), s.nodes.Load(ctx))
+		err = errors.Join(s.index.Load(ctx), s.nodes.Load(ctx), s.log.Load(ctx))
 	}
 	if told.Err() != nil {
 		return nil
@@ -119,14 +120,21 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	lines := opt.connections(log)
+	entrance := gate.Open(listener, lines)
+	var admin *api.Admin
+	if token != "" {
+		admin = &api.Admin{Token: token, Probers: enrolment{s.db}, Connections: entrance.Stats, Lines: lines, Files: fileLimit(), Level: level}
+	}
 	site := api.New(api.Config{
 		Snapshot: func() api.Snapshot { return s.index.Snapshot() },
-		Nodes:    s.nodes.Snapshot, Directory: s.nodes,
+		Nodes:    s.nodes.Snapshot, Directory: s.nodes, Events: s.log,
 		Upstreams: s.upstreams, Version: versionText(), Log: log,
-		Limits: opt.limits, Served: opt.served(s.metrics, log),
+		Admin: admin, Limits: opt.limits, Served: opt.served(s.metrics, log),
 	})
-	s.metrics.watch(site, s)
-	server := newServer(site.Handler())
+	s.metrics.watch(site, s, entrance)
+	server := entrance.Server(site.Handler())
+	server.RegisterOnShutdown(site.EndStreams)
 	served := make(chan error, 2)
 	if opt.metrics != "" {
 		at, err := net.Listen("tcp", opt.metrics)
@@ -134,13 +142,14 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 			return errors.Join(fmt.Errorf("listen for metrics: %w", err), listener.Close())
 		}
 		log.Info("serving metrics", "address", at.Addr().String())
-		figures := newServer(s.metrics.handler())
+		door := gate.Open(at, gate.Limits{Total: metricsConnections})
+		figures := door.Server(s.metrics.handler())
 		defer figures.Close()
-		go func() { served <- figures.Serve(at) }()
+		go func() { served <- figures.Serve(door) }()
 	}
 	stopJobs := s.startJobs(ctx, cancel, opt, log)
 	defer stopJobs()
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(entrance) }()
 	if opt.ready == nil {
 		opt.ready = func(at net.Addr) error {
 			_, err := fmt.Fprintf(p.stdout, "serving http://%s\n", at)
@@ -172,20 +181,12 @@ func (p program) serve(ctx context.Context, f *flags, opt serveOptions) error {
 	return context.Cause(ctx)
 }
 
-// newServer returns a server with the bounds above.
-func newServer(h http.Handler) *http.Server {
-	return &http.Server{
-		Handler: h, MaxHeaderBytes: maxHeader,
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // its lines hold client addresses
-	}
-}
-
 // service is what the jobs of serve work on.
 type service struct {
 	db    *store.Store
 	index *index.Index
 	nodes *directory.Directory
+	log   *events.Tail
 	write *writer // nil for a reader
 	seen  atomic.Pointer[[]api.Upstream]
 
@@ -199,20 +200,25 @@ func (p program) openService(ctx context.Context, f *flags, opt serveOptions, ge
 			return nil, err
 		}
 		nodes := directory.New(directory.Config{Store: db.Store, Geo: geo, Log: log})
-		return &service{db: db.Store, index: index.New(db.Store), nodes: nodes, metrics: newMetrics()}, nil
+		return &service{db: db.Store, index: index.New(db.Store), nodes: nodes, log: events.NewTail(db.Store), metrics: newMetrics()}, nil
 	}
 	w, err := p.openWriter(ctx, f, log, indexOptions{followOptions: opt.followOptions, probeEvery: opt.probes, geo: geo})
 	if err != nil {
 		return nil, err
 	}
-	return &service{db: w.db, index: index.New(w.db), nodes: w.nodes, write: w, metrics: newMetrics()}, nil
+	return &service{db: w.db, index: index.New(w.db), nodes: w.nodes, log: events.NewTail(w.db), write: w, metrics: newMetrics()}, nil
 }
 
-// look notes what is known of the daemons, where requests find it without a lock.
-func (s *service) look() {
+// look notes what is known of the daemons after a round, where requests find it without a lock. whole is the newest block of the
+// index if it has all of the chain of the daemon in use, else nil.
+func (s *service) look(whole *indexer.Point) {
 	var seen []api.Upstream
 	for _, u := range s.write.Pool.Upstreams() {
-		seen = append(seen, newUpstream(u))
+		v := newUpstream(u)
+		if v.Active {
+			v.Whole = whole
+		}
+		seen = append(seen, v)
 	}
 	s.seen.Store(&seen)
 	s.metrics.round(seen)

@@ -406,8 +406,12 @@ func TestPools(t *testing.T) {
 	if s.nodes.AcceptBelow != 40 || s.write.AcceptBelow != 40 {
 		t.Errorf("accepts below %d for nodes, %d for names, want 40", s.nodes.AcceptBelow, s.write.AcceptBelow)
 	}
-	if _, err := s.write.Sync(t.Context()); err != nil {
+	if err := s.follow(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	st, err := s.db.State(t.Context())
+	if up := s.upstreams(); err != nil || up[0].Whole == nil || *up[0].Whole != *st.Tip || up[1].Whole != nil {
+		t.Errorf("after a round the index is at %v, the daemons are %+v, error %v", st.Tip, up, err)
 	}
 	if err := s.nodes.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
@@ -415,8 +419,8 @@ func TestPools(t *testing.T) {
 	if got := len(s.nodes.Snapshot().Entries); got != 5 {
 		t.Errorf("%d nodes, want 5 of the other daemon", got)
 	}
-	s.look()
-	if up := s.upstreams(); !up[0].Active || up[0].Error != "" {
+	s.look(nil)
+	if up := s.upstreams(); !up[0].Active || up[0].Error != "" || up[0].Whole != nil {
 		t.Errorf("the daemon of the names is now %+v", up)
 	}
 }

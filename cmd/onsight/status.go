@@ -3,13 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"onsight/indexer"
-	"onsight/internal/store"
+	"onsight/internal/events"
 	"onsight/ons"
 )
 
@@ -72,7 +73,7 @@ func newStatusView(ctx context.Context, db *database, at int64) (statusView, err
 	if err != nil {
 		return statusView{}, err
 	}
-	reorgs, err := db.Reorgs(ctx, recent)
+	reorgs, err := db.Reorgs(ctx, math.MaxUint64, recent)
 	if err != nil {
 		return statusView{}, err
 	}
@@ -121,9 +122,9 @@ func (p program) printStatus(v statusView) error {
 	return tw.Flush()
 }
 
-func newReorgView(r store.Reorg) reorgView {
+func newReorgView(r events.Undoing) reorgView {
 	return reorgView{
-		At: r.At.UTC().Format(time.RFC3339), Fork: r.Base.Height, Blocks: r.Tip.Height - r.Base.Height,
-		Records: r.Records, OldHash: r.Tip.Hash.String(),
+		At: r.At.UTC().Format(time.RFC3339), Fork: r.Base.Height, Blocks: r.Depth(),
+		Records: r.Undone.Count, OldHash: r.From.Hash.String(),
 	}
 }

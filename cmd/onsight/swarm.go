@@ -22,7 +22,7 @@ func (p program) swarmCommand(f *flags) *cobra.Command {
 		Short: "Show the swarms, or the one of an account",
 		Long: `Show the swarms and which are at risk, or the members of one: by its id, or the one that keeps the messages of an account.
 
-An account's swarm is computed here, from the list of all nodes: nobody that is asked learns the account or the swarm.
+An account's swarm is computed here, from the list of all nodes: nobody that is asked learns the account or the swarm. ` + typedHelp + `
 
 ` + sourceHelp,
 		Example: `  onsight swarm
@@ -37,10 +37,14 @@ An account's swarm is computed here, from the list of all nodes: nobody that is 
 				return usagef("--id: name a swarm or an account, not both")
 			}
 			if len(args) > 0 {
-				if _, err := directory.SwarmOf(nil, args[0]); err != nil {
+				account, err := p.typed(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				if _, err := directory.SwarmOf(nil, account); err != nil {
 					return usagef("an account is 66 hexadecimal digits: %w (look a name up with `onsight resolve` first)", err)
 				}
-				return p.swarm(cmd.Context(), f, opt, func(ids []uint64) (uint64, error) { return directory.SwarmOf(ids, args[0]) })
+				return p.swarm(cmd.Context(), f, opt, func(ids []uint64) (uint64, error) { return directory.SwarmOf(ids, account) })
 			}
 			if cmd.Flags().Changed("id") {
 				want, err := strconv.ParseUint(id, 16, 64)

@@ -39,8 +39,9 @@ type resolvedView struct {
 	Value    string      `json:"value"`
 	Record   *recordView `json:"record"` // null: a bundle has none
 	AsOf     asOfView    `json:"as_of"`
-	Source   string      `json:"source"`   // index, daemon, range, exact or bundle
-	Revealed string      `json:"revealed"` // to whoever was asked
+	AtHeight *uint64     `json:"at_height,omitempty"` // the block after which this was so; left out: as_of
+	Source   string      `json:"source"`              // index, daemon, range, exact or bundle
+	Revealed string      `json:"revealed"`            // to whoever was asked
 	Events   []eventView `json:"history,omitempty"`
 }
 
@@ -55,7 +56,9 @@ type recordView struct {
 	Owner            string  `json:"owner"`
 	BackupOwner      *string `json:"backup_owner"`
 	RegisterHeight   *uint64 `json:"register_height"`
+	RegisteredAt     *string `json:"registered_at"`
 	UpdateHeight     uint64  `json:"update_height"`
+	UpdatedAt        *string `json:"updated_at"`
 	ExpirationHeight *uint64 `json:"expiration_height"`
 	Txid             string  `json:"txid"`
 }

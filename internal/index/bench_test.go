@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"onsight/indexer"
+	"onsight/internal/census"
 	"onsight/internal/store"
 	"onsight/ons"
 )
@@ -52,6 +53,9 @@ func bulkDelta(n int) (d indexer.Delta, keys []ons.Key) {
 	d = indexer.Delta{Seq: 1, Full: true, Tip: &tip.Point, State: indexer.State{Phase: indexer.Synced, Tip: &tip.Point}}
 	for _, b := range blocks {
 		d.Records = append(d.Records, b.Records...)
+		for range b.Records {
+			d.Times = append(d.Times, b.Time)
+		}
 	}
 	return d, keys
 }
@@ -100,6 +104,31 @@ func startUp(path string) error {
 	settled, _ := resident()
 	fmt.Println(t1.Sub(t0).Seconds()*1e3, t2.Sub(t1).Seconds()*1e3, now, settled, peak, x.Snapshot().Len())
 	return nil
+}
+
+// BenchmarkCount100k is the statistics of all names, which are made once a block.
+func BenchmarkCount100k(b *testing.B) {
+	d, _ := bulkDelta(benchNames())
+	s := mustLoad(b, New(&canned{delta: d}))
+	now := census.Now{Height: d.Tip.Height, Rules: ons.Rules{Network: ons.Mainnet}}
+	for b.Loop() {
+		if got := census.Count(s, now); got.Types[ons.Session].Known == 0 {
+			b.Fatal("nothing is counted")
+		}
+	}
+}
+
+// BenchmarkEmptyPage is the dearest page of a list: one that looks at as many records as it may, and finds nothing.
+func BenchmarkEmptyPage(b *testing.B) {
+	d, _ := bulkDelta(benchNames())
+	s := mustLoad(b, New(&canned{delta: d}))
+	now := census.Now{Height: d.Tip.Height, Rules: ons.Rules{Network: ons.Mainnet}}
+	f := census.Filter{Statuses: []ons.Status{"none"}}
+	for b.Loop() {
+		if page, _ := f.Newest(s, now, nil, 100); len(page) > 0 {
+			b.Fatal("something is found")
+		}
+	}
 }
 
 // BenchmarkLoad100k is the start of a process that only reads: time until it can answer, and what it then holds.
@@ -182,7 +211,7 @@ func BenchmarkLoadBlock(b *testing.B) {
 				g.record(&next, keys[g.r.IntN(len(keys))])
 				tip = next.Point
 				feed.delta.Full, feed.delta.Seq = false, feed.delta.Seq+1
-				feed.delta.Base, feed.delta.Records = base, next.Records
+				feed.delta.Base, feed.delta.Records, feed.delta.Times = base, next.Records, []int64{next.Time, next.Time}
 				feed.delta.State.Tip = &tip
 				b.StartTimer()
 				mustLoad(b, x)

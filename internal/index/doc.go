@@ -9,6 +9,7 @@
 //	names     per type, newest record of each key, in order of hash: a list
 //	owners    newest records by owner and by backup owner: a list
 //	ends      per type, newest records that expire, by height: a list
+//	blocks    blocks with records, and when they were made, lowest first
 //	changed   keys whose newest record changed, in the order it did: what a reader of an older block lacks
 //
 // A list is two arrays side by side: 64 bits to search by (of a name's hash, the first eight bytes), and the place of the

@@ -337,3 +337,37 @@ func TestChanged(t *testing.T) {
 		t.Error("a block that never was")
 	}
 }
+
+// TestTips has the same block again and again, as the index's state is stored while no block comes: that takes no room of what is
+// remembered of changes.
+func TestTips(t *testing.T) {
+	t.Parallel()
+	g := newGen(9)
+	feed := &canned{}
+	x := New(feed)
+	load := func(height uint64, hash ons.Txid, base uint64) {
+		t.Helper()
+		tip := &indexer.Point{Height: height, Hash: hash}
+		seq := feed.delta.Seq + 1
+		feed.delta = indexer.Delta{Seq: seq, Full: seq == 1, Base: base, Tip: tip, State: indexer.State{Tip: tip}}
+		if err := x.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b := g.hash(), g.hash()
+	load(5, a, 0)
+	for range maxTips {
+		load(5, a, 5)
+	}
+	load(6, b, 5)
+	load(6, b, 6)
+	load(5, a, 5) // back, which is a change
+	if n := x.Snapshot().tips.n; n != 3 {
+		t.Errorf("%d tips are remembered, want 3", n)
+	}
+	for _, hash := range []ons.Txid{a, b} {
+		if _, ok := x.Snapshot().Changed(hash); !ok {
+			t.Errorf("what changed since %s is forgotten", hash)
+		}
+	}
+}

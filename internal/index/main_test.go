@@ -71,8 +71,11 @@ func (g *gen) owner() ons.Owner {
 
 // block returns an empty block at height.
 func (g *gen) block(height uint64) indexer.Block {
-	return indexer.Block{Point: indexer.Point{Height: height, Hash: g.hash()}, Time: 1_600_000_000 + 120*int64(height)}
+	return indexer.Block{Point: indexer.Point{Height: height, Hash: g.hash()}, Time: made(height)}
 }
+
+// made is when the block at a height was.
+func made(height uint64) int64 { return 1_600_000_000 + 120*int64(height) }
 
 // record appends a record of key to b, every fifth with a backup owner. Lokinet names live for up to 100 blocks.
 func (g *gen) record(b *indexer.Block, key ons.Key) {

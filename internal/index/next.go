@@ -32,8 +32,10 @@ func (s *Snapshot) next(d *indexer.Delta) (*Snapshot, error) {
 	}
 	pack(d.Records)
 	n.add(d.Records)
+	n.date(d)
 	n.count()
-	if n.state.Tip != nil {
+	// The state alone is stored every few seconds.
+	if n.state.Tip != nil && (n.tips.n == 0 || n.tips.at(uint32(n.tips.n-1)).hash != n.state.Tip.Hash) {
 		n.tips = n.tips.append([]tip{{n.state.Tip.Hash, n.changed.n}})
 	}
 	return n, nil
@@ -41,6 +43,9 @@ func (s *Snapshot) next(d *indexer.Delta) (*Snapshot, error) {
 
 // check finds records that are not what a Delta promises: they would break the order that everything else relies on.
 func check(d *indexer.Delta) error {
+	if d.Times != nil && len(d.Times) != len(d.Records) {
+		return fmt.Errorf("%d times of %d records", len(d.Times), len(d.Records))
+	}
 	for i := range d.Records {
 		r := &d.Records[i]
 		switch {
@@ -104,6 +109,7 @@ func (s *Snapshot) drop(base uint64) {
 	s.note(gone)
 	s.replace(gone, come)
 	s.records, s.prev = s.records.cut(keep), s.prev.cut(keep)
+	s.blocks = s.blocks.cut(sort.Search(s.blocks.n, func(i int) bool { return s.blocks.at(uint32(i)).height > base }))
 }
 
 // add puts records on top.
@@ -138,6 +144,17 @@ func (s *Snapshot) add(recs []ons.Record) {
 		s.note(come)
 	}
 	s.replace(gone, come)
+}
+
+// date puts the blocks of new records on top.
+func (s *Snapshot) date(d *indexer.Delta) {
+	var blocks []block
+	for i, t := range d.Times {
+		if h := d.Records[i].Updated; len(blocks) == 0 || blocks[len(blocks)-1].height != h {
+			blocks = append(blocks, block{h, t})
+		}
+	}
+	s.blocks = s.blocks.append(blocks)
 }
 
 // note writes down that the newest records of these records' keys change.

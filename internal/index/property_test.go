@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -31,6 +32,10 @@ type answers struct {
 	Owned   [][]*ons.Record
 	All     []*ons.Record
 	Buckets [][]*ons.Record // the whole, and by 3 bits
+	Chain   []*ons.Record
+	Before  [][]*ons.Record // above all, and before some
+	Ending  [][]*ons.Record // all, and from some heights on and behind one there
+	Times   map[uint64]int64
 }
 
 // machine drives a store, and indexes that follow it.
@@ -150,6 +155,30 @@ func (c *machine) want(t *rapid.T) (a answers) {
 			return cmp.Or(bytes.Compare(a.Hash[:], b.Hash[:]), cmp.Compare(a.Type, b.Type))
 		})
 	}
+	a.Chain, a.Times = []*ons.Record{}, map[uint64]int64{}
+	for i := range d.Records {
+		a.Chain, a.Times[d.Records[i].Updated] = append(a.Chain, &d.Records[i]), d.Times[i]
+		if want := made(d.Records[i].Updated); d.Times[i] != want {
+			t.Fatalf("block %d: the database says it was made at %d, want %d", d.Records[i].Updated, d.Times[i], want)
+		}
+	}
+	for i := len(a.Chain); i >= 0; i -= 1 + len(a.Chain)/8 {
+		before := slices.Clone(a.Chain[:i])
+		slices.Reverse(before)
+		a.Before = append(a.Before, before)
+	}
+	var ending []*ons.Record
+	for _, r := range a.All {
+		if r.Expires > 0 {
+			ending = append(ending, r)
+		}
+	}
+	slices.SortStableFunc(ending, func(a, b *ons.Record) int { return cmp.Compare(a.Expires, b.Expires) })
+	a.Ending = append(a.Ending, ending)
+	for i := 0; i < len(ending); i += 1 + len(ending)/8 {
+		first := slices.IndexFunc(ending, func(r *ons.Record) bool { return r.Expires == ending[i].Expires })
+		a.Ending = append(a.Ending, ending[first:], ending[i+1:])
+	}
 	return a
 }
 
@@ -187,6 +216,25 @@ func (c *machine) ask(s *Snapshot, page int) (a answers) {
 	a.All, a.Buckets = slices.Collect(s.Records()), [][]*ons.Record{s.Bucket(0, 0)}
 	for i := range uint64(8) {
 		a.Buckets = append(a.Buckets, s.Bucket(3, i))
+	}
+	a.Chain, a.Times = slices.Collect(s.Chain()), map[uint64]int64{}
+	for _, r := range a.Chain {
+		if made, ok := s.Time(r.Updated); ok {
+			a.Times[r.Updated] = made
+		}
+	}
+	for i := len(a.Chain); i >= 0; i -= 1 + len(a.Chain)/8 {
+		height, tx := uint64(math.MaxUint64), uint32(0)
+		if i < len(a.Chain) {
+			height, tx = a.Chain[i].Updated, a.Chain[i].TxIndex
+		}
+		a.Before = append(a.Before, slices.Collect(s.Before(height, tx)))
+	}
+	ending := slices.Collect(s.Ending(0, nil))
+	a.Ending = append(a.Ending, ending)
+	for i := 0; i < len(ending); i += 1 + len(ending)/8 {
+		key := ending[i].Key()
+		a.Ending = append(a.Ending, slices.Collect(s.Ending(ending[i].Expires, nil)), slices.Collect(s.Ending(ending[i].Expires, &key)))
 	}
 	return a
 }
@@ -278,7 +326,9 @@ func same(t *rapid.T, what string, want, got answers) {
 	lists := func(a, b []*ons.Record) bool { return slices.EqualFunc(a, b, equal) }
 	if reflect.DeepEqual(want.State, got.State) && want.Names == got.Names && want.Counts == got.Counts &&
 		lists(want.Records, got.Records) && slices.EqualFunc(want.History, got.History, lists) &&
-		slices.EqualFunc(want.Owned, got.Owned, lists) && lists(want.All, got.All) && slices.EqualFunc(want.Buckets, got.Buckets, lists) {
+		slices.EqualFunc(want.Owned, got.Owned, lists) && lists(want.All, got.All) && slices.EqualFunc(want.Buckets, got.Buckets, lists) &&
+		lists(want.Chain, got.Chain) && slices.EqualFunc(want.Before, got.Before, lists) && slices.EqualFunc(want.Ending, got.Ending, lists) &&
+		maps.Equal(want.Times, got.Times) {
 		return
 	}
 	t.Fatalf("%s (-want +got):\n%s", what, gocmp.Diff(want, got))

@@ -24,6 +24,7 @@ type Snapshot struct {
 
 	records log[ons.Record]
 	prev    log[uint32] // of each record, the place of the one before it of its key, plus one; 0: none
+	blocks  log[block]  // that have records and whose times are known, lowest first
 	names   [types]list // newest records by hash
 	owners  list        // newest records by owner and backup owner
 	ends    [types]list // newest records that expire, by the last height they live at
@@ -31,6 +32,12 @@ type Snapshot struct {
 
 	changed log[ons.Key] // keys whose newest record changed, in the order it did, since the index began or forgot
 	tips    log[tip]     // what was known at which tip, oldest first
+}
+
+// block is a block with records.
+type block struct {
+	height uint64
+	time   int64
 }
 
 // tip is the newest block of a snapshot, and how many changes came before.
@@ -114,6 +121,80 @@ func (s *Snapshot) Records() iter.Seq[*ons.Record] {
 					return
 				}
 			}
+		}
+	}
+}
+
+// Time returns what the block at a height says when it was made, in Unix seconds; false if the index does not know: it
+// knows that of blocks with records. It does not allocate.
+func (s *Snapshot) Time(height uint64) (unix int64, ok bool) {
+	lo, hi := 0, s.blocks.n // not sort.Search: this is asked for every name that is served
+	for lo < hi {
+		mid := int(uint(lo+hi) / 2)
+		b := s.blocks.at(uint32(mid))
+		switch {
+		case b.height == height:
+			return b.time, true
+		case b.height < height:
+			lo = mid + 1
+		default:
+			hi = mid
+		}
+	}
+	return 0, false
+}
+
+// Chain returns all records, of all names and also those that are not the newest ones, in the chain's order.
+func (s *Snapshot) Chain() iter.Seq[*ons.Record] {
+	return func(yield func(*ons.Record) bool) {
+		for i := range s.records.n {
+			if !yield(s.records.at(uint32(i))) {
+				return
+			}
+		}
+	}
+}
+
+// Before returns those records of Chain that stand before a place in it, a height and the place of a transaction in its block,
+// the last ones first.
+func (s *Snapshot) Before(height uint64, txIndex uint32) iter.Seq[*ons.Record] {
+	at := ons.Record{Updated: height, TxIndex: txIndex}
+	return func(yield func(*ons.Record) bool) {
+		i := sort.Search(s.records.n, func(i int) bool { return !before(s.records.at(uint32(i)), &at) })
+		for i--; i >= 0; i-- {
+			if !yield(s.records.at(uint32(i))) {
+				return
+			}
+		}
+	}
+}
+
+// Ending returns the newest records that expire, those that do so first first and then in order of type and hash: from a height
+// on, or if after is not nil, those that stand behind a key among those of that height.
+func (s *Snapshot) Ending(from uint64, after *ons.Key) iter.Seq[*ons.Record] {
+	return func(yield func(*ons.Record) bool) {
+		var at [types]int
+		for t := range s.ends {
+			if after == nil {
+				at[t] = s.ends[t].seek(&s.records, from, 0, new(ons.Hash))
+				continue
+			}
+			at[t] = s.ends[t].seek(&s.records, from, after.Type, &after.Hash)
+			if i := at[t]; i < len(s.ends[t].at) && s.ends[t].heads[i] == from && s.records.at(s.ends[t].at[i]).Key() == *after {
+				at[t]++
+			}
+		}
+		for {
+			next := -1
+			for t := range s.ends {
+				if at[t] < len(s.ends[t].at) && (next < 0 || s.ends[t].heads[at[t]] < s.ends[next].heads[at[next]]) {
+					next = t
+				}
+			}
+			if next < 0 || !yield(s.records.at(s.ends[next].at[at[next]])) {
+				return
+			}
+			at[next]++
 		}
 	}
 }

@@ -49,7 +49,8 @@ func (s *Store) Commit(ctx context.Context, epoch uint64, r indexer.Range) error
 	if err := check(&r); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	err := s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	wait := func(conn *gorm.DB) (bool, error) { return waits(conn, &r) }
+	err := s.transact(ctx, wait, func(tx *gorm.DB) error {
 		if err := s.apply(tx, epoch, &r); err != nil {
 			return err
 		}
@@ -61,6 +62,39 @@ func (s *Store) Commit(ctx context.Context, epoch uint64, r indexer.Range) error
 	}
 	s.step("after-commit")
 	return nil
+}
+
+// transact runs f as one transaction, which is on the disk at its end if wait says so. One connection runs both, so that nobody who
+// commits at the same time goes without waiting.
+func (s *Store) transact(ctx context.Context, wait func(*gorm.DB) (bool, error), f func(*gorm.DB) error) error {
+	return s.write.WithContext(ctx).Connection(func(conn *gorm.DB) error {
+		conn = conn.Session(&gorm.Session{NewDB: true}) // else one statement would be part of the next
+		durable, err := wait(conn)
+		if err != nil {
+			return err
+		}
+		if err := conn.Exec(synchronous(durable)).Error; err != nil {
+			return err
+		}
+		return conn.Transaction(f)
+	})
+}
+
+func always(*gorm.DB) (bool, error) { return true, nil }
+
+// waits reports whether a range is to be on the disk before Commit ends. What a power cut takes back of a first sync is made again as it
+// was, with the same numbers in the log of events, and waiting would take as long as all else. Not so what is taken back, nor what
+// comes later: a chain may be another one by then.
+func waits(tx *gorm.DB, r *indexer.Range) (bool, error) {
+	if r.State.Phase != indexer.Syncing {
+		return true, nil
+	}
+	old, err := state(tx)
+	if err != nil || old.Synced != 0 || r.Base == nil {
+		return old.Synced != 0, err
+	}
+	tip, err := newest(tx)
+	return tip != nil && tip.Height > r.Base.Height, err
 }
 
 // check finds what no database state could make right.
@@ -103,7 +137,8 @@ func (s *Store) apply(tx *gorm.DB, epoch uint64, r *indexer.Range) error {
 	if err != nil {
 		return err
 	}
-	if err := s.stand(tx, tip, r); err != nil {
+	undone, err := s.stand(tx, tip, r)
+	if err != nil {
 		return err
 	}
 	old, err := state(tx)
@@ -128,72 +163,90 @@ func (s *Store) apply(tx *gorm.DB, epoch uint64, r *indexer.Range) error {
 		}
 	}
 	row := newStateRow(&r.State, keep)
+	if row.Synced = old.Synced; r.State.Phase == indexer.Synced {
+		row.Synced = 1
+	}
 	if err := tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error; err != nil {
 		return err
+	}
+	if err := logRange(tx, undone, r); err != nil {
+		return fmt.Errorf("log events: %w", err)
 	}
 	return logCommit(tx, tip, r)
 }
 
-// stand makes r.Base the newest block, or says that it is not there.
-func (s *Store) stand(tx *gorm.DB, tip *blockRow, r *indexer.Range) error {
+// stand makes r.Base the newest block and returns what that took back, if anything, or says that it is not there.
+func (s *Store) stand(tx *gorm.DB, tip *blockRow, r *indexer.Range) (*reorgRow, error) {
 	if r.Base == nil {
 		if tip != nil && len(r.Blocks) > 0 {
-			return fmt.Errorf("%w: none is named, but the index has %d", indexer.ErrBase, tip.Height)
+			return nil, fmt.Errorf("%w: none is named, but the index has %d", indexer.ErrBase, tip.Height)
 		}
-		return nil
+		return nil, nil
 	}
 	if tip == nil || r.Base.Height > tip.Height {
-		return fmt.Errorf("%w: %d %s", indexer.ErrBase, r.Base.Height, r.Base.Hash)
+		return nil, fmt.Errorf("%w: %d %s", indexer.ErrBase, r.Base.Height, r.Base.Hash)
 	}
 	base := blockRow{}
 	res := tx.Where("height = ?", r.Base.Height).Limit(1).Find(&base)
 	if res.Error != nil {
-		return res.Error
+		return nil, res.Error
 	}
 	if res.RowsAffected == 0 || string(base.Hash) != string(r.Base.Hash[:]) {
-		return fmt.Errorf("%w: %d %s", indexer.ErrBase, r.Base.Height, r.Base.Hash)
+		return nil, fmt.Errorf("%w: %d %s", indexer.ErrBase, r.Base.Height, r.Base.Hash)
 	}
 	if tip.Height == base.Height {
-		return nil
+		return nil, nil
 	}
-	if err := s.rollback(tx, &base, tip); err != nil {
-		return fmt.Errorf("roll back to block %d: %w", base.Height, err)
+	row, err := s.rollback(tx, &base, tip, r)
+	if err != nil {
+		return nil, fmt.Errorf("roll back to block %d: %w", base.Height, err)
 	}
 	s.step("rollback")
-	return nil
+	return row, nil
 }
 
-// rollback removes everything above base and writes down that it did.
-func (s *Store) rollback(tx *gorm.DB, base, tip *blockRow) error {
+// rollback removes everything above base and writes down that it did, and for what.
+func (s *Store) rollback(tx *gorm.DB, base, tip *blockRow, r *indexer.Range) (*reorgRow, error) {
 	row := reorgRow{
 		At: s.now().UnixMicro(), BaseHeight: base.Height, BaseHash: base.Hash, TipHeight: tip.Height, TipHash: tip.Hash,
 	}
 	from := above(base.Height)
 	if err := tx.Raw("SELECT COALESCE(MAX(id), 0) + 1 FROM reorgs").Scan(&row.ID).Error; err != nil {
-		return err
+		return nil, err
 	}
 	if err := tx.Raw("SELECT COUNT(*) FROM records WHERE place >= ?", from).Scan(&row.Records).Error; err != nil {
-		return err
+		return nil, err
 	}
+	seq, err := lastEvent(tx)
+	if err != nil {
+		return nil, err
+	}
+	row.Seq = seq + 1
+	to, redone := *r.Base, uint64(0)
+	for i := range r.Blocks {
+		to, redone = r.Blocks[i].Point, redone+uint64(len(r.Blocks[i].Records))
+	}
+	row.ToHeight, row.ToHash, row.Redone = &to.Height, to.Hash[:], &redone
 	if err := tx.Create(&row).Error; err != nil {
-		return err
+		return nil, err
 	}
 	for _, q := range []struct {
 		sql  string
 		args []any
 	}{
-		{"INSERT INTO undone (reorg, place, type, name_hash, kind, txid)" +
-			" SELECT ?, place, type, name_hash, kind, txid FROM records WHERE place >= ?", []any{row.ID, from}},
+		{"INSERT INTO undone (reorg, place, type, name_hash, kind, txid, time, owner, backup, ciphertext, nonce, registered, expires, prev)" +
+			" SELECT ?, place, type, name_hash, kind, txid, (SELECT b.time FROM blocks b WHERE b.height = place / ?)," +
+			" owner, backup, ciphertext, nonce, registered, expires, prev FROM records WHERE place >= ?", []any{row.ID, 1 << placeBits, from}},
 		{"DELETE FROM records WHERE place >= ?", []any{from}},
 		{"DELETE FROM skips WHERE height > ?", []any{base.Height}},
 		{"DELETE FROM blocks WHERE height > ?", []any{base.Height}},
 	} {
 		if err := tx.Exec(q.sql, q.args...).Error; err != nil {
-			return err
+			return nil, err
 		}
 	}
 	s.log.DebugContext(tx.Statement.Context, "blocks rolled back", "base", base.Height, "tip", tip.Height, "records", row.Records)
-	return nil
+	return &row, nil
 }
 
 // insert writes the rows of r's blocks: all records and skips, and the blocks worth a row.

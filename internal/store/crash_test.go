@@ -58,7 +58,7 @@ func TestKilled(t *testing.T) {
 		n     int
 		left  int // commits that are left
 	}{
-		{"migration", 1, 0}, {"migration", 2, 0}, {"migration", 3, 0}, {"migration", 4, 0}, {"migration", 5, 0},
+		{"migration", 1, 0}, {"migration", 2, 0}, {"migration", 3, 0}, {"migration", 4, 0}, {"migration", 5, 0}, {"migration", 7, 0},
 		{"before-commit", 1, 0}, {"after-commit", 1, 1}, {"before-commit", 2, 1}, {"after-commit", 2, 2},
 		{"rollback", 1, 2}, {"before-commit", 3, 2}, {"after-commit", 3, 3},
 	} {

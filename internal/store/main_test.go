@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"onsight/indexer"
+	"onsight/internal/events"
 	"onsight/ons"
 )
 
@@ -209,6 +210,9 @@ func (g *gen) record(b *indexer.Block, key ons.Key) {
 		r.Prev = g.hash()
 		r.Registered -= min(r.Registered, uint64(g.r.IntN(1000)))
 	}
+	if r.Kind == ons.Update && g.r.IntN(3) == 0 {
+		b.Moves = append(b.Moves, r.TxIndex)
+	}
 	b.Records = append(b.Records, r)
 	b.Digest = g.hash()
 }
@@ -251,20 +255,52 @@ func dump(t testing.TB, s *Store) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reorgs, err := s.Reorgs(ctx, 1e6)
+	reorgs, err := s.Reorgs(ctx, 1e6, 1e6)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range reorgs {
 		reorgs[i].At = time.Time{}
 	}
+	log := readLog(t, s)
 	skips, err := s.Skips(ctx, 1e6)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := json.Marshal([]any{delta, points, reorgs, skips})
+	b, err := json.Marshal([]any{delta, points, reorgs, log, skips})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// tester is a *testing.T or a *rapid.T.
+type tester interface {
+	Helper()
+	Fatal(...any)
+	Context() context.Context
+}
+
+// readLog is the whole log, page by page, without the times of reorganisations.
+func readLog(t tester, s *Store) (all []events.Entry) {
+	t.Helper()
+	for after := uint64(0); ; {
+		p, err := s.Events(t.Context(), after, 0, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p.Entries...)
+		if after = p.Next; after == p.Head {
+			return timeless(all)
+		}
+	}
+}
+
+func timeless(log []events.Entry) []events.Entry {
+	for i := range log {
+		if r := log[i].Reorg; r != nil {
+			log[i].Time, r.At = time.Time{}, time.Time{}
+		}
+	}
+	return log
 }

@@ -18,7 +18,7 @@ import (
 var migrations embed.FS
 
 // schema is the version the migrations lead to: the number of the newest file.
-const schema = 6
+const schema = 8
 
 // versions is goose's table of applied migrations, with our step inside each migration's transaction.
 type versions struct {

@@ -3,8 +3,10 @@ package store
 import (
 	"bytes"
 	"slices"
+	"time"
 
 	"onsight/indexer"
+	"onsight/internal/events"
 	"onsight/ons"
 )
 
@@ -14,8 +16,9 @@ type model struct {
 	rows   map[uint64]bool // heights that keep a row
 	keep   uint64
 	state  indexer.State
-	log    []int64 // base of each commit; -1: everything
-	reorgs []Reorg // without times and ids
+	log    []int64          // base of each commit; -1: everything
+	reorgs []events.Undoing // without times
+	events []events.Entry   // without times of reorganisations
 }
 
 func (m *model) tip() *indexer.Block {
@@ -132,13 +135,19 @@ func (m *model) commit(r indexer.Range) {
 	if t := m.tip(); r.Base != nil {
 		base = int64(r.Base.Height)
 		if t.Height > r.Base.Height {
-			gone := Reorg{Base: *r.Base, Tip: t.Point}
+			gone := events.Undoing{ID: uint64(len(m.reorgs)) + 1, Base: *r.Base, From: t.Point, To: r.Base}
+			var undone []indexer.Block
 			for t := m.tip(); t.Height > r.Base.Height; t = m.tip() {
-				gone.Records += uint64(len(t.Records))
+				undone = append([]indexer.Block{*t}, undone...)
 				delete(m.rows, t.Height)
 				m.blocks = m.blocks[:len(m.blocks)-1]
 			}
+			if n := len(r.Blocks); n > 0 {
+				gone.To = &r.Blocks[n-1].Point
+			}
+			gone.Undone, gone.Redone = changes(undone), changes(r.Blocks)
 			m.reorgs = append(m.reorgs, gone)
+			m.note(events.Entry{Kind: events.Reorg, Height: r.Base.Height, Reorg: &gone})
 		}
 	} else if t != nil {
 		base = int64(t.Height)
@@ -148,7 +157,10 @@ func (m *model) commit(r indexer.Range) {
 	if len(r.Blocks) == 0 {
 		return
 	}
-	m.blocks = append(m.blocks, r.Blocks...)
+	for _, b := range r.Blocks {
+		m.blocks = append(m.blocks, b)
+		m.happen(b)
+	}
 	for _, b := range m.blocks {
 		switch {
 		case m.wanted(b, r.Keep) && b.Height >= r.Blocks[0].Height:
@@ -160,4 +172,52 @@ func (m *model) commit(r indexer.Range) {
 		}
 	}
 	m.keep = r.Keep
+}
+
+func (m *model) note(e events.Entry) {
+	e.Seq = uint64(len(m.events)) + 1
+	m.events = append(m.events, e)
+}
+
+// happen notes what the newest block did.
+func (m *model) happen(b indexer.Block) {
+	at := time.Unix(b.Time, 0).UTC()
+	for _, r := range b.Records {
+		e := events.Entry{Kind: events.Kind(r.Kind), Height: b.Height, Time: at, Record: &r}
+		if slices.Contains(b.Moves, r.TxIndex) {
+			e.Kind = events.Transfer
+		}
+		m.note(e)
+	}
+	ends := []ons.Record{}
+	for _, r := range m.current(b.Height) {
+		if r.Expires == b.Height && r.Expires > 0 {
+			ends = append(ends, r)
+		}
+	}
+	slices.SortFunc(ends, func(a, b ons.Record) int { return int(place(&a)) - int(place(&b)) })
+	for _, r := range ends {
+		m.note(events.Entry{Kind: events.Expire, Height: b.Height, Time: at, Record: &r})
+	}
+}
+
+func changes(blocks []indexer.Block) (c events.Changes) {
+	for _, b := range blocks {
+		for _, r := range b.Records {
+			if c.Count++; c.Count <= events.ListMost {
+				c.First = append(c.First, events.Change{Height: r.Updated, TxIndex: r.TxIndex, Key: r.Key(), Kind: r.Kind, Txid: r.Txid})
+			}
+		}
+	}
+	return c
+}
+
+// page is Store.Events.
+func (m *model) page(after uint64, kinds events.Kinds, limit int) (out []events.Entry) {
+	for _, e := range m.events {
+		if e.Seq > after && kinds.Has(e.Kind) && len(out) < limit {
+			out = append(out, e)
+		}
+	}
+	return out
 }

@@ -161,7 +161,7 @@ func (s *Store) commitDirectory(ctx context.Context, epoch uint64, what string, 
 	if s.write == nil || s.shared {
 		return ErrReadOnly
 	}
-	err := s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err := s.transact(ctx, always, func(tx *gorm.DB) error {
 		res := tx.Exec("UPDATE writer SET until = ? WHERE id = 1 AND epoch = ? AND epoch > 0", s.until(), epoch)
 		if res.Error == nil && res.RowsAffected == 0 {
 			return directory.ErrFenced
@@ -197,6 +197,7 @@ func changeDirectory(tx *gorm.DB, f func(tx *gorm.DB, st *nodeStateRow) error) e
 func (s *Store) applyRound(tx *gorm.DB, st *nodeStateRow, r *directory.Round) error {
 	tip := directory.Point{Height: uint64(st.Height)}
 	copy(tip.Hash[:], st.Hash)
+	var undone []nodeEventRow
 	switch {
 	case r.Base == nil: // what is stored of an earlier chain, if anything, cannot be gone back to
 		if err := tx.Exec("DELETE FROM node_points").Error; err != nil {
@@ -210,7 +211,8 @@ func (s *Store) applyRound(tx *gorm.DB, st *nodeStateRow, r *directory.Round) er
 			return err
 		}
 		if *r.Base != tip {
-			if err := rollbackNodes(tx, st, r); err != nil {
+			var err error
+			if undone, err = rollbackNodes(tx, st, r); err != nil {
 				return fmt.Errorf("roll nodes back to block %d: %w", r.Base.Height, err)
 			}
 			s.step("rollback")
@@ -247,21 +249,25 @@ func (s *Store) applyRound(tx *gorm.DB, st *nodeStateRow, r *directory.Round) er
 			return err
 		}
 	}
+	if err := logNodes(tx, append(undone, events...), r.Reasons); err != nil {
+		return fmt.Errorf("log events: %w", err)
+	}
 	st.set(&r.Position)
 	return pruneNodes(tx, int64(min(r.Final, r.Position.Height)))
 }
 
-// rollbackNodes makes nodes what they were at r.Base, deletes the events since, and notes which those were.
-func rollbackNodes(tx *gorm.DB, st *nodeStateRow, r *directory.Round) error {
+// rollbackNodes makes nodes what they were at r.Base, deletes the events since, and returns the row that notes which those were, if
+// there were any.
+func rollbackNodes(tx *gorm.DB, st *nodeStateRow, r *directory.Round) ([]nodeEventRow, error) {
 	base := int64(r.Base.Height)
 	before, err := undone(tx, base)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var gone struct{ Oldest, Newest uint64 }
 	err = tx.Raw("SELECT COALESCE(MIN(seq), 0) AS oldest, COALESCE(MAX(seq), 0) AS newest FROM node_events WHERE round > ?", base).Scan(&gone).Error
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, q := range []string{
 		"DELETE FROM nodes WHERE key IN (SELECT key FROM node_undo WHERE round > ?)",
@@ -270,23 +276,24 @@ func rollbackNodes(tx *gorm.DB, st *nodeStateRow, r *directory.Round) error {
 		"DELETE FROM node_points WHERE height > ?",
 	} {
 		if err := tx.Exec(q, base).Error; err != nil {
-			return err
+			return nil, err
 		}
 	}
 	st.Rolled = st.Commits
 	if len(before) > 0 {
 		if err := tx.CreateInBatches(before, nodeBatch).Error; err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if gone.Newest == 0 {
-		return nil
+		return nil, nil
 	}
 	st.Seq++
-	return tx.Create(&nodeEventRow{
+	row := nodeEventRow{
 		Seq: st.Seq, Round: -1, Height: base, Time: stamp(r.Position.Time), Key: []byte{}, Kind: string(directory.KindUndone),
 		Was: strconv.FormatUint(gone.Oldest, 10), Became: strconv.FormatUint(gone.Newest, 10),
-	}).Error
+	}
+	return []nodeEventRow{row}, tx.Create(&row).Error
 }
 
 // writeNodes writes the nodes of a round, and before that what they were unless that cannot be asked for.

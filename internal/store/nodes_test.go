@@ -13,9 +13,11 @@ import (
 	"testing"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"onsight/directory"
+	"onsight/internal/events"
 	"onsight/ons"
 )
 
@@ -139,6 +141,7 @@ func TestNodesModel(t *testing.T) {
 			}
 		}
 		must(s.CommitNodes(ctx, epoch, directory.Round{Position: directory.Position{Network: ons.Fakechain, Point: first, Time: nodesEpoch}}))
+		var past []events.Entry
 		reader, seen := map[directory.Key]directory.Node{}, uint64(0)
 		for range rapid.IntRange(1, 12).Draw(t, "rounds") {
 			i := len(m.steps) - 1
@@ -198,6 +201,14 @@ func TestNodesModel(t *testing.T) {
 			if !reflect.DeepEqual(got, m.top().log) && len(got)+len(m.top().log) > 0 {
 				t.Fatalf("log %v, want %v", got, m.top().log)
 			}
+			now := readLog(t, s)
+			if len(past) > 0 && !reflect.DeepEqual(now[:len(past)], past) {
+				t.Fatalf("the log of everything was changed: %v, was %v", now, past)
+			}
+			past = now
+			if got := replayNodes(now); !reflect.DeepEqual(got, m.top().log) && len(got)+len(m.top().log) > 0 {
+				t.Fatalf("the log of everything comes to %v, want %v", got, m.top().log)
+			}
 		}
 		gone := directory.Point{Height: 1, Hash: ons.Txid{8}}
 		if err := s.CommitNodes(ctx, epoch, directory.Round{Base: &gone, Position: directory.Position{Point: gone}}); !errors.Is(err, directory.ErrBase) {
@@ -207,6 +218,47 @@ func TestNodesModel(t *testing.T) {
 			t.Fatalf("nodes there: %v", err)
 		}
 	})
+}
+
+// replayNodes is what happened to nodes by a log: what it does not say later not to have happened.
+func replayNodes(log []events.Entry) (out []directory.Event) {
+	var noticed []uint64
+	for _, e := range log {
+		switch {
+		case e.Kind != events.Node:
+		case e.Node.Kind == directory.KindUndone:
+			for len(noticed) > 0 && noticed[len(noticed)-1] > e.Height {
+				out, noticed = out[:len(out)-1], noticed[:len(noticed)-1]
+			}
+		default:
+			out, noticed = append(out, e.Node.Event), append(noticed, e.Node.Noticed)
+		}
+	}
+	return out
+}
+
+// TestNodeReasons finds reasons out later: the log of everything tells them then, and does not change what it said.
+func TestNodeReasons(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, Config{Path: tempPath(t)})
+	epoch := mustBegin(t, s)
+	p := directory.Point{Height: 1, Hash: ons.Txid{1}}
+	down := directory.Event{Height: 1, Time: nodesEpoch, Key: testKey(1), Kind: directory.KindDecommissioned}
+	why := down
+	why.Reasons = []string{"uptime", `"b"`}
+	at := directory.Position{Network: ons.Fakechain, Point: p, Time: nodesEpoch}
+	for _, r := range []directory.Round{{Position: at, Events: []directory.Event{down}}, {Base: &p, Position: at, Reasons: []directory.Event{why}}} {
+		if err := s.CommitNodes(t.Context(), epoch, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []events.Entry{
+		{Seq: 1, Kind: events.Node, Height: 1, Time: nodesEpoch, Node: &events.Happening{Event: down, Number: 1, Noticed: 1}},
+		{Seq: 2, Kind: events.Reasons, Height: 1, Time: nodesEpoch, Node: &events.Happening{Event: why}},
+	}
+	if d := gocmp.Diff(want, readLog(t, s)); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
 }
 
 func equalNodes(got, want map[directory.Key]directory.Node) bool {

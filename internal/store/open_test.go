@@ -316,7 +316,7 @@ func TestPragmas(t *testing.T) {
 	}{
 		{dbOf(t, s.write), "journal_mode", "wal"},
 		{dbOf(t, s.write), "foreign_keys", "1"},
-		{dbOf(t, s.write), "synchronous", "1"},
+		{dbOf(t, s.write), "synchronous", "2"},
 		{dbOf(t, s.write), "busy_timeout", "10000"},
 		{dbOf(t, s.write), "journal_size_limit", "8388608"},
 		{dbOf(t, s.read), "query_only", "1"},
@@ -330,4 +330,43 @@ func TestPragmas(t *testing.T) {
 	if n := dbOf(t, s.write).Stats().MaxOpenConnections; n != 1 {
 		t.Errorf("%d connections write", n)
 	}
+}
+
+// TestWaits holds commits against what may be lost in a power cut: of a first sync what only goes forward.
+func TestWaits(t *testing.T) {
+	t.Parallel()
+	path := tempPath(t)
+	s := mustOpen(t, Config{Path: path})
+	epoch := mustBegin(t, s)
+	g := newGen(6)
+	all := g.blocks(0, 50, 0)
+	step := func(what string, phase indexer.Phase, r indexer.Range, want int) {
+		t.Helper()
+		r.State.Phase = phase
+		mustCommit(t, s, epoch, r)
+		var got int
+		if err := dbOf(t, s.write).QueryRow("PRAGMA synchronous").Scan(&got); err != nil || got != want {
+			t.Errorf("%s: synchronous is %d, want %d, error %v", what, got, want, err)
+		}
+	}
+	step("a first sync", indexer.Syncing, indexer.Range{Blocks: all[:10]}, 1)
+	step("its next range", indexer.Syncing, indexer.Range{Base: point(all[9]), Blocks: all[10:20]}, 1)
+	step("one that takes blocks back", indexer.Syncing, indexer.Range{Base: point(all[15]), Blocks: g.blocks(16, 4, 0)}, 2)
+	step("nothing new", indexer.Syncing, indexer.Range{}, 1)
+	step("the end", indexer.Synced, indexer.Range{}, 2)
+	step("blocks that were missed", indexer.Syncing, indexer.Range{Base: point(all[15]), Blocks: all[16:30]}, 2)
+	step("more of them", indexer.Syncing, indexer.Range{Base: point(all[29]), Blocks: all[30:40]}, 2)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, Config{Path: path})
+	epoch = mustBegin(t, s)
+	step("the rest, after a restart", indexer.Syncing, indexer.Range{Base: point(all[39]), Blocks: all[40:45]}, 2)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	migrateDown(t, path, 7)
+	s = mustOpen(t, Config{Path: path})
+	epoch = mustBegin(t, s)
+	step("those of a database that does not say", indexer.Syncing, indexer.Range{Base: point(all[44]), Blocks: all[45:]}, 2)
 }

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"onsight/indexer"
+	"onsight/internal/events"
 	"onsight/ons"
 )
 
@@ -171,7 +172,7 @@ func (c *machine) check(t *rapid.T) {
 	st, err := c.s.State(c.t.Context())
 	compare(t, "State", c.m.fullState(), st, err)
 	questions := []func(*rapid.T, uint64, int, ons.Key){
-		c.points, c.current, c.history, c.counts, c.sample, c.logs, c.totals, c.digest, c.lookup,
+		c.points, c.current, c.history, c.counts, c.sample, c.logs, c.events, c.totals, c.digest, c.lookup,
 	}
 	for range 2 {
 		height := rapid.Uint64Max(uint64(len(c.m.blocks))+310).Draw(t, "height")
@@ -223,18 +224,36 @@ func (c *machine) sample(t *rapid.T, _ uint64, limit int, key ons.Key) {
 func (c *machine) logs(t *rapid.T, _ uint64, _ int, _ ons.Key) {
 	skips, err := c.s.Skips(c.t.Context(), 1e6)
 	compare(t, "Skips", c.m.skips(), skips, err)
-	reorgs, err := c.s.Reorgs(c.t.Context(), 1e6)
+	reorgs, err := c.s.Reorgs(c.t.Context(), 1e6, 1e6)
 	if err != nil {
 		t.Fatal(err)
 	}
 	slices.Reverse(reorgs)
-	same(t, "Reorgs", c.m.reorgs, reorgs, cmpopts.IgnoreFields(Reorg{}, "ID", "At"))
+	for i := range reorgs {
+		reorgs[i].At = time.Time{}
+	}
+	same(t, "Reorgs", c.m.reorgs, reorgs)
+}
+
+// events asks for a page, and for all.
+func (c *machine) events(t *rapid.T, height uint64, limit int, _ ons.Key) {
+	kinds := events.Kinds(rapid.Uint16Max(1<<events.Reasons).Draw(t, "kinds")) &^ 1
+	p, err := c.s.Events(c.t.Context(), height, kinds, limit+1)
+	if err == nil && (p.Head != uint64(len(c.m.events)) || p.Next > p.Head) {
+		t.Fatalf("Events: to %d of %d, want %d in all", p.Next, p.Head, len(c.m.events))
+	}
+	compare(t, "Events", c.m.page(height, kinds, limit+1), timeless(p.Entries), err)
+	same(t, "the log", c.m.events, readLog(c.t, c.s))
 }
 
 func (c *machine) totals(t *rapid.T, _ uint64, _ int, _ ons.Key) {
 	totals, err := c.s.Totals(c.t.Context())
+	hashes := map[ons.Hash]bool{}
+	for _, r := range c.m.current(^uint64(0)) {
+		hashes[r.Hash] = true
+	}
 	compare(t, "Totals", Totals{
-		Names: uint64(len(c.m.current(^uint64(0)))), Records: uint64(len(c.m.all(^uint64(0)))),
+		Names: uint64(len(c.m.current(^uint64(0)))), Hashes: uint64(len(hashes)), Records: uint64(len(c.m.all(^uint64(0)))),
 		Blocks: uint64(len(c.m.blocks)), Reorgs: uint64(len(c.m.reorgs)), Skips: uint64(len(c.m.skips())),
 	}, totals, err)
 }

@@ -195,6 +195,20 @@ func record(tx *gorm.DB, key ons.Key) (*ons.Record, error) {
 	return &r, err
 }
 
+// Time returns what the block at a height says when it was made, in Unix seconds; false if the index does not keep that block. It
+// keeps all that have records.
+func (s *Store) Time(ctx context.Context, height uint64) (unix int64, ok bool, err error) {
+	var rows []blockRow
+	err = s.read.WithContext(ctx).Select("time").Where("height = ?", min(height, math.MaxInt64)).Limit(1).Find(&rows).Error
+	if err != nil {
+		return 0, false, fmt.Errorf("read block in %s: %w", s.path, err)
+	}
+	if len(rows) == 0 {
+		return 0, false, nil
+	}
+	return rows[0].Time, true, nil
+}
+
 // History returns the first limit records of a key, oldest first, across registrations; none is no error.
 func (s *Store) History(ctx context.Context, key ons.Key, limit int) ([]ons.Record, error) {
 	if limit <= 0 {

@@ -58,15 +58,24 @@ type reorgRow struct {
 	TipHeight  uint64
 	TipHash    []byte
 	Records    uint64
+	ToHeight   *uint64
+	ToHash     []byte
+	Redone     *uint64
+	Seq        uint64
 }
 
-type undoneRow struct {
-	Reorg    uint64 `gorm:"primaryKey;autoIncrement:false"`
-	Place    uint64 `gorm:"primaryKey;autoIncrement:false"`
-	Type     uint8
-	NameHash []byte
-	Kind     uint8
-	Txid     []byte
+// eventRow is a row of the log.
+type eventRow struct {
+	Seq  uint64 `gorm:"primaryKey;autoIncrement:false"`
+	Kind uint8
+	Ref  uint64
+	Time int64
+	Data *string
+}
+
+type eventLogRow struct {
+	ID  int `gorm:"primaryKey;autoIncrement:false"`
+	Log []byte
 }
 
 type commitRow struct {
@@ -85,15 +94,17 @@ type stateRow struct {
 	Phase   string
 	Asked   int64
 	Keep    uint64
+	Synced  uint8 // 1: the phase was once
 }
 
-func (blockRow) TableName() string  { return "blocks" }
-func (recordRow) TableName() string { return "records" }
-func (skipRow) TableName() string   { return "skips" }
-func (reorgRow) TableName() string  { return "reorgs" }
-func (undoneRow) TableName() string { return "undone" }
-func (commitRow) TableName() string { return "commits" }
-func (stateRow) TableName() string  { return "state" }
+func (blockRow) TableName() string    { return "blocks" }
+func (recordRow) TableName() string   { return "records" }
+func (skipRow) TableName() string     { return "skips" }
+func (reorgRow) TableName() string    { return "reorgs" }
+func (eventRow) TableName() string    { return "events" }
+func (eventLogRow) TableName() string { return "event_log" }
+func (commitRow) TableName() string   { return "commits" }
+func (stateRow) TableName() string    { return "state" }
 
 // newBlockRow shares b's memory, as do the other new…Row functions: rows live shorter than what they are made of.
 func newBlockRow(b *indexer.Block) blockRow {
@@ -114,7 +125,7 @@ func (r blockRow) point() (indexer.Point, error) {
 
 func newRecordRow(r *ons.Record) recordRow {
 	row := recordRow{
-		Place: first(r.Updated) | uint64(r.TxIndex), Type: uint8(r.Type), NameHash: r.Hash[:], Kind: uint8(r.Kind),
+		Place: place(r), Type: uint8(r.Type), NameHash: r.Hash[:], Kind: uint8(r.Kind),
 		Owner: r.Owner.Bytes(), Backup: r.Backup.Bytes(), Ciphertext: r.Sealed.Ciphertext, Nonce: r.Sealed.Nonce,
 		Registered: r.Registered, Expires: r.Expires, Txid: r.Txid[:],
 	}
@@ -183,6 +194,9 @@ func (r stateRow) state() (indexer.State, error) {
 	}
 	return s, nil
 }
+
+// place returns where a record stands.
+func place(r *ons.Record) uint64 { return first(r.Updated) | uint64(r.TxIndex) }
 
 // split undoes a place.
 func split(place uint64) (height uint64, txIndex uint32) {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 
 	"gorm.io/gorm"
 
@@ -54,37 +55,45 @@ func since(tx *gorm.DB, seq uint64) (d indexer.Delta, err error) {
 			from = above(d.Base)
 		}
 	}
-	d.Records, err = scan(tx, from)
+	d.Records, d.Times, err = scan(tx, from)
 	return d, err
 }
 
-// scan reads the records from a place on, one row at a time into one row's memory: through gorm's Find a whole registry
-// takes three times as long and as much memory again.
-func scan(tx *gorm.DB, from uint64) ([]ons.Record, error) {
+// scan reads the records from a place on and when their blocks were made, one row at a time into one row's memory: through
+// gorm's Find a whole registry takes three times as long and as much memory again.
+func scan(tx *gorm.DB, from uint64) ([]ons.Record, []int64, error) {
 	var n int
 	if err := tx.Raw("SELECT COUNT(*) FROM records WHERE place >= ?", from).Scan(&n).Error; err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	rows, err := tx.Raw("SELECT place, type, name_hash, kind, owner, backup, ciphertext, nonce, registered, expires, txid, prev"+
-		" FROM records WHERE place >= ? ORDER BY place", from).Rows()
+	// Blocks with records always have a row.
+	rows, err := tx.Raw("SELECT place, type, name_hash, kind, owner, backup, ciphertext, nonce, registered, expires, txid, prev, time"+
+		" FROM records JOIN blocks ON height = place / ? WHERE place >= ? ORDER BY place", 1<<placeBits, from).Rows()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer rows.Close()
-	out := make([]ons.Record, 0, n)
+	out, times := make([]ons.Record, 0, n), make([]int64, 0, n)
 	var r recordRow
+	var made int64
 	var hash, owner, backup, id, prev sql.RawBytes // valid until the next row, by when they are copied
 	for rows.Next() {
-		err := rows.Scan(&r.Place, &r.Type, &hash, &r.Kind, &owner, &backup, &r.Ciphertext, &r.Nonce, &r.Registered, &r.Expires, &id, &prev)
+		err := rows.Scan(&r.Place, &r.Type, &hash, &r.Kind, &owner, &backup, &r.Ciphertext, &r.Nonce, &r.Registered, &r.Expires, &id, &prev, &made)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		r.NameHash, r.Owner, r.Backup, r.Txid, r.Prev = hash, owner, backup, id, prev
 		rec, err := r.record()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		out = append(out, rec)
+		out, times = append(out, rec), append(times, made)
 	}
-	return out, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, nil, err
+	}
+	if len(out) != n {
+		return nil, nil, fmt.Errorf("%d of %d records are of blocks that are not there", n-len(out), n)
+	}
+	return out, times, nil
 }

@@ -26,10 +26,20 @@ const common = "_busy_timeout=10000&_foreign_keys=1&_stmt_cache_size=64"
 // queue in the process instead of meeting SQLITE_BUSY, and with BEGIN IMMEDIATE a transaction that will write never starts
 // as a reader that may not become a writer.
 //
-// WAL: readers go on while we write. synchronous NORMAL: a killed process loses nothing, a power cut may lose the newest
-// commits but never tears one; what is lost is fetched from the chain again, so an fsync per block buys nothing.
+// WAL: readers go on while we write. synchronous FULL: each commit is on the disk before it ends. What the chain says could be
+// fetched again after a power cut, but numbers of the log of events that somebody has seen must not be given to others. See also
+// synchronous.
 func openWriter(path string) (*gorm.DB, error) {
-	return open(path, 1, common+"&_txlock=immediate&_journal_mode=WAL&_synchronous=NORMAL&_cache_size=-16000")
+	return open(path, 1, common+"&_txlock=immediate&_journal_mode=WAL&_synchronous=FULL&_cache_size=-16000")
+}
+
+// synchronous is the statement that has later commits wait for the disk, or not. Without, a killed process loses nothing, and a
+// power cut tears no commit but may take the newest ones back, until one that waits.
+func synchronous(wait bool) string {
+	if wait {
+		return "PRAGMA synchronous = FULL"
+	}
+	return "PRAGMA synchronous = NORMAL"
 }
 
 // openReader opens the connections that read, in the writer's process and in others.

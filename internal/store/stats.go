@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"time"
+	"slices"
 
 	"gorm.io/gorm"
 
 	"onsight/indexer"
+	"onsight/internal/events"
 	"onsight/ons"
 )
 
@@ -37,6 +38,7 @@ func (s *Store) Counts(ctx context.Context, height uint64) (counts [3]uint64, er
 // Totals counts what is stored, at one moment.
 type Totals struct {
 	Names   uint64 // distinct keys, living or not
+	Hashes  uint64 // distinct hashes of them: a name registered as two types is one
 	Records uint64 // ONS transactions that applied
 	Blocks  uint64 // heights from the first to the newest; most have no row
 	Reorgs  uint64
@@ -48,6 +50,7 @@ func (s *Store) Totals(ctx context.Context) (t Totals, err error) {
 	err = s.view(ctx, "count", func(tx *gorm.DB) error {
 		return tx.Raw("SELECT" +
 			" (SELECT COUNT(*) FROM (SELECT 1 FROM records GROUP BY name_hash, type) n) AS names," +
+			" (SELECT COUNT(DISTINCT name_hash) FROM records) AS hashes," +
 			" (SELECT COUNT(*) FROM records) AS records," +
 			" (SELECT COALESCE(MAX(height) - MIN(height) + 1, 0) FROM blocks) AS blocks," +
 			" (SELECT COUNT(*) FROM reorgs) AS reorgs," +
@@ -99,40 +102,34 @@ func (s *Store) DigestAt(ctx context.Context, height uint64) (d ons.Txid, err er
 	return d, err
 }
 
-// Reorg is one time that blocks were taken back.
-type Reorg struct {
-	ID      uint64        // counts from 1
-	At      time.Time     // when it was written
-	Base    indexer.Point // the block that stayed; the chains part there or, where rows are sparse, above
-	Tip     indexer.Point // newest block of the chain that was left
-	Records uint64        // ONS transactions that were undone; see Undone
-}
-
-// Reorgs returns the newest limit reorganisations, newest first.
-func (s *Store) Reorgs(ctx context.Context, limit int) ([]Reorg, error) {
+// Reorgs returns the newest limit reorganisations before one with a number, newest first; before 0 there are none, so
+// math.MaxUint64 begins with the newest.
+func (s *Store) Reorgs(ctx context.Context, before uint64, limit int) (out []events.Undoing, err error) {
 	if limit <= 0 {
 		return nil, nil
 	}
-	var rows []reorgRow
-	if err := s.read.WithContext(ctx).Order("id DESC").Limit(limit).Find(&rows).Error; err != nil {
-		return nil, fmt.Errorf("read reorganisations in %s: %w", s.path, err)
-	}
-	out := make([]Reorg, len(rows))
-	for i, r := range rows {
-		base, err := txid(r.BaseHash)
+	err = s.view(ctx, "read reorganisations", func(tx *gorm.DB) error {
+		var rows []reorgRow
+		if err := tx.Where("id < ?", min(before, math.MaxInt64)).Order("id DESC").Limit(limit).Find(&rows).Error; err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return nil
+		}
+		later, err := readUndoers(tx, rows[len(rows)-1].Seq)
 		if err != nil {
-			return nil, fmt.Errorf("reorganisation %d in %s: %w", r.ID, s.path, err)
+			return err
 		}
-		tip, err := txid(r.TipHash)
-		if err != nil {
-			return nil, fmt.Errorf("reorganisation %d in %s: %w", r.ID, s.path, err)
+		for some := range slices.Chunk(rows, chunk) {
+			list, err := undoings(tx, later, some)
+			if err != nil {
+				return err
+			}
+			out = append(out, list...)
 		}
-		out[i] = Reorg{
-			ID: r.ID, At: time.UnixMicro(r.At).UTC(), Records: r.Records,
-			Base: indexer.Point{Height: r.BaseHeight, Hash: base}, Tip: indexer.Point{Height: r.TipHeight, Hash: tip},
-		}
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 // ReorgDepth is how many reorganisations undid so many blocks.
@@ -147,42 +144,6 @@ func (s *Store) ReorgDepths(ctx context.Context) (out []ReorgDepth, err error) {
 		return tx.Raw("SELECT tip_height - base_height AS depth, COUNT(*) AS count FROM reorgs GROUP BY 1 ORDER BY 1").Scan(&out).Error
 	})
 	return out, err
-}
-
-// Undone is an ONS transaction that a reorganisation took back; the new chain may hold it again.
-type Undone struct {
-	Height  uint64
-	TxIndex uint32
-	Key     ons.Key
-	Kind    ons.Kind
-	Txid    ons.Txid
-}
-
-// Undone returns the first limit transactions that a reorganisation took back, in their chain's order.
-func (s *Store) Undone(ctx context.Context, reorg uint64, limit int) ([]Undone, error) {
-	if limit <= 0 {
-		return nil, nil
-	}
-	var rows []undoneRow
-	err := s.read.WithContext(ctx).Where("reorg = ?", reorg).Order("place").Limit(limit).Find(&rows).Error
-	if err != nil {
-		return nil, fmt.Errorf("read reorganisation %d in %s: %w", reorg, s.path, err)
-	}
-	out := make([]Undone, len(rows))
-	for i, r := range rows {
-		hash, err := txid(r.NameHash)
-		if err != nil {
-			return nil, fmt.Errorf("reorganisation %d in %s: %w", reorg, s.path, err)
-		}
-		id, err := txid(r.Txid)
-		if err != nil {
-			return nil, fmt.Errorf("reorganisation %d in %s: %w", reorg, s.path, err)
-		}
-		u := Undone{Key: ons.Key{Type: ons.Type(r.Type), Hash: ons.Hash(hash)}, Kind: ons.Kind(r.Kind), Txid: id}
-		u.Height, u.TxIndex = split(r.Place)
-		out[i] = u
-	}
-	return out, nil
 }
 
 // SkipRow is an ONS transaction that was left out of the index, and where.

@@ -6,10 +6,12 @@ import (
 	"math"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"onsight/indexer"
+	"onsight/internal/events"
 	"onsight/ons"
 )
 
@@ -49,6 +51,10 @@ func testStore(t *testing.T, dir func(t *testing.T) string) {
 	t.Run("RefusesNonsense", func(t *testing.T) {
 		t.Parallel()
 		testNonsense(t, fresh)
+	})
+	t.Run("Times", func(t *testing.T) {
+		t.Parallel()
+		testTimes(t, fresh)
 	})
 	t.Run("Undone", func(t *testing.T) {
 		t.Parallel()
@@ -110,35 +116,62 @@ func testNonsense(t *testing.T, fresh func(*testing.T) (*Store, uint64)) {
 	}
 }
 
+// testTimes shows that blocks are dated as they say, also after others took their place.
+func testTimes(t *testing.T, fresh func(*testing.T) (*Store, uint64)) {
+	s, epoch := fresh(t)
+	g := newGen(8)
+	chain := g.blocks(1000, 40, 60)
+	mustCommit(t, s, epoch, indexer.Range{Blocks: chain})
+	other := g.blocks(1021, 10, 20)
+	for i := range other {
+		other[i].Time += 77
+	}
+	mustCommit(t, s, epoch, indexer.Range{Base: point(chain[20]), Blocks: other})
+	d, err := s.Since(t.Context(), 0)
+	if err != nil || len(d.Times) != len(d.Records) || len(d.Records) == 0 {
+		t.Fatalf("%d times of %d records, error %v", len(d.Times), len(d.Records), err)
+	}
+	made := map[uint64]int64{}
+	for _, b := range append(chain[:21:21], other...) {
+		made[b.Height] = b.Time
+	}
+	for i, r := range d.Records {
+		unix, ok, err := s.Time(t.Context(), r.Updated)
+		if want := made[r.Updated]; d.Times[i] != want || unix != want || !ok || err != nil {
+			t.Errorf("block %d: got %d and %d, %v, %v, want %d", r.Updated, d.Times[i], unix, ok, err, want)
+		}
+	}
+	if _, ok, err := s.Time(t.Context(), 1031); ok || err != nil {
+		t.Errorf("a block that is not there: got %v, error %v", ok, err)
+	}
+}
+
 func testUndone(t *testing.T, fresh func(*testing.T) (*Store, uint64)) {
 	s, epoch := fresh(t)
 	g := newGen(2)
 	blocks := g.blocks(0, 30, 30)
 	mustCommit(t, s, epoch, indexer.Range{Blocks: blocks})
 	mustCommit(t, s, epoch, indexer.Range{Base: point(blocks[9])})
-	var want []Undone
-	for _, b := range blocks[10:] {
-		for _, r := range b.Records {
-			want = append(want, Undone{r.Updated, r.TxIndex, r.Key(), r.Kind, r.Txid})
-		}
-	}
-	reorgs, err := s.Reorgs(t.Context(), 10)
-	if err != nil || len(reorgs) != 1 || reorgs[0].Records != uint64(len(want)) {
+	mustCommit(t, s, epoch, indexer.Range{Base: point(blocks[4]), Blocks: blocks[5:]})
+	reorgs, err := s.Reorgs(t.Context(), math.MaxUint64, 10)
+	if err != nil || len(reorgs) != 2 {
 		t.Fatalf("got %+v, error %v", reorgs, err)
 	}
-	depths, err := s.ReorgDepths(t.Context())
-	if d := cmp.Diff([]ReorgDepth{{Depth: 20, Count: 1}}, depths); err != nil || d != "" {
-		t.Errorf("error %v, -want +got:\n%s", err, d)
-	}
-	got, err := s.Undone(t.Context(), reorgs[0].ID, 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := reorgs[1]
+	got.At = time.Time{}
+	want := events.Undoing{ID: 1, Base: blocks[9].Point, From: blocks[29].Point, To: point(blocks[9]), Undone: changes(blocks[10:])}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
-	if got, err = s.Undone(t.Context(), reorgs[0].ID, 3); err != nil || len(got) != 3 {
-		t.Errorf("got %d of 3, error %v", len(got), err)
+	if got := reorgs[0]; !cmp.Equal(got.Redone, changes(blocks[5:])) || *got.To != blocks[29].Point || got.Depth() != 5 {
+		t.Errorf("got %+v", got)
+	}
+	if page, err := s.Reorgs(t.Context(), 2, 10); err != nil || len(page) != 1 || page[0].ID != 1 {
+		t.Errorf("before the second: got %+v, error %v", page, err)
+	}
+	depths, err := s.ReorgDepths(t.Context())
+	if d := cmp.Diff([]ReorgDepth{{Depth: 5, Count: 1}, {Depth: 20, Count: 1}}, depths); err != nil || d != "" {
+		t.Errorf("error %v, -want +got:\n%s", err, d)
 	}
 }
 

@@ -18,6 +18,19 @@ CREATE TABLE estimates (
     PRIMARY KEY (key, vantage)
 );
 
+CREATE TABLE event_log (
+    id  INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    log BLOB    NOT NULL
+);
+
+CREATE TABLE events (
+    seq  INTEGER NOT NULL PRIMARY KEY,
+    kind BIGINT  NOT NULL,
+    ref  BIGINT  NOT NULL,
+    time BIGINT  NOT NULL,
+    data TEXT
+);
+
 CREATE TABLE goose_db_version (
 		id INTEGER PRIMARY KEY AUTOINCREMENT,
 		version_id INTEGER NOT NULL,
@@ -138,6 +151,8 @@ CREATE TABLE records (
     prev       BLOB
 );
 
+CREATE INDEX records_by_end ON records (expires) WHERE expires > 0;
+
 CREATE INDEX records_by_name ON records (substr(name_hash, 1, 8));
 
 CREATE TABLE reorgs (
@@ -148,7 +163,7 @@ CREATE TABLE reorgs (
     tip_height  BIGINT  NOT NULL,
     tip_hash    BLOB    NOT NULL,
     records     BIGINT  NOT NULL
-);
+, to_height BIGINT, to_hash BLOB, redone BIGINT, seq BIGINT NOT NULL DEFAULT 0);
 
 CREATE TABLE rings (
     key     BLOB   NOT NULL,
@@ -177,7 +192,7 @@ CREATE TABLE state (
     phase   TEXT    NOT NULL,
     asked   BIGINT  NOT NULL,
     keep    BIGINT  NOT NULL
-);
+, synced BIGINT NOT NULL DEFAULT 0);
 
 CREATE TABLE undone (
     reorg     BIGINT NOT NULL REFERENCES reorgs (id),
@@ -185,7 +200,7 @@ CREATE TABLE undone (
     type      BIGINT NOT NULL,
     name_hash BLOB   NOT NULL,
     kind      BIGINT NOT NULL,
-    txid      BLOB   NOT NULL,
+    txid      BLOB   NOT NULL, time BIGINT, owner BLOB, backup BLOB, ciphertext BLOB, nonce BLOB, registered BIGINT, expires BIGINT, prev BLOB,
     PRIMARY KEY (reorg, place)
 );
 
