@@ -57,7 +57,8 @@ type Client struct {
 	pool    *pool // nil: not read yet
 	met     map[[32]byte]*meeting
 	paths   []*path
-	retry   time.Time // not before that another guard is looked for, while there is one
+	kept    [][32]byte // guards, those in use and those that were, the preferred one first
+	retry   time.Time  // not before that another guard is looked for, while there is one
 	links   map[[32]byte]*snode.Link
 	moved   map[ID]correction
 	stale   bool // the list of nodes, whatever its age

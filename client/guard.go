@@ -15,37 +15,142 @@ import (
 const (
 	tested   = 2  // candidates at a time
 	maxTests = 10 // candidates for one guard
+
+	maxKept = 8 // guards that are remembered
+	// minRest is how long a guard is left alone after its first failure; it doubles with each one in a row, up to maxRest.
+	minRest, maxRest = time.Minute, time.Hour
+	// lostAfter is how long a guard has to have failed, lostStrikes times in a row, until it is one no longer.
+	lostAfter, lostStrikes = 24 * time.Hour, 6
 )
 
-// remember stores the guards, the preferred one first.
-func (c *Client) remember(ctx context.Context) error {
+// appoint makes nodes guards after those there are. One that others have to give way to is the one that fails since the longest, else
+// the last. The token is held.
+func (c *Client) appoint(ctx context.Context, guards []*store.Node) error {
+	var fresh [][32]byte
 	c.mu.Lock()
-	var keys [][32]byte
-	for _, q := range c.paths {
-		keys = append(keys, q.guard().Ed25519)
+	for _, g := range guards {
+		if !slices.Contains(c.kept, g.Ed25519) {
+			fresh = append(fresh, g.Ed25519)
+		}
+	}
+	var gone [][32]byte
+	for len(c.kept) > 0 && len(c.kept)+len(fresh) > maxKept {
+		at := len(c.kept) - 1
+		for i, key := range c.kept {
+			m, worst := c.meet(key), c.meet(c.kept[at])
+			if !m.failing.IsZero() && (worst.failing.IsZero() || m.failing.Before(worst.failing)) {
+				at = i
+			}
+		}
+		gone = append(gone, c.kept[at])
+		c.kept = slices.Delete(c.kept, at, at+1)
+	}
+	c.kept = append(c.kept, fresh...)
+	c.mu.Unlock()
+	for _, key := range gone {
+		if err := c.store.Dismiss(ctx, key); err != nil {
+			return err
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	return c.store.Appoint(ctx, fresh...)
+}
+
+// rest leaves a guard alone for a while, at least for so long, longer each time it fails. It stays a guard: whoever could
+// have us take others by making some fail would come to be one. Only one that has failed for long, whenever it was tried, is none any
+// more. The token is held.
+func (c *Client) rest(ctx context.Context, key [32]byte, least time.Duration) error {
+	c.mu.Lock()
+	now := c.cfg.Now()
+	m := c.meet(key)
+	if m.rest.After(now) {
+		c.mu.Unlock()
+		return nil // another request that was lost with this one has said so
+	}
+	if m.failing.IsZero() {
+		m.failing = now
+	}
+	m.strikes++
+	m.rest = now.Add(max(least, min(minRest<<min(m.strikes-1, 20), maxRest)))
+	until, lost := m.rest, m.strikes >= lostStrikes && now.Sub(m.failing) >= lostAfter
+	if lost {
+		c.kept = slices.DeleteFunc(c.kept, func(k [32]byte) bool { return k == key })
 	}
 	c.mu.Unlock()
-	return c.store.SetGuards(ctx, keys...)
+	ctx = context.WithoutCancel(ctx) // what was learnt by an answer that is not waited for any more is true all the same
+	if lost {
+		return c.store.Dismiss(ctx, key)
+	}
+	return c.store.Rest(ctx, key, now, until)
+}
+
+// wake takes back what is said against guards: when nobody at all answers it is us who have no network. The token is held.
+func (c *Client) wake(ctx context.Context) error {
+	c.mu.Lock()
+	var woken [][32]byte
+	for _, key := range c.kept {
+		if m := c.meet(key); !m.failing.IsZero() {
+			m.strikes, m.failing, m.rest = 0, time.Time{}, time.Time{}
+			woken = append(woken, key)
+		}
+	}
+	c.mu.Unlock()
+	for _, key := range woken {
+		if err := c.store.Wake(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// preferred returns the guard that should be in a path instead of its own: one that was before it, and works again. others are the
+// other paths. c.mu is held.
+func (c *Client) preferred(p *pool, own *store.Node, others []*path) *store.Node {
+	apart := p.hops(others)
+	now := c.cfg.Now()
+	for _, key := range c.kept {
+		if key == own.Ed25519 {
+			break
+		}
+		if d := p.find(key); d != nil && !c.meet(key).rest.After(now) && !clashes(d, apart) {
+			return p.by[key]
+		}
+	}
+	return own
+}
+
+// hops returns the nodes of paths.
+func (p *pool) hops(paths []*path) (list []*directory.Node) {
+	for _, q := range paths {
+		for _, h := range q.hops {
+			if d := p.find(h.Ed25519); d != nil {
+				list = append(list, d)
+			}
+		}
+	}
+	return list
 }
 
 // guards returns up to n guards beside those of paths: those that were guards before, then such as are tested now. The error says why
 // there are fewer. The token is held.
 func (c *Client) guards(ctx context.Context, p *pool, paths []*path, n int) (found []*store.Node, err error) {
-	var apart []*directory.Node
+	apart := p.hops(paths)
 	use := func(g *store.Node) {
 		found = append(found, g)
 		apart = append(apart, p.find(g.Ed25519))
 	}
-	for _, q := range paths {
-		for _, h := range q.hops {
-			if d := p.find(h.Ed25519); d != nil {
-				apart = append(apart, d)
-			}
-		}
-	}
 	c.mu.Lock()
 	now := c.cfg.Now()
-	suspect := map[[32]byte]bool{}
+	suspect, rests := map[[32]byte]bool{}, map[[32]byte]bool{}
+	for _, key := range c.kept {
+		if c.meet(key).rest.After(now) {
+			rests[key] = true
+		} else if d := p.find(key); len(found) < n && d != nil && !clashes(d, apart) {
+			use(p.by[key])
+		}
+	}
 	for key, m := range c.met {
 		if m.until.After(now) {
 			suspect[key] = true
@@ -54,18 +159,14 @@ func (c *Client) guards(ctx context.Context, p *pool, paths []*path, n int) (fou
 	order, _ := directory.Guards(c.rand, p.list, len(p.list)) // as many as there are networks
 	c.mu.Unlock()
 
-	kept := slices.DeleteFunc(slices.Clone(p.nodes), func(k *store.Node) bool { return k.Guard == 0 || suspect[k.Ed25519] })
-	slices.SortFunc(kept, func(a, b *store.Node) int { return a.Guard - b.Guard })
-	for _, k := range kept {
-		if d := p.find(k.Ed25519); len(found) < n && !clashes(d, apart) {
-			use(k)
-		}
-	}
 	if len(found) == n {
 		return found, nil
 	}
-	// Those of other operators first, those that may have failed last.
+	// Those of other operators first, those that may have failed after them, guards that are to be left alone last.
 	rank := func(d *directory.Node) (r int) {
+		if rests[d.Ed25519] {
+			r += 4
+		}
 		if suspect[d.Ed25519] {
 			r += 2
 		}
@@ -112,6 +213,9 @@ func (c *Client) guards(ctx context.Context, p *pool, paths []*path, n int) (fou
 	case len(found)+len(paths) > 0:
 		return found, errOnePath
 	}
+	if err := c.wake(ctx); err != nil {
+		return nil, err
+	}
 	return nil, ErrNodes
 }
 
@@ -153,8 +257,10 @@ func (c *Client) test(ctx context.Context, candidates []*store.Node) (fast, slow
 		a := <-answers
 		c.mu.Lock()
 		switch m := c.meet(a.node.Ed25519); {
-		case a.err == nil:
+		case a.err == nil && m.failing.IsZero():
 			m.strikes, m.until = 0, time.Time{}
+		case a.err == nil:
+			m.until = time.Time{} // a guard that fails has to do more than answer
 		case within.Err() == nil:
 			m.until = c.cfg.Now().Add(suspicion)
 		}

@@ -221,15 +221,15 @@ func (c *Client) works(ctx context.Context, q *path, to *store.Node, took time.D
 	var cleared [][32]byte
 	for _, n := range append([]*store.Node{to}, q.hops[:]...) {
 		m := c.meet(n.Ed25519)
-		if m.strikes > 0 {
+		if m.strikes > 0 || !m.failing.IsZero() {
 			cleared = append(cleared, n.Ed25519)
 		}
-		m.strikes, m.until = 0, time.Time{}
+		m.strikes, m.until, m.failing, m.rest = 0, time.Time{}, time.Time{}, time.Time{}
 	}
 	c.meet(to.Ed25519).extra = took - q.best
 	c.mu.Unlock()
 	for _, key := range cleared {
-		if err := c.praise(ctx, key, 0); err != nil {
+		if err := c.store.Wake(context.WithoutCancel(ctx), key); err != nil {
 			c.cfg.Log.Debug("success not stored", "error", err)
 		}
 	}
@@ -293,8 +293,8 @@ func judge(q *path, to [32]byte, err error) verdict {
 	return verdict{}
 }
 
-// learn draws the consequences of a failure: a guard that does not work is one no longer, a hop that does not is replaced, and where it
-// is not known who it was, all behind the guard are. The error is the store's.
+// learn draws the consequences of a failure: a guard that does not work is left alone for a while, a hop that does not is replaced, and
+// where it is not known who it was, all behind the guard are. The error is the store's.
 func (c *Client) learn(ctx context.Context, q *path, to *store.Node, v verdict) error {
 	unlock, err := c.lock(ctx)
 	if err != nil {
@@ -314,17 +314,18 @@ func (c *Client) learn(ctx context.Context, q *path, to *store.Node, v verdict) 
 		}
 	}
 	var struck [][32]byte
+	failed, least := false, time.Duration(0) // the guard, and how long it is left alone at least
 	guard := q.guard()
 	switch v.of {
 	case blameGuard:
-		struck = append(struck, guard.Ed25519)
+		failed = true
 	case blameHop:
 		struck = append(struck, v.key)
 	case blameTarget:
 		struck = append(struck, to.Ed25519)
 	case blamePath:
 		if q.silence++; q.silence >= maxSilence {
-			struck = append(struck, guard.Ed25519)
+			failed, least = true, suspicion // it may answer all the same when it is asked for info
 		}
 		suspect(q.hops[1].Ed25519, q.hops[2].Ed25519)
 	}
@@ -333,7 +334,7 @@ func (c *Client) learn(ctx context.Context, q *path, to *store.Node, v verdict) 
 	if i := slices.Index(c.paths, q); i >= 0 && v.of != blameTarget {
 		c.paths = slices.Delete(c.paths, i, i+1)
 		c.retry = time.Time{}
-		if !slices.Contains(struck, guard.Ed25519) {
+		if !failed {
 			var keep *store.Node
 			if v.of == blameHop {
 				keep = q.hops[1]
@@ -351,8 +352,8 @@ func (c *Client) learn(ctx context.Context, q *path, to *store.Node, v verdict) 
 		}
 	}
 	c.mu.Unlock()
-	if slices.Contains(struck, guard.Ed25519) {
-		if err := c.remember(ctx); err != nil {
+	if failed {
+		if err := c.rest(ctx, guard.Ed25519, least); err != nil {
 			return err
 		}
 	}
@@ -364,16 +365,23 @@ func (c *Client) learn(ctx context.Context, q *path, to *store.Node, v verdict) 
 	return nil
 }
 
-// strike counts a failure of a node, which leaves the pool with the third in a row. The token is held.
+// strike counts a failure of a node, which leaves the pool with the third in a row: several that come at once are one. Guards do not, as
+// it may be by somebody else's word. The token is held.
 func (c *Client) strike(ctx context.Context, key [32]byte) error {
 	c.mu.Lock()
-	m := c.meet(key)
+	m, now := c.meet(key), c.cfg.Now()
+	if slices.Contains(c.kept, key) || now.Sub(m.struck).Abs() < oneStrike {
+		c.mu.Unlock()
+		return nil
+	}
+	m.struck = now
 	m.strikes++
 	gone := m.strikes >= maxStrike
 	if gone && c.pool != nil && c.pool.by[key] != nil {
 		c.pool = c.pool.without(key)
 	}
 	c.mu.Unlock()
+	ctx = context.WithoutCancel(ctx) // as in rest
 	if gone {
 		return c.store.Remove(ctx, key)
 	}

@@ -108,8 +108,8 @@ func (c *Client) ready(to [32]byte, avoid []*path) (q *path, whole bool) {
 	return good[c.rand.IntN(len(good))], whole
 }
 
-// rotate gives new inner hops to paths that have grown old. Their guards stay: each change would be another chance for somebody who
-// waits to be one. The token is held.
+// rotate gives new inner hops to paths that have grown old. Their guards stay, or give way to the one whose place they took while it
+// did not work: each other guard would be another chance for somebody who waits to be one. The token is held.
 func (c *Client) rotate(p *pool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -118,7 +118,8 @@ func (c *Client) rotate(p *pool) {
 		if age := now.Sub(q.built); age >= 0 && age < c.cfg.Rotate {
 			continue
 		}
-		if n, ok := c.behind(p, q.guard(), nil, c.paths, nil, nil); ok {
+		others := slices.Delete(slices.Clone(c.paths), i, i+1)
+		if n, ok := c.behind(p, c.preferred(p, q.guard(), others), nil, others, nil, nil); ok {
 			c.paths[i] = n
 		}
 	}
@@ -133,20 +134,21 @@ func (c *Client) build(ctx context.Context, p *pool) error {
 		return nil
 	}
 	guards, err := c.guards(ctx, p, have, wantGuards-len(have))
+	var used []*store.Node
 	c.mu.Lock()
 	for _, g := range guards {
 		if q, ok := c.behind(p, g, nil, c.paths, guards, nil); ok {
-			c.paths = append(c.paths, q)
+			c.paths, used = append(c.paths, q), append(used, g)
 		} else if len(c.paths) > 0 {
 			err = errOnePath
 		}
 	}
 	made := len(c.paths)
-	if made < wantGuards {
+	if made < wantGuards && ctx.Err() == nil { // else nobody looked to the end
 		c.retry = c.cfg.Now().Add(noGuard)
 	}
 	c.mu.Unlock()
-	if err := c.remember(ctx); err != nil {
+	if err := c.appoint(ctx, used); err != nil {
 		return err
 	}
 	switch {
@@ -172,13 +174,8 @@ func (c *Client) behind(p *pool, guard, keep *store.Node, paths []*path, guards 
 		}
 	}
 	for _, q := range paths {
-		if q.guard() == guard {
-			continue // which it replaces
-		}
-		for _, h := range q.hops {
-			if d := p.find(h.Ed25519); d != nil {
-				apart = append(apart, d)
-			}
+		if q.guard() != guard { // else it is replaced
+			apart = append(apart, p.hops([]*path{q})...)
 		}
 	}
 	g := p.find(guard.Ed25519)
@@ -196,7 +193,8 @@ func (c *Client) behind(p *pool, guard, keep *store.Node, paths []*path, guards 
 		for i := range p.list {
 			key := p.nodes[i].Ed25519
 			m := c.met[key]
-			if not[key] || !suspects && m != nil && m.until.After(now) {
+			// Other guards are not used up as hops: they could not be guards again then.
+			if not[key] || !suspects && (m != nil && m.until.After(now) || slices.Contains(c.kept, key)) {
 				continue
 			}
 			list = append(list, p.list[i])

@@ -25,6 +25,8 @@ const (
 	// suspicion is how long a node is left out that may be the reason of a failure.
 	suspicion = 10 * time.Minute
 	maxStrike = 3 // failures in a row after which a node leaves the pool (messaging.md B.4)
+	// oneStrike is how long further failures of a node are taken for the same one: many requests are under way at once.
+	oneStrike = 10 * time.Second
 )
 
 // ErrNodes means that there are not enough nodes to do what was asked.
@@ -65,6 +67,21 @@ func newPool(nodes []store.Node, at time.Time) *pool {
 	return p
 }
 
+// guards returns the keys of those that were guards when the pool was read, the preferred one first.
+func (p *pool) guards() (keys [][32]byte) {
+	var list []*store.Node
+	for _, n := range p.nodes {
+		if n.Guard != 0 {
+			list = append(list, n)
+		}
+	}
+	slices.SortFunc(list, func(a, b *store.Node) int { return a.Guard - b.Guard })
+	for _, n := range list {
+		keys = append(keys, n.Ed25519)
+	}
+	return keys
+}
+
 // without returns the pool without a node.
 func (p *pool) without(key [32]byte) *pool {
 	var left []store.Node
@@ -79,8 +96,12 @@ func (p *pool) without(key [32]byte) *pool {
 // meeting is what we met with at a node in this process.
 type meeting struct {
 	strikes int
+	struck  time.Time     // when the last of them was counted
 	until   time.Time     // suspected until then
 	extra   time.Duration // how much longer its last answer took than the path to it
+
+	failing time.Time // of a guard: since when it fails; zero: it does not
+	rest    time.Time // of a guard: left alone until then
 }
 
 // meet returns what we met with at a node. c.mu is held.
@@ -89,7 +110,8 @@ func (c *Client) meet(key [32]byte) *meeting {
 	if m == nil {
 		m = &meeting{}
 		if c.pool != nil && c.pool.by[key] != nil {
-			m.strikes = c.pool.by[key].Strikes
+			n := c.pool.by[key]
+			m.strikes, m.failing, m.rest = n.Strikes, n.Failing, n.Rest
 		}
 		c.met[key] = m
 	}
@@ -127,7 +149,7 @@ func (c *Client) nodes(ctx context.Context) (*pool, error) {
 		}
 		p = newPool(stored, at)
 		c.mu.Lock()
-		c.pool = p
+		c.pool, c.kept = p, p.guards()
 		c.mu.Unlock()
 	}
 	if len(p.nodes) >= poolLeast || len(p.nodes) > directory.Hops && c.cfg.Now().Sub(p.at).Abs() < again {
@@ -167,7 +189,7 @@ func (c *Client) adopt(ctx context.Context, list []store.Node) (*pool, error) {
 	p := newPool(stored, at)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pool = p
+	c.pool, c.kept = p, p.guards()
 	c.stale = false
 	clear(c.moved)
 	// Paths through nodes that are gone, or are elsewhere, are none.

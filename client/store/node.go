@@ -21,6 +21,8 @@ type Node struct {
 	Strikes int           // failures since the last success
 	Latency time.Duration // of the newest test; 0: not tested
 	Guard   int           // 1, 2, … in the order of preference; 0: not a guard
+	Failing time.Time     // of a guard: since when it does not work; zero: it does
+	Rest    time.Time     // of a guard: until when it is left alone; zero: it is not
 }
 
 type nodeRow struct {
@@ -33,6 +35,8 @@ type nodeRow struct {
 	Strikes  int
 	Latency  int64 // microseconds
 	Guard    int
+	Failing  *int64
+	Rest     *int64
 }
 
 func (nodeRow) TableName() string { return "nodes" }
@@ -82,6 +86,7 @@ func (s *Store) Pool(ctx context.Context, limit int) (list []Node, at time.Time,
 		list = append(list, Node{
 			Ed25519: array[[32]byte](r.Ed25519), X25519: array[[32]byte](r.X25519), IP: r.IP, Port: r.Port, Swarm: swarm, Operator: r.Operator,
 			Strikes: r.Strikes, Latency: time.Duration(r.Latency) * time.Microsecond, Guard: r.Guard,
+			Failing: fromUnixOrNull(r.Failing), Rest: fromUnixOrNull(r.Rest),
 		})
 	}
 	return list, fromUnixOrNull(when), nil
@@ -96,12 +101,13 @@ func (s *Store) Strike(ctx context.Context, node [32]byte) (strikes int, err err
 	return strikes, err
 }
 
-// Praise notes a success of a node and how long it took; 0: not measured. The error is ErrNotFound for a node that is not in
-// the pool.
+// Praise notes that a node answered, and how long it took; 0: not measured. Of a guard that fails it says nothing: that one has
+// to do its work again, which is Wake. The error is ErrNotFound for a node that is not in the pool.
 func (s *Store) Praise(ctx context.Context, node [32]byte, latency time.Duration) error {
 	return s.update(ctx, "note success", func(tx *gorm.DB) error {
 		us := latency.Microseconds()
-		return changed(tx.Exec("UPDATE nodes SET strikes = 0, latency = CASE WHEN ? > 0 THEN ? ELSE latency END WHERE ed25519 = ?", us, us, node[:]))
+		return changed(tx.Exec(`UPDATE nodes SET strikes = CASE WHEN failing IS NULL THEN 0 ELSE strikes END,
+			latency = CASE WHEN ? > 0 THEN ? ELSE latency END WHERE ed25519 = ?`, us, us, node[:]))
 	})
 }
 
@@ -110,17 +116,37 @@ func (s *Store) Remove(ctx context.Context, node [32]byte) error {
 	return s.update(ctx, "remove node", func(tx *gorm.DB) error { return tx.Exec("DELETE FROM nodes WHERE ed25519 = ?", node[:]).Error })
 }
 
-// SetGuards says which nodes are guards, the preferred one first. Those not in the pool are left out.
-func (s *Store) SetGuards(ctx context.Context, guards ...[32]byte) error {
+// Appoint makes nodes guards, after those that are already. Those not in the pool are left out.
+func (s *Store) Appoint(ctx context.Context, guards ...[32]byte) error {
 	return s.update(ctx, "store guards", func(tx *gorm.DB) error {
-		if err := tx.Exec("UPDATE nodes SET guard = 0 WHERE guard <> 0").Error; err != nil {
-			return err
-		}
-		for i, g := range guards {
-			if err := tx.Exec("UPDATE nodes SET guard = ? WHERE ed25519 = ?", i+1, g[:]).Error; err != nil {
+		for _, g := range guards {
+			err := tx.Exec("UPDATE nodes SET guard = (SELECT max(guard) + 1 FROM nodes) WHERE ed25519 = ? AND guard = 0", g[:]).Error
+			if err != nil {
 				return err
 			}
 		}
 		return nil
+	})
+}
+
+// Dismiss makes a node a guard no longer. One that is none is no error.
+func (s *Store) Dismiss(ctx context.Context, guard [32]byte) error {
+	return s.update(ctx, "dismiss guard", func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE nodes SET guard = 0, strikes = 0, failing = NULL, rest = NULL WHERE ed25519 = ?", guard[:]).Error
+	})
+}
+
+// Rest notes that a guard does not work, and until when it is left alone. Wake ends that. One that is not in the pool is no
+// error.
+func (s *Store) Rest(ctx context.Context, guard [32]byte, now, until time.Time) error {
+	return s.update(ctx, "note failure", func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE nodes SET strikes = strikes + 1, failing = coalesce(failing, ?), rest = ? WHERE ed25519 = ?", unix(now), unix(until), guard[:]).Error
+	})
+}
+
+// Wake takes back all that was said against a node. One that is not in the pool is no error.
+func (s *Store) Wake(ctx context.Context, node [32]byte) error {
+	return s.update(ctx, "note success", func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE nodes SET strikes = 0, failing = NULL, rest = NULL WHERE ed25519 = ?", node[:]).Error
 	})
 }

@@ -676,6 +676,11 @@ func TestHeld(t *testing.T) {
 	}
 }
 
+func pool(s *Store) ([]Node, error) {
+	list, _, err := s.Pool(context.Background(), 10)
+	return list, err
+}
+
 func TestPool(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -694,15 +699,34 @@ func TestPool(t *testing.T) {
 	}
 	must(t, s.Praise(ctx, [32]byte{1}, 20*time.Millisecond))
 	must(t, s.Praise(ctx, [32]byte{1}, 0))
-	must(t, s.SetGuards(ctx, [32]byte{3}, [32]byte{9}, [32]byte{1}))
+	must(t, s.Appoint(ctx, [32]byte{3}, [32]byte{9}))
+	must(t, s.Appoint(ctx, [32]byte{1}, [32]byte{3}))
 	moved := n(2)
 	moved.IP, moved.Strikes = "127.0.0.2", 77
 	must(t, s.SetPool(ctx, []Node{n(1), moved, n(4)}, at(2)))
 	first, second := n(1), moved
-	first.Latency, first.Guard, second.Strikes = 20*time.Millisecond, 3, 2
+	first.Latency, first.Guard, second.Strikes = 20*time.Millisecond, 2, 2
 	list, when, err := s.Pool(ctx, 10)
 	if diff := cmp.Diff([]Node{first, second, n(4)}, list); err != nil || diff != "" || !when.Equal(at(2)) {
 		t.Errorf("%v, %v: %s", when, err, diff)
+	}
+	// A guard that fails is left alone since its first failure, whatever it answers, until it works again.
+	must(t, s.Rest(ctx, [32]byte{1}, at(3), at(4)))
+	must(t, s.Rest(ctx, [32]byte{1}, at(5), at(7)))
+	must(t, s.Rest(ctx, [32]byte{9}, at(5), at(7)))
+	must(t, s.Praise(ctx, [32]byte{1}, 30*time.Millisecond))
+	failing := first
+	failing.Latency, failing.Strikes, failing.Failing, failing.Rest = 30*time.Millisecond, 2, at(3), at(7)
+	for _, step := range []func(context.Context, [32]byte) error{s.Wake, s.Dismiss} {
+		if diff := cmp.Diff(failing, got[[]Node](t)(pool(s))[0]); diff != "" {
+			t.Error(diff)
+		}
+		must(t, step(ctx, [32]byte{1}))
+		failing.Strikes, failing.Failing, failing.Rest = 0, time.Time{}, time.Time{}
+	}
+	failing.Guard = 0
+	if diff := cmp.Diff(failing, got[[]Node](t)(pool(s))[0]); diff != "" {
+		t.Error(diff)
 	}
 	must(t, s.Remove(ctx, [32]byte{1}))
 	must(t, s.Remove(ctx, [32]byte{1}))
