@@ -23,6 +23,8 @@ const (
 	maxAttempts = 4 // of one request, each by another path if there is one
 	// maxLost is how often a request to one node may get lost behind different paths before it is taken to be the node's doing.
 	maxLost = 2
+	// maxAccused is how many nodes one hop may say do not work, with no request succeeding between, until it is not believed.
+	maxAccused = 3
 )
 
 var (
@@ -88,7 +90,7 @@ func (c *Client) ask(ctx context.Context, to *store.Node, rpc []byte) (answer, e
 			return answer{}, ctx.Err() // not the network's fault
 		}
 		last = err
-		v := judge(q, to.Ed25519, err)
+		v := c.doubt(q, judge(q, to.Ed25519, err))
 		c.cfg.Log.Debug("request lost", "attempt", len(avoid)+1, "blame", v.of.String(), "error", err)
 		if err := c.learn(ctx, q, to, v); err != nil {
 			return answer{}, err
@@ -224,7 +226,7 @@ func (c *Client) works(ctx context.Context, q *path, to *store.Node, took time.D
 		if m.strikes > 0 || !m.failing.IsZero() {
 			cleared = append(cleared, n.Ed25519)
 		}
-		m.strikes, m.until, m.failing, m.rest = 0, time.Time{}, time.Time{}, time.Time{}
+		m.strikes, m.until, m.failing, m.rest, m.accuses = 0, time.Time{}, time.Time{}, time.Time{}, nil
 	}
 	c.meet(to.Ed25519).extra = took - q.best
 	c.mu.Unlock()
@@ -251,6 +253,7 @@ func (b blame) String() string { return [...]string{"path", "guard", "hop", "tar
 type verdict struct {
 	of  blame
 	key [32]byte
+	by  *store.Node // by whose word, if not our own; nil: it is
 }
 
 // judge says whose doing a failure is (messaging.md B.4, D.7). What hops say is believed only of nodes that the request was to go
@@ -277,11 +280,11 @@ func judge(q *path, to [32]byte, err error) verdict {
 		}
 		switch at := slices.IndexFunc(q.hops[:], func(h *store.Node) bool { return h.Ed25519 == key }); {
 		case key == to:
-			return verdict{of: blameTarget}
+			return verdict{of: blameTarget, key: key, by: q.hops[directory.Hops-1]}
 		case at == 0:
 			return verdict{of: blameGuard}
 		case at > 0:
-			return verdict{of: blameHop, key: key}
+			return verdict{of: blameHop, key: key, by: q.hops[at-1]}
 		}
 		return verdict{}
 	}
@@ -291,6 +294,28 @@ func judge(q *path, to [32]byte, err error) verdict {
 		return verdict{of: blameGuard} // only who is asked by HTTPS says so
 	}
 	return verdict{}
+}
+
+// doubt turns a verdict by a hop's word against the hop if it has spoken against others already, and nothing has come through it since:
+// who says of all that they do not work is more likely not to work itself.
+func (c *Client) doubt(q *path, v verdict) verdict {
+	if v.by == nil {
+		return v
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.meet(v.by.Ed25519)
+	if !slices.Contains(m.accuses, v.key) {
+		m.accuses = append(m.accuses, v.key)
+	}
+	if len(m.accuses) < maxAccused {
+		return v
+	}
+	m.accuses = nil
+	if v.by == q.guard() {
+		return verdict{of: blameGuard}
+	}
+	return verdict{of: blameHop, key: v.by.Ed25519}
 }
 
 // learn draws the consequences of a failure: a guard that does not work is left alone for a while, a hop that does not is replaced, and

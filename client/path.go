@@ -188,13 +188,13 @@ func (c *Client) behind(p *pool, guard, keep *store.Node, paths []*path, guards 
 		}
 	}
 	now := c.cfg.Now()
-	for _, suspects := range []bool{false, true} {
+	for level := range 3 {
 		var list []directory.Node
 		for i := range p.list {
 			key := p.nodes[i].Ed25519
 			m := c.met[key]
-			// Other guards are not used up as hops: they could not be guards again then.
-			if not[key] || !suspects && (m != nil && m.until.After(now) || slices.Contains(c.kept, key)) {
+			// First other guards are left out too: as hops they could not be guards again.
+			if not[key] || level < 2 && m != nil && m.until.After(now) || level < 1 && slices.Contains(c.kept, key) {
 				continue
 			}
 			list = append(list, p.list[i])

@@ -129,7 +129,7 @@ func TestJudge(t *testing.T) {
 		{fmt.Errorf("%w: no status", onion.ErrReply), blameTarget, 0},
 		{&hopError{502, "Next node not found: " + key(5)}, blameHop, 5},
 		{&hopError{502, "Next node not found: " + key(6)}, blameHop, 6},
-		{&hopError{502, "Next node not found: " + key(9)}, blameTarget, 0},
+		{&hopError{502, "Next node not found: " + key(9)}, blameTarget, 9},
 		{&hopError{502, "Next node not found: " + key(4)}, blameGuard, 0},
 		{&hopError{502, "Next node not found: " + key(77)}, blamePath, 0},
 		{&hopError{502, "Next node not found: 00"}, blamePath, 0},
@@ -145,6 +145,37 @@ func TestJudge(t *testing.T) {
 		got := judge(q, to, c.err)
 		if got.of != c.want || got.key[0] != c.key {
 			t.Errorf("%v: got %s %x, want %s %d", c.err, got.of, got.key[:1], c.want, c.key)
+		}
+	}
+}
+
+// TestDoubt: a hop that says of several that they do not work is not believed, unless something came through it between.
+func TestDoubt(t *testing.T) {
+	t.Parallel()
+	c, err := New(Config{Store: &store.Store{}, Account: NewAccount(Seed{1})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := somePath(4)
+	says := func(key byte) verdict { return verdict{of: blameTarget, key: [32]byte{key}, by: q.hops[2]} }
+	for i, key := range []byte{20, 21, 20, 21} {
+		if v := c.doubt(q, says(key)); v.of != blameTarget {
+			t.Fatalf("word %d is not believed", i+1)
+		}
+	}
+	if v := c.doubt(q, says(22)); v.of != blameHop || v.key != q.hops[2].Ed25519 {
+		t.Errorf("got %s %x, want the one who says so", v.of, v.key[:1])
+	}
+	for key := range byte(10) {
+		c.works(t.Context(), q, &store.Node{Ed25519: [32]byte{9}}, 1)
+		if v := c.doubt(q, says(30+key)); v.of != blameTarget {
+			t.Error("a hop that works is not believed")
+		}
+	}
+	for key := range byte(maxAccused) {
+		v := c.doubt(q, verdict{of: blameHop, key: [32]byte{key}, by: q.guard()})
+		if want := map[bool]blame{false: blameHop, true: blameGuard}[key == maxAccused-1]; v.of != want {
+			t.Errorf("of a guard's word %d: got %s, want %s", key+1, v.of, want)
 		}
 	}
 }
