@@ -22,6 +22,7 @@ var floors = map[string]int{
 	"internal/bt":                   0,
 	"internal/stack":                0,
 	"internal/gate":                 0,
+	"internal/terminal":             0,
 	"ons":                           1,
 	"client/internal/envelope/wire": 1,
 	// wires
@@ -46,6 +47,7 @@ var floors = map[string]int{
 	"client":          5,
 	"client/vault":    5,
 	// programs
+	"cmd/courier": 6,
 	"cmd/onsight": 6,
 	"cmd/devnet":  6,
 }
@@ -56,7 +58,7 @@ var homes = map[string][]string{
 	"github.com/mattn/go-sqlite3":    {"internal/store"},
 	"github.com/ncruces":             {"client/store"},
 	"github.com/pressly/goose":       {"internal/store", "client/store"},
-	"github.com/spf13/cobra":         {"cmd/onsight", "cmd/devnet"},
+	"github.com/spf13/cobra":         {"cmd/onsight", "cmd/devnet", "cmd/courier"},
 	"github.com/schollz/progressbar": {"cmd/onsight"},
 	"github.com/gofrs/flock":         {"internal/store", "client/store", "cmd/onsight"},
 	"github.com/zalando/go-keyring":  {"client/vault"},

@@ -18,6 +18,9 @@ type Contact struct {
 	Created    time.Time
 }
 
+// Request reports whether what they wrote waits for an answer: whether their messages are wanted.
+func (c *Contact) Request() bool { return c.ApprovedMe && !c.Approved && !c.Blocked }
+
 // Profile is how somebody wants to be shown.
 type Profile struct {
 	Name    string

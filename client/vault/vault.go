@@ -133,6 +133,10 @@ func (v *Vault) Forget() error {
 	return v.file.forget()
 }
 
+// Discard takes the key out of the keyring for good, of a vault that is to be deleted: without a passphrase nothing opens it any more.
+// The error wraps ErrKeyring.
+func (v *Vault) Discard() error { return v.file.forget() }
+
 // SetPassphrase seals the key under another passphrase, or under a first one. What is sealed with the key stays as it is. A
 // nil rand means crypto/rand. Errors: ErrKey, ErrEmpty, or the file's; then the old passphrase still holds.
 func (v *Vault) SetPassphrase(rand io.Reader, key Key, passphrase []byte) error {

@@ -29,6 +29,7 @@ import (
 
 	"onsight/directory"
 	"onsight/internal/devnet"
+	"onsight/internal/stack"
 	"onsight/ons"
 )
 
@@ -501,7 +502,7 @@ func (a *aviary) quit(t *testing.T) {
 			t.Fatal(err)
 		}
 		cmd.Wait()
-		if cmd.ProcessState.ExitCode() != exitQuit || !strings.Contains(stderr.String(), "main.program.run") {
+		if cmd.ProcessState.ExitCode() != stack.ExitQuit || !strings.Contains(stderr.String(), "main.program.run") {
 			t.Errorf("%s: exit code %d, and no word of where it was: %s", args, cmd.ProcessState.ExitCode(), &stderr)
 		}
 		a.search(t, args+": what it left when it quit", stderr.Bytes(), false)
@@ -528,7 +529,7 @@ func (a *aviary) quitServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.process.Wait()
-	if log := a.file(t, "log"); a.process.ProcessState.ExitCode() != exitQuit || !strings.Contains(log, "onsight/api.(*Server).resolve") {
+	if log := a.file(t, "log"); a.process.ProcessState.ExitCode() != stack.ExitQuit || !strings.Contains(log, "onsight/api.(*Server).resolve") {
 		t.Errorf("exit code %d, and no word of the request in %.2000s", a.process.ProcessState.ExitCode(), log[max(0, len(log)-2000):])
 	}
 }

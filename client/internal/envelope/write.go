@@ -121,13 +121,21 @@ func writeVisible(v *Visible) (*wire.DataMessage, error) {
 	return d, nil
 }
 
+// CheckName returns why a text cannot be the name in a profile: ErrName, ErrText or nil.
+func CheckName(name string) error {
+	switch {
+	case len(name) > maxName:
+		return ErrName
+	case !utf8.ValidString(name):
+		return ErrText
+	}
+	return nil
+}
+
 // writeProfile returns the profile and its key, which stands beside it.
 func writeProfile(p *Profile) (*wire.LokiProfile, []byte, error) {
-	if len(p.Name) > maxName {
-		return nil, nil, ErrName
-	}
-	if !utf8.ValidString(p.Name) {
-		return nil, nil, ErrText
+	if err := CheckName(p.Name); err != nil {
+		return nil, nil, err
 	}
 	w := &wire.LokiProfile{DisplayName: text(p.Name), ProfilePicture: text(p.Picture)}
 	if p.Updated != 0 {
