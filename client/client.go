@@ -26,6 +26,7 @@ type Config struct {
 	Proxy   *url.URL    // socks5:// or http://, for everything; nil: none
 
 	Agree, Ask int           // how many nodes must say the same of a name, of how many that are asked; 0: 3 of 5
+	Extra      []Extra       // who is asked for names beside the nodes; nil: nobody
 	Recheck    time.Duration // how old what a name was found to stand for grows before a send asks again; 0: 1 h
 	Copies     int           // how many members of a swarm must say that they have a message; 0: 3
 	MaxLatency time.Duration // slower guards and swarm members are left alone while there are three others; 0: 500 ms

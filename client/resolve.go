@@ -44,9 +44,10 @@ type Resolution struct {
 	Took    time.Duration // until enough nodes agreed
 }
 
-// said is what one node said of a name.
+// said is what one node said of a name, or one of Config.Extra.
 type said struct {
-	node   *store.Node
+	node   *store.Node // nil: it was source
+	source string
 	height uint64
 	sealed ons.Sealed // none if absent
 	absent bool
@@ -57,8 +58,16 @@ func (s *said) equal(o *said) bool {
 	return s.absent == o.absent && (s.absent || s.sealed.Equal(o.sealed))
 }
 
+// key is that of the node, zero if it was none.
+func (s *said) key() (key [32]byte) {
+	if s.node != nil {
+		key = s.node.Ed25519
+	}
+	return key
+}
+
 // Resolve asks nodes what a name stands for, until Config.Agree of them say the same, stores who said what, and pins the name at its
-// first use. Only its hash leaves, and only through onions.
+// first use. Only its hash leaves, and only through onions; who else is asked, and how, is Config.Extra's affair.
 //
 // Errors: ons.ErrNotFound if and only if enough nodes say that there is no such name; ErrFewNodes; ErrDisagree; ErrID if it stands for
 // no account; a *HeldError beside the resolution if it is pinned to another account; those about nodes and paths.
@@ -73,13 +82,18 @@ func (c *Client) Resolve(ctx context.Context, name string) (Resolution, error) {
 		return r, fmt.Errorf("resolve: %w", err)
 	}
 	r.Path = time.Since(begun)
+	extra := c.askExtra(ctx, n)
 	agreed, heard, asked, err := c.poll(ctx, n)
 	r.Took = time.Since(begun)
+	others := extra(err == nil)
 	r.Receipt = store.Receipt{Name: n.String(), At: c.Now(), Need: c.cfg.Agree, Asked: asked}
 	for _, s := range heard {
 		r.Receipt.Answers = append(r.Receipt.Answers, c.testimony(n, &s, agreed))
 	}
 	slices.SortFunc(r.Receipt.Answers, func(a, b store.Answer) int { return bytes.Compare(a.Node[:], b.Node[:]) })
+	for _, s := range others {
+		r.Receipt.Answers = append(r.Receipt.Answers, c.testimony(n, &s, agreed))
+	}
 	if err != nil {
 		return r, fmt.Errorf("resolve: %w", err)
 	}
@@ -92,10 +106,10 @@ func (c *Client) Resolve(ctx context.Context, name string) (Resolution, error) {
 			return r, fmt.Errorf("resolve: %w", err)
 		}
 		r.Receipt.ID = r.ID
-		for i, s := range heard {
+		for _, s := range append(heard, others...) {
 			// What equals the opened value is it, without opening it again.
 			if s.err == nil && s.equal(agreed) {
-				at := slices.IndexFunc(r.Receipt.Answers, func(a store.Answer) bool { return a.Node == heard[i].node.Ed25519 })
+				at := slices.IndexFunc(r.Receipt.Answers, func(a store.Answer) bool { return a.Node == s.key() && a.Source == s.source })
 				r.Receipt.Answers[at].ID = r.ID
 			}
 		}
@@ -119,7 +133,7 @@ func heldBy(p store.Pin) *HeldError {
 // testimony is what goes into the receipt of what a node said. A value that differs from the agreed one is opened to say whom it names,
 // unless that would take the memory of the scheme of 2020.
 func (c *Client) testimony(n ons.Name, s *said, agreed *said) store.Answer {
-	a := store.Answer{Node: s.node.Ed25519, Height: s.height}
+	a := store.Answer{Node: s.key(), Source: s.source, Height: s.height}
 	switch {
 	case s.err != nil:
 		a.Reason = reason(s.err)

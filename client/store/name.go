@@ -48,12 +48,13 @@ type Receipt struct {
 	ID      [33]byte // what was agreed on; zero: that the name is not registered
 	Need    int      // how many had to agree
 	Asked   int      // of how many
-	Answers []Answer // in the order of their nodes' keys
+	Answers []Answer // in the order of their nodes' keys, those of others after them
 }
 
-// Answer is what one node said.
+// Answer is what one node said, or one of those who were asked beside the nodes.
 type Answer struct {
 	Node   [32]byte // Ed25519 key
+	Source string   // who it was if no node; empty: Node
 	Height uint64   // of the chain, as the node knew it
 	ID     [33]byte // zero: not registered, or no answer
 	Reason string   // why there was no answer; empty: there was
@@ -112,7 +113,7 @@ func file(tx *gorm.DB, r *Receipt) error {
 		if a.ID != ([33]byte{}) {
 			value = a.ID[:]
 		}
-		err := tx.Exec("INSERT INTO answers (receipt, node, height, value, reason) VALUES (?, ?, ?, ?, ?)", id, a.Node[:], a.Height, value, a.Reason).Error
+		err := tx.Exec("INSERT INTO answers (receipt, node, source, height, value, reason) VALUES (?, ?, ?, ?, ?, ?)", id, a.Node[:], a.Source, a.Height, value, a.Reason).Error
 		if err != nil {
 			return err
 		}
@@ -182,15 +183,18 @@ func (s *Store) Receipts(ctx context.Context, name string, limit int) (list []Re
 			receipt := Receipt{Name: r.Name, At: fromUnix(r.At), ID: array[[33]byte](r.Agreed), Need: r.Need, Asked: r.Asked}
 			var answers []struct {
 				Node   []byte
+				Source string
 				Height uint64
 				Value  []byte
 				Reason string
 			}
-			if err := tx.Raw("SELECT * FROM answers WHERE receipt = ? ORDER BY node LIMIT 1000", r.ID).Scan(&answers).Error; err != nil {
+			if err := tx.Raw("SELECT * FROM answers WHERE receipt = ? ORDER BY source, node LIMIT 1000", r.ID).Scan(&answers).Error; err != nil {
 				return err
 			}
 			for _, a := range answers {
-				receipt.Answers = append(receipt.Answers, Answer{Node: array[[32]byte](a.Node), Height: a.Height, ID: array[[33]byte](a.Value), Reason: a.Reason})
+				receipt.Answers = append(receipt.Answers, Answer{
+					Node: array[[32]byte](a.Node), Source: a.Source, Height: a.Height, ID: array[[33]byte](a.Value), Reason: a.Reason,
+				})
 			}
 			list = append(list, receipt)
 		}

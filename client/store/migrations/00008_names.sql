@@ -20,14 +20,16 @@ CREATE TABLE receipts (
 );
 CREATE INDEX receipts_by_name ON receipts (name);
 
--- Who said so. value: NULL if the node said that the name is not registered, or if it did not answer (reason).
+-- Who said so. value: NULL if the node said that the name is not registered, or if it did not answer (reason). source: who it was if
+-- no node (node is zero then), such as a server.
 CREATE TABLE answers (
     receipt INTEGER NOT NULL REFERENCES receipts (id) ON DELETE CASCADE,
     node    BLOB    NOT NULL,
+    source  TEXT    NOT NULL DEFAULT '',
     height  BIGINT  NOT NULL,
     value   BLOB,
     reason  TEXT    NOT NULL,
-    PRIMARY KEY (receipt, node)
+    PRIMARY KEY (receipt, node, source)
 ) WITHOUT ROWID;
 
 -- Messages to a name that now points elsewhere, until somebody decides.
