@@ -149,14 +149,23 @@ func (s SeedNode) ask(ctx context.Context, dial dial) ([]byte, error) {
 	if err := r.Write(conn); err != nil {
 		return nil, cause(ctx, err)
 	}
+	list, err := readSeed(conn, r)
+	if err != nil {
+		return nil, cause(ctx, err)
+	}
+	return list, nil
+}
+
+// readSeed reads a seed node's reply.
+func readSeed(conn io.Reader, r *http.Request) ([]byte, error) {
 	reply, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, maxList)), r)
 	if err != nil {
-		return nil, cause(ctx, errList) // whose words would quote what came
+		return nil, errList // whose words would quote what came
 	}
 	defer reply.Body.Close()
 	body, err := io.ReadAll(reply.Body)
 	if err != nil {
-		return nil, cause(ctx, err)
+		return nil, errList
 	}
 	if reply.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("answered %d", reply.StatusCode)

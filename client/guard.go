@@ -224,7 +224,7 @@ func clashes(d *directory.Node, apart []*directory.Node) bool {
 	return slices.ContainsFunc(apart, func(a *directory.Node) bool {
 		x, _ := subnet(a.IP)
 		y, _ := subnet(d.IP)
-		return a.Key == d.Key || x == y && a.IP != oneForMany
+		return a.Key == d.Key || x == y && !many(a.IP)
 	})
 }
 

@@ -375,7 +375,7 @@ func (c *Client) distinct(p *pool, k int, not map[[32]byte]bool) []*store.Node {
 // traits are what two nodes should not share, the most important first.
 func traits(n *store.Node, d *directory.Node) [3]string {
 	net, operator := "net of "+string(n.Ed25519[:]), "operator of "+string(n.Ed25519[:])
-	if p, ok := subnet(d.IP); ok && d.IP != oneForMany {
+	if p, ok := subnet(d.IP); ok && !many(d.IP) {
 		net = p.String()
 	}
 	if n.Operator != "" {
@@ -386,6 +386,9 @@ func traits(n *store.Node, d *directory.Node) [3]string {
 
 // oneForMany is the address that counts as many networks, as a test network may have all its nodes there.
 var oneForMany = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// many reports whether an address counts as many: oneForMany does, and what it is in IPv6.
+func many(a netip.Addr) bool { return a == oneForMany || a == netip.IPv6Loopback() }
 
 // subnet is the /24 of an address, the /48 of an IPv6 one.
 func subnet(a netip.Addr) (netip.Prefix, bool) {

@@ -84,11 +84,19 @@ func (t tunnel) connect(ctx context.Context, conn net.Conn, address string) erro
 	if _, err := io.WriteString(conn, head+"\r\n"); err != nil {
 		return cause(ctx, fmt.Errorf("%w: %w", ErrProxy, err))
 	}
+	if err := readConnect(conn); err != nil {
+		return cause(ctx, err)
+	}
+	return nil
+}
+
+// readConnect reads a proxy's answer to CONNECT, and nothing of what follows.
+func readConnect(conn io.Reader) error {
 	// Byte by byte up to the empty line: what follows is the server's.
 	r := bufio.NewReaderSize(&slow{r: io.LimitReader(conn, 16<<10)}, 16)
 	reply, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
 	if err != nil {
-		return cause(ctx, fmt.Errorf("%w: no answer to CONNECT", ErrProxy))
+		return fmt.Errorf("%w: no answer to CONNECT", ErrProxy)
 	}
 	if reply.StatusCode != http.StatusOK {
 		return fmt.Errorf("%w: answered %d to CONNECT", ErrProxy, reply.StatusCode)

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -87,6 +88,33 @@ func FuzzReplies(f *testing.F) {
 		}
 		if at, ok := timeOf(body); ok && (at.Year() < 1970 || at.Year() > 9999) {
 			t.Errorf("time %v", at)
+		}
+	})
+}
+
+// FuzzServers: what a seed node or a proxy answers with never panics, is not quoted in an error, and of what follows a proxy's answer
+// nothing is lost.
+func FuzzServers(f *testing.F) {
+	f.Add([]byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"result\":" + someList + "}"))
+	f.Add([]byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\n\r\n0\r\n\r\n"))
+	f.Add([]byte("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"))
+	f.Add([]byte("HTTP/1.1 200 Connection established\r\n\r\n\x16\x03\x01"))
+	request, err := http.NewRequest(http.MethodPost, "http://seed/json_rpc", nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, reply []byte) {
+		if list, err := readSeed(bytes.NewReader(reply), request); err == nil {
+			_, _ = ParseList(list, true)
+		} else if errors.Is(err, errList) && err.Error() != errList.Error() {
+			t.Errorf("an error says more than that there is no list: %v", err)
+		}
+		r := bytes.NewReader(reply)
+		if err := readConnect(r); err == nil {
+			rest, _ := io.ReadAll(r)
+			if head, _, ok := bytes.Cut(reply, []byte("\n\r\n")); ok && !bytes.Contains(head, []byte("\n\n")) && len(rest) != len(reply)-len(head)-3 {
+				t.Errorf("%d bytes are left of %q", len(rest), reply)
+			}
 		}
 	})
 }
@@ -223,6 +251,40 @@ func TestMainnetSubnets(t *testing.T) {
 		_, ok := c.behind(p, p.nodes[0], nil, nil, nil, nil)
 		if ok != (network == ons.Devnet) {
 			t.Errorf("%s: got a path %v out of two /24s", network, ok)
+		}
+	}
+}
+
+// TestSubnets6: IPv6 nodes of a /48 are neighbours, whether as guards, as hops or as witnesses.
+func TestSubnets6(t *testing.T) {
+	t.Parallel()
+	c, err := New(Config{Store: &store.Store{}, Account: NewAccount(Seed{1})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var nodes []store.Node
+	for i := range byte(24) { // of eight /48s
+		nodes = append(nodes, store.Node{Ed25519: [32]byte{i + 1}, X25519: [32]byte{1}, Port: 1, IP: fmt.Sprintf("2a01:4f8:%x:%x::1", i/3+1, i)})
+	}
+	p := newPool(nodes, time.Now())
+	c.pool = p
+	nets := func(list []*store.Node) int {
+		seen := map[string]bool{}
+		for _, n := range list {
+			seen[strings.Join(strings.Split(n.IP, ":")[:3], ":")] = true
+		}
+		return len(seen)
+	}
+	for range 50 {
+		q, ok := c.behind(p, p.nodes[0], nil, nil, nil, nil)
+		if !ok || nets(q.hops[:]) != directory.Hops {
+			t.Fatal("two hops are neighbours")
+		}
+		if got := c.distinct(p, 20, nil); len(got) != 8 || nets(got) != 8 { // on mainnet no two, however few that leaves
+			t.Fatalf("%d witnesses of %d networks", len(got), nets(got))
+		}
+		if !clashes(p.find(nodes[0].Ed25519), []*directory.Node{p.find(nodes[1].Ed25519)}) || clashes(p.find(nodes[0].Ed25519), []*directory.Node{p.find(nodes[3].Ed25519)}) {
+			t.Fatal("neighbours are not known by their /48")
 		}
 	}
 }
