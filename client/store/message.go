@@ -167,6 +167,15 @@ func (s *Store) Messages(ctx context.Context, chat [33]byte, before int64, limit
 	return messages(rows), err
 }
 
+// History returns up to limit messages of all chats in the order of their numbers, those after the given one.
+func (s *Store) History(ctx context.Context, after int64, limit int) ([]Message, error) {
+	var rows []messageRow
+	err := s.view(ctx, "list all messages", func(tx *gorm.DB) error {
+		return tx.Raw("SELECT * FROM messages WHERE seq > ? ORDER BY seq LIMIT ?", after, limit).Scan(&rows).Error
+	})
+	return messages(rows), err
+}
+
 // Unread returns the times of up to limit messages of a chat that others sent until then and that were not read, oldest first:
 // what a receipt names.
 func (s *Store) Unread(ctx context.Context, chat [33]byte, until time.Time, limit int) (list []time.Time, err error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"os"
 
 	"strings"
 	"testing"
@@ -68,9 +69,11 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_DATA_HOME", env.WorkDir+"/data")
 			env.Setenv("DBUS_SESSION_BUS_ADDRESS", "")
 			env.Setenv("COURIER_NO_INPUT", "1") // scripts that want a terminal take this away
-			return nil
+			env.Setenv("TZ", "UTC")
+			env.Setenv("COURIER_PASSPHRASE_FILE", env.WorkDir+"/passphrase")
+			return os.WriteFile(env.WorkDir+"/passphrase", []byte("open sesame\n"), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code},
+		Cmds: townCommands,
 	})
 }
 
