@@ -42,6 +42,13 @@ func (k *clock) known() bool {
 	return len(k.samples) >= minSamples
 }
 
+// count returns how many nodes were heard.
+func (k *clock) count() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.samples)
+}
+
 // offset returns how far the network is ahead; 0 as long as that is not known.
 func (k *clock) offset() time.Duration {
 	k.mu.Lock()

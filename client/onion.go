@@ -42,6 +42,7 @@ type answer struct {
 	body   []byte
 	took   time.Duration
 	guard  [32]byte // of the path it came by
+	by     *path
 }
 
 // result is one of a batch's.
@@ -145,7 +146,7 @@ func (c *Client) through(ctx context.Context, q *path, to *store.Node, rpc []byt
 	if status != http.StatusOK {
 		return answer{}, &hopError{status, string(reply[:min(len(reply), 200)])}
 	}
-	a := answer{node: to, took: took, guard: q.guard().Ed25519}
+	a := answer{node: to, took: took, guard: q.guard().Ed25519, by: q}
 	if a.status, a.body, err = onion.OpenReply(key, reply); err != nil {
 		return answer{}, err
 	}

@@ -310,7 +310,7 @@ func (c *Client) detour(p *pool, to [32]byte) *path {
 	return nil
 }
 
-// Hop is a node of a path.
+// Hop is a node, such as one of a path.
 type Hop struct {
 	Ed25519  [32]byte
 	IP       string
@@ -322,14 +322,19 @@ func (c *Client) Paths() (list [][]Hop) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, q := range c.paths {
-		var hops []Hop
-		for _, h := range q.hops {
-			hops = append(hops, Hop{h.Ed25519, h.IP, h.Operator})
-		}
-		list = append(list, hops)
+		list = append(list, q.list())
 	}
 	return list
 }
+
+func (q *path) list() (hops []Hop) {
+	for _, h := range q.hops {
+		hops = append(hops, hopOf(h))
+	}
+	return hops
+}
+
+func hopOf(n *store.Node) Hop { return Hop{n.Ed25519, n.IP, n.Operator} }
 
 // Connect builds the paths, so that what comes next need not wait for them. The error is ErrNodes, ErrSeeds or the store's.
 func (c *Client) Connect(ctx context.Context) error {

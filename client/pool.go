@@ -265,21 +265,36 @@ func (c *Client) known(ctx context.Context) (*pool, error) {
 // agreed asks witnesses, and returns the nodes that enough of them list alike.
 func (c *Client) agreed(ctx context.Context, p *pool) ([]store.Node, error) {
 	asked := c.distinct(p, witnesses, nil)
-	lists := make(chan []store.Node, len(asked))
+	type answer struct {
+		list []store.Node
+		err  error
+	}
+	answers := make(chan answer, len(asked))
 	for _, n := range asked {
 		go func() {
 			list, err := c.listOf(ctx, n)
 			if err != nil {
 				c.cfg.Log.Debug("no list of nodes", "error", err)
 			}
-			lists <- list
+			answers <- answer{list, err}
 		}()
 	}
 	votes := map[store.Node]int{}
+	lists := 0
+	var last error
 	for range asked {
-		for _, n := range <-lists {
+		a := <-answers
+		if a.err != nil {
+			last = a.err
+			continue
+		}
+		lists++
+		for _, n := range a.list {
 			votes[n]++
 		}
+	}
+	if lists < agreeing && last != nil {
+		return nil, fmt.Errorf("%w: only %d of %d gave one: %w", errAgree, lists, len(asked), last)
 	}
 	var list []store.Node
 	same := 0

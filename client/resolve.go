@@ -167,7 +167,7 @@ func reason(err error) string {
 		return "too slow"
 	case errors.As(err, &status):
 		return status.Error()
-	case errors.Is(err, ErrNode):
+	case errors.Is(err, ErrNode), errors.Is(err, ons.ErrUnavailable):
 		return "not reached"
 	case errors.Is(err, ErrPath):
 		return "no path to it"

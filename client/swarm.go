@@ -225,7 +225,7 @@ func (c *Client) Sync(ctx context.Context) error {
 		}()
 	}
 	for range asked {
-		err = errors.Join(err, <-errs)
+		err = cmp.Or(err, <-errs)
 	}
 	if !c.clock.known() {
 		return fmt.Errorf("learn the time: %w", cmp.Or(err, ErrNodes))
