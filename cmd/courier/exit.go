@@ -63,17 +63,18 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &held):
+	case errors.As(err, &held), errors.Is(err, errChanged), errors.Is(err, store.ErrPin):
 		return exitHeld
 	case errors.Is(err, errLate):
 		return exitLate
 	case errors.Is(err, errNoKey), errors.Is(err, errNoTerminal), errors.Is(err, vault.ErrPassphrase), errors.Is(err, vault.ErrLocked), errors.Is(err, vault.ErrKeyring):
 		return exitLocked
-	case errors.As(err, &missing), errors.Is(err, ons.ErrNotFound), errors.Is(err, store.ErrNotFound), errors.Is(err, errNoProfile):
+	case errors.As(err, &missing), errors.Is(err, ons.ErrNotFound), errors.Is(err, store.ErrNotFound), errors.Is(err, errNoProfile),
+		errors.Is(err, errGone):
 		return exitNotFound
 	case errors.Is(err, ons.ErrUnavailable), errors.Is(err, client.ErrFewNodes), errors.Is(err, client.ErrDisagree), errors.Is(err, client.ErrSeeds),
 		errors.Is(err, client.ErrCertificate), errors.Is(err, client.ErrNode), errors.Is(err, client.ErrPath), errors.Is(err, client.ErrNodes),
-		errors.Is(err, client.ErrSwarm), errors.Is(err, client.ErrStored), errors.Is(err, client.ErrProxy), errors.Is(err, context.DeadlineExceeded):
+		errors.Is(err, errIll), errors.Is(err, client.ErrSwarm), errors.Is(err, client.ErrStored), errors.Is(err, client.ErrProxy), errors.Is(err, context.DeadlineExceeded):
 		return exitUnavailable
 	}
 	return exitError
@@ -85,6 +86,12 @@ func hintFor(err error) string {
 	switch {
 	case errors.As(err, &held):
 		return "ask them by another way whether that is so; then `courier names approve " + held.Name + "` sends what waits, to the new account"
+	case errors.Is(err, errChanged):
+		return "`courier names pins` says who they were and are; ask them by another way, then `courier names approve NAME`"
+	case errors.Is(err, errGone):
+		return "what is sent to them still goes to whom they stood for"
+	case errors.Is(err, store.ErrPin):
+		return "`courier names pins` says what the name points to"
 	case errors.Is(err, errNoProfile):
 		return "make one with `courier init`, or name another with --profile; `courier profiles` lists those there are"
 	case errors.Is(err, errProfile):

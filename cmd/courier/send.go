@@ -122,7 +122,7 @@ type timingsView struct {
 func newNameView(r *client.Resolution) *nameView {
 	v := &nameView{Name: r.Name.String(), Need: r.Receipt.Need, Asked: r.Receipt.Asked, Held: r.Pin.Held()}
 	for _, a := range r.Receipt.Answers {
-		if a.Reason == "" && a.ID == r.Receipt.ID {
+		if a.Source == "" && a.Reason == "" && a.ID == r.Receipt.ID {
 			v.Agreed++
 			if v.Height == 0 || a.Height < v.Height {
 				v.Height = a.Height

@@ -16,7 +16,7 @@ var towns sync.Map // of *testscript.TestScript → *devnet.Network
 
 // townCommands are what scripts have beside courier.
 var townCommands = map[string]func(*testscript.TestScript, bool, []string){
-	"town": town, "person": person, "register": register, "point": point, "faults": faults, "code": code,
+	"town": town, "person": person, "register": register, "point": point, "faults": faults, "code": code, "published": published,
 }
 
 // town starts a network until the script ends: town [NODES]. courier finds it.
