@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -171,4 +173,42 @@ func TestSendAtOnce(t *testing.T) {
 	if strings.Count(got, `"event":"message"`) != 2 || strings.Count(got, `"text":"text 0"`) != 1 || strings.Count(got, `"text":"text 1"`) != 1 {
 		t.Errorf("bob hears\n%s", got)
 	}
+}
+
+// TestListenMemory: who only listens takes little, although deriving a key takes 64 MiB.
+func TestListenMemory(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		t.Skip("needs /proc")
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector takes more")
+	}
+	h, ids := startHousehold(t, "alice", "bob")
+	h.run("alice", "send", ids["bob"], "-m", "hello")
+	cmd := h.command(t.Context(), "bob", "listen", "-o", "jsonl")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil { // it has fetched, opened and stored
+		t.Fatal(err)
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	var kib int
+	if _, err := fmt.Sscan(rest, &kib); err != nil || kib > 40<<10 {
+		t.Errorf("takes %d KiB, want at most 40 MiB: %v", kib, err)
+	}
+	t.Logf("%d KiB", kib)
 }
