@@ -249,15 +249,17 @@ func (s *Store) GiveUp(ctx context.Context, id int64, reason string, at time.Tim
 	})
 }
 
-// Retry makes the parcels of a message that was given up due again, the same bytes. The error is ErrNotFound if there are none.
+// Retry makes the parcels of a message due now, the same bytes: those that wait for their next attempt, and those that were given up. The
+// error is ErrNotFound if there are none.
 func (s *Store) Retry(ctx context.Context, message int64, at time.Time) error {
 	return s.update(ctx, "retry message", func(tx *gorm.DB) error {
-		err := changed(tx.Exec("UPDATE outbox SET state = ?, next = ?, reason = '' WHERE message = ? AND state = ?", Pending, unix(at), message, GivenUp))
+		err := changed(tx.Exec("UPDATE outbox SET state = ?, next = ?, reason = '' WHERE message = ? AND state <> ?", Pending, unix(at), message, Delivered))
 		if err != nil {
 			return err
 		}
-		if err := tx.Exec("UPDATE messages SET state = ? WHERE seq = ? AND state = ?", Queued, message, Failed).Error; err != nil {
-			return err
+		done := tx.Exec("UPDATE messages SET state = ? WHERE seq = ? AND state = ?", Queued, message, Failed)
+		if done.Error != nil || done.RowsAffected == 0 {
+			return done.Error
 		}
 		return note(tx, message, at, "queued", "again")
 	})

@@ -268,9 +268,8 @@ func TestGiveUp(t *testing.T) {
 		t.Errorf("outbox %+v", left)
 	}
 	must(t, s.Retry(ctx, seq, at(30)))
-	if err := s.Retry(ctx, seq, at(30)); !errors.Is(err, ErrNotFound) {
-		t.Errorf("retried twice: %v", err)
-	}
+	must(t, s.Postpone(ctx, 1, at(1000), "no answer"))
+	must(t, s.Retry(ctx, seq, at(30))) // nor does it wait then
 	again := got[[]Parcel](t)(s.Claim(ctx, at(30), time.Second, 10))
 	if len(again) != 1 || string(again[0].Data) != string(before.Data) || !again[0].Sent.Equal(before.Sent) {
 		t.Errorf("other bytes are sent: %+v", again)
@@ -279,8 +278,9 @@ func TestGiveUp(t *testing.T) {
 	if m := got[Message](t)(s.Message(ctx, seq)); m.State != Stored {
 		t.Errorf("stored: %+v", m)
 	}
+	must(t, s.Deliver(ctx, 2, node1, "hash", at(40)))
 	for what, err := range map[string]error{
-		"Deliver": s.Deliver(ctx, 99, node1, "", at(0)), "Postpone": s.Postpone(ctx, 1, at(0), ""), "GiveUp": s.GiveUp(ctx, 99, "", at(0)),
+		"Retry": s.Retry(ctx, seq, at(50)), "Deliver": s.Deliver(ctx, 99, node1, "", at(0)), "Postpone": s.Postpone(ctx, 1, at(0), ""), "GiveUp": s.GiveUp(ctx, 99, "", at(0)),
 		"Note": s.Note(ctx, 99, Line{}), "Replicate": s.Replicate(ctx, 99, 1, true, at(0)),
 	} {
 		if !errors.Is(err, ErrNotFound) {
@@ -866,4 +866,20 @@ func TestCanceled(t *testing.T) {
 		}
 	}
 	send(t, s, bob, 2, "still works")
+}
+
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	first, second := send(t, s, bob, 20, "one"), send(t, s, me, 10, "two")
+	if list := got[[]Message](t)(s.History(ctx, 0, 1)); len(list) != 1 || list[0].Seq != first {
+		t.Errorf("the first is %+v", list)
+	}
+	if list := got[[]Message](t)(s.History(ctx, first, 10)); len(list) != 1 || list[0].Seq != second {
+		t.Errorf("the next is %+v", list)
+	}
+	if list := got[[]Message](t)(s.History(ctx, second, 10)); len(list) != 0 {
+		t.Errorf("the last is %+v", list)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -105,6 +106,7 @@ func (p program) listen(ctx context.Context, f *flags, d *desk, opt listenOption
 		}
 		return nil
 	}
+	debug.FreeOSMemory() // deriving the key took 64 MiB, which are not needed again while this runs
 	p.tell("listening; Ctrl-C ends it")
 	if err := l.deal(ctx); l.over(err) != nil { // what was fetched before, by whomever
 		return l.end(ctx, err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -29,12 +30,12 @@ func (p program) outboxCommand(f *flags) *cobra.Command {
 		Use: "outbox", Short: "What is still to be sent: list, retry, drop",
 		Long: `What is still to be sent, was given up, or is held because its name points to another account than before.
 
-What is pending is sent by whichever courier runs next; retry sends it now.`,
+What is pending is sent by whichever courier runs next and its time has come; retry does not wait for that.`,
 	}
 	var all bool
 	var held bool
 	retry := &cobra.Command{
-		Use: "retry [NUMBER…]", Short: "Send what is due now, and the messages with these numbers though they were given up",
+		Use: "retry [NUMBER…]", Short: "Send what is due, and the messages with these numbers now, also if they were given up",
 		Args: cobra.ArbitraryArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -57,7 +58,7 @@ What is pending is sent by whichever courier runs next; retry sends it now.`,
 			})
 		},
 	}
-	retry.Flags().BoolVar(&all, "all", false, "all that was given up")
+	retry.Flags().BoolVar(&all, "all", false, "all that waits or was given up")
 	drop := &cobra.Command{
 		Use: "drop NUMBER", Short: "Give up a message that waits, or delete one that is held",
 		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
@@ -112,19 +113,22 @@ func (d *desk) eachParcel(ctx context.Context, do func(store.Parcel) error) erro
 }
 
 func (d *desk) retryAll(ctx context.Context) error {
-	given := map[int64]bool{}
+	waits := map[int64]bool{}
 	err := d.eachParcel(ctx, func(parcel store.Parcel) error {
-		if parcel.State == store.GivenUp && parcel.Message != 0 {
-			given[parcel.Message] = true
+		if parcel.Message != 0 {
+			waits[parcel.Message] = true
 		}
 		return nil
 	})
-	for seq := range given {
-		if err == nil {
-			err = d.store.Retry(ctx, seq, d.Now())
+	if err != nil {
+		return err
+	}
+	for seq := range waits {
+		if err := d.store.Retry(ctx, seq, d.Now()); err != nil && !errors.Is(err, store.ErrNotFound) { // another process has sent it
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 func (p program) listOutbox(ctx context.Context, f *flags, d *desk) error {

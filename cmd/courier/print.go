@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"time"
+	"unicode/utf16"
 
 	"onsight/internal/terminal"
 )
@@ -18,12 +20,42 @@ func (p program) show(f *flags, v any, text func() error) error {
 }
 
 func (p program) printJSON(f *flags, v any) error {
-	enc := json.NewEncoder(p.stdout)
-	enc.SetEscapeHTML(false)
+	indent := ""
 	if f.output == "json" {
-		enc.SetIndent("", "  ")
+		indent = "  "
 	}
-	return enc.Encode(v)
+	b, err := encode(v, "", indent)
+	if err != nil {
+		return err
+	}
+	_, err = p.stdout.Write(b)
+	return err
+}
+
+// encode returns a line of JSON, or an indented one. The text in it stays what it is, but whatever could steer a terminal is escaped.
+func encode(v any, prefix, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent(prefix, indent)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	steers := func(r rune) bool { return r != '\n' && terminal.Steers(r) } // breaks are JSON's own: those of texts are escaped already
+	if bytes.IndexFunc(b.Bytes(), steers) < 0 {
+		return b.Bytes(), nil
+	}
+	var safe bytes.Buffer
+	for _, r := range b.String() {
+		if !steers(r) {
+			safe.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&safe, "\\u%04x", unit)
+		}
+	}
+	return safe.Bytes(), nil
 }
 
 // list writes things as they come: one array of JSON, a line of JSON each, or rows of a table. Close it.
@@ -57,14 +89,11 @@ func (l *list[V]) add(v V) error {
 	if l.n == 1 {
 		before = "[\n  "
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("  ", "  ")
-	if err := enc.Encode(v); err != nil {
+	b, err := encode(v, "  ", "  ")
+	if err != nil {
 		return err
 	}
-	_, err := io.WriteString(l.p.stdout, before+string(bytes.TrimSpace(b.Bytes())))
+	_, err = io.WriteString(l.p.stdout, before+string(bytes.TrimSpace(b)))
 	return err
 }
 

@@ -75,7 +75,7 @@ func (p program) root() (*cobra.Command, *bool) {
 	f.register(root, p.env)
 	root.AddCommand(p.initCommand(&f), p.accountCommand(&f), p.profilesCommand(&f), p.vaultCommand(&f),
 		p.sendCommand(&f), p.listenCommand(&f), p.chatsCommand(&f), p.messagesCommand(&f), p.contactsCommand(&f), p.requestsCommand(&f),
-		p.outboxCommand(&f), p.exportCommand(&f), p.namesCommand(&f), p.netCommand(&f), p.versionCommand(&f))
+		p.outboxCommand(&f), p.exportCommand(&f), p.namesCommand(&f), p.netCommand(&f), p.manCommand(), p.versionCommand(&f))
 	root.InitDefaultCompletionCmd()
 	parents(root)
 	return root, started

@@ -345,7 +345,7 @@ func (p program) explain(d *desk, v *sentView) error {
 	}
 	row("key", v.Timings.Key, "from the "+d.how)
 	row("path", v.Timings.Path, "")
-	says := "not asked for: " + v.To
+	says := "nobody was asked"
 	if v.Name != nil {
 		says = fmt.Sprintf("%s: %d of %d nodes agree, %d must, at height %d", v.Name.Name, v.Name.Agreed, v.Name.Asked, v.Name.Need, v.Name.Height)
 	}

@@ -2,7 +2,7 @@
 //
 // A terminal obeys what it is sent. So whatever came from elsewhere (a message, a name somebody gives themselves, the words of a node's
 // error) passes Line or Text first: escape sequences and control characters go, and writing from right to left stays within its own
-// place on the line. JSON needs none of this: encoding/json escapes what it must, and programs want the text as it is.
+// place on the line. Programs want the text as it is; JSON of it has such characters escaped, where they mean the same and do nothing.
 package terminal
 
 import (
@@ -54,7 +54,7 @@ func harmless(s string) string {
 			b.WriteByte('\n')
 		case r == '\t':
 			b.WriteByte(' ')
-		case unicode.IsControl(r), steers(r):
+		case Steers(r):
 		default:
 			b.WriteRune(r)
 		}
@@ -113,9 +113,12 @@ const (
 	popped   = '\u2069' // pop directional isolate
 )
 
-// steers reports whether a character is shown as nothing but changes how others are: direction, or the tags in which text can hide.
-func steers(r rune) bool {
+// Steers reports whether a character is not shown but does something: controls, and what changes how others are shown, which are
+// those of direction and the tags in which text can hide.
+func Steers(r rune) bool {
 	switch {
+	case unicode.IsControl(r):
+		return true
 	case r == 0x061c, r == 0x200e, r == 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069: // direction
 		return true
 	case r >= 0xe0000 && r <= 0xe007f, r >= 0xfff9 && r <= 0xfffb, r == 0xfeff, r >= 0x206a && r <= 0x206f: // tags and annotations
