@@ -377,7 +377,7 @@ func TestNothingOutsideOnionsOfMessages(t *testing.T) {
 	b := account(2).ID()
 	n := startTown(t, devnet.Config{Seed: 39, Nodes: 16}, "session bob "+b.String())
 	s := startSpy(t)
-	by := func(c *client.Config) { c.Proxy = s.url("http") }
+	by := func(c *client.Config) { c.Proxy = s.URL() }
 	alice, bob := n.client(1, by), n.client(2, by)
 	alice.send(t, "bob", "hello")
 	alice.flush(t)

@@ -1,20 +1,12 @@
 package client_test
 
 import (
-	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -25,6 +17,7 @@ import (
 
 	"onsight/client"
 	"onsight/internal/devnet"
+	"onsight/internal/spy"
 	"onsight/ons"
 )
 
@@ -412,163 +405,32 @@ func TestSeedCertificate(t *testing.T) {
 	}
 }
 
-// spy is an HTTP proxy that ends TLS itself, which no client of storage servers can notice, and keeps all that is sent.
-type spy struct {
-	t    *testing.T
-	cert tls.Certificate
-	l    net.Listener
-	wg   sync.WaitGroup
-
-	mu   sync.Mutex
-	seen []sent
-	open map[net.Conn]bool
+// spied is a proxy that sees all that leaves.
+type spied struct {
+	*spy.Spy
+	t *testing.T
 }
 
-type sent struct {
-	path string
-	body []byte
-	head string
-}
-
-func startSpy(t *testing.T) *spy {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func startSpy(t *testing.T) *spied {
+	t.Helper()
+	s, err := spy.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &spy{t: t, cert: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, l: l, open: map[net.Conn]bool{}}
-	s.wg.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			s.mu.Lock()
-			s.open[conn] = true
-			s.mu.Unlock()
-			s.wg.Go(func() {
-				defer conn.Close()
-				s.serve(conn)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		s.mu.Lock()
-		for conn := range s.open {
-			conn.Close()
-		}
-		s.mu.Unlock()
-		s.wg.Wait()
-	})
-	return s
+	t.Cleanup(func() { s.Close() })
+	return &spied{s, t}
 }
 
-func (s *spy) serve(conn net.Conn) {
-	r, err := http.ReadRequest(bufio.NewReader(conn))
-	if err != nil || r.Method != http.MethodConnect {
-		return
-	}
-	if user := r.Header.Get("Proxy-Authorization"); user != "Basic dXNlcjpwYXNz" {
-		io.WriteString(conn, "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
-		return
-	}
-	io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
-	in := bufio.NewReader(conn)
-	first, err := in.Peek(1)
-	if err != nil {
-		return
-	}
-	var near, far io.ReadWriteCloser
-	server, err := net.Dial("tcp", r.Host)
-	if err != nil {
-		return
-	}
-	defer server.Close()
-	far, near = server, struct {
-		io.Reader
-		io.WriteCloser
-	}{in, conn}
-	if first[0] == 0x16 { // TLS
-		inner := tls.Server(peeked{conn, in}, &tls.Config{Certificates: []tls.Certificate{s.cert}})
-		outer := tls.Client(server, &tls.Config{InsecureSkipVerify: true})
-		near, far = inner, outer
-	}
-	reader, back := bufio.NewReader(near), bufio.NewReader(far)
-	for {
-		q, err := http.ReadRequest(reader)
-		if err != nil {
-			return
-		}
-		body, err := io.ReadAll(q.Body)
-		if err != nil {
-			return
-		}
-		s.mu.Lock()
-		s.seen = append(s.seen, sent{q.URL.Path, body, fmt.Sprint(q.Header)})
-		s.mu.Unlock()
-		again, _ := http.NewRequest(q.Method, "http://"+r.Host+q.URL.Path, strings.NewReader(string(body)))
-		again.Header = q.Header
-		if again.Write(far) != nil {
-			return
-		}
-		reply, err := http.ReadResponse(back, again)
-		if err != nil {
-			return
-		}
-		if reply.Write(near) != nil {
-			return
-		}
-	}
-}
-
-// peeked is a connection of which some was read.
-type peeked struct {
-	net.Conn
-	r io.Reader
-}
-
-func (p peeked) Read(b []byte) (int, error) { return p.r.Read(b) }
-
-func (s *spy) url(scheme string) *url.URL {
-	return &url.URL{Scheme: scheme, User: url.UserPassword("user", "pass"), Host: s.l.Addr().String()}
-}
-
-// check fails for whatever is neither an onion, nor a guard's info, nor a request for the list of nodes, and for whatever contains one
-// of the secrets.
-func (s *spy) check(secrets ...string) {
+// check fails for whatever may not be sent directly, and if not all kinds of requests were seen that may.
+func (s *spied) check(secrets ...string) {
 	s.t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	seen := s.Seen()
+	for _, wrong := range spy.Direct(seen, secrets...) {
+		s.t.Error(wrong)
+	}
 	kinds := map[string]int{}
-	for _, q := range s.seen {
-		kinds[q.path]++
-		switch q.path {
-		case "/onion_req/v2":
-		case "/storage_rpc/v1":
-			if string(q.body) != `{"method":"info","params":{}}` {
-				s.t.Errorf("sent to a node directly: %s", q.body)
-			}
-		case "/json_rpc":
-			if !strings.Contains(string(q.body), "get_n_service_nodes") {
-				s.t.Errorf("sent to a seed node: %s", q.body)
-			}
-		default:
-			s.t.Errorf("sent to %s: %s", q.path, q.body)
-		}
-		for _, secret := range secrets {
-			if strings.Contains(string(q.body)+q.head, secret) {
-				s.t.Errorf("%q was sent outside an onion to %s", secret, q.path)
-			}
-		}
+	for _, q := range seen {
+		kinds[q.Path]++
 	}
 	if kinds["/onion_req/v2"] == 0 || kinds["/storage_rpc/v1"] == 0 || kinds["/json_rpc"] == 0 {
 		s.t.Errorf("the spy has seen only %v", kinds)
@@ -580,7 +442,7 @@ func TestNothingOutsideOnions(t *testing.T) {
 	quiet(t)
 	n := startTown(t, devnet.Config{Seed: 16, Nodes: 12}, "session bob "+bob)
 	s := startSpy(t)
-	r := n.client(1, func(c *client.Config) { c.Proxy = s.url("http") })
+	r := n.client(1, func(c *client.Config) { c.Proxy = s.URL() })
 	if _, err := r.Resolve(t.Context(), "bob"); err != nil {
 		t.Fatal(err)
 	}
@@ -592,9 +454,9 @@ func TestNothingOutsideOnions(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.check(bob, bob[2:], name.Hash().String(), name.Hash().Base64(), r.Account.ID().String(), "ons_resolve", hex.EncodeToString(r.Account.Public()))
-	t.Logf("%d requests", len(s.seen))
+	t.Logf("%d requests", len(s.Seen()))
 
-	wrong := s.url("http")
+	wrong := s.URL()
 	wrong.User = nil
 	stranger := n.client(2, func(c *client.Config) { c.Proxy = wrong })
 	if err := stranger.Connect(t.Context()); !errors.Is(err, client.ErrProxy) {

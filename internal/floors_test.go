@@ -22,6 +22,8 @@ var floors = map[string]int{
 	"internal/bt":                   0,
 	"internal/stack":                0,
 	"internal/gate":                 0,
+	"internal/spy":                  0,
+	"internal/canary":               0,
 	"internal/terminal":             0,
 	"ons":                           1,
 	"client/internal/envelope/wire": 1,

@@ -43,7 +43,7 @@ type aviary struct {
 	process *exec.Cmd
 	theirs  string // folder of all files of the server
 	ours    string // folder of all files of who asks
-	secrets []canary
+	secrets []marked
 	words   *strings.Replacer
 }
 
@@ -153,7 +153,7 @@ func (a *aviary) searchFiles(t *testing.T, dir string) (public int) {
 		}
 		ofChain := strings.Contains(d.Name(), ".db") || strings.HasSuffix(d.Name(), ".bundle") || strings.Contains(path, "/export/v1/names/")
 		a.search(t, "the file "+d.Name(), b, ofChain)
-		if slices.ContainsFunc(a.secrets, func(c canary) bool { return c.public && c.in(b, nil) != "" }) {
+		if slices.ContainsFunc(a.secrets, func(c marked) bool { return c.public && c.in(b, nil) != "" }) {
 			public++
 		}
 		return nil
@@ -211,7 +211,7 @@ func TestNoTrace(t *testing.T) {
 // control shows that a canary is known again in each of its shapes.
 func (a *aviary) control(t *testing.T) {
 	h := mustCanary(t, ons.Session, "canary-bird-here").Hash()
-	c := canary{what: "a hash"}.of(h[:])
+	c := marked{what: "a hash"}.of(h[:])
 	list, err := json.Marshal([32]byte(h))
 	if err != nil {
 		t.Fatal(err)
