@@ -17,7 +17,24 @@ var update = flag.Bool("update", false, "rewrite the goldens")
 
 // TestMain lets the test binary be the program: as `courier` inside test scripts.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"courier": main})
+	testscript.Main(m, map[string]func(){"courier": mainOrPanic})
+}
+
+// panicVariable, where it is set, has the program break down when it writes to standard output.
+const panicVariable = "TEST_COURIER_PANICS"
+
+// panicky panics about what it is to write.
+type panicky struct{}
+
+func (panicky) Write(b []byte) (int, error) { panic("about " + string(b)) }
+
+// mainOrPanic is main as the test binary has it.
+func mainOrPanic() {
+	if os.Getenv(panicVariable) == "" {
+		main()
+		return
+	}
+	os.Exit(program{stdin: os.Stdin, stdout: panicky{}, stderr: os.Stderr, env: os.Getenv}.main())
 }
 
 // runProgram runs one command line in this process, with nothing to ask at.
