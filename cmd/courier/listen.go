@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"runtime/debug"
 	"strings"
@@ -29,18 +30,18 @@ type listenOptions struct {
 func (p program) listenCommand(f *flags) *cobra.Command {
 	var opt listenOptions
 	cmd := &cobra.Command{
-		Use:   "listen [--once] [--exec CMD ARGS…]",
+		Use:   "listen [--once] [--exec CMD -- ARGS…]",
 		Short: "Fetch and print what comes, and send what is due, until Ctrl-C",
 		Long: `Fetch and print what comes, and send what is due, until Ctrl-C; with --once in one round.
 
 Each event has a number that rises and stays. It counts as dealt with once it was printed, or CMD has ended with 0; until then it is given
 again, so a program that follows sees each at least once. --consumer keeps several that follow apart.
 
-With --exec, CMD is run for each message that comes from somebody else, one after another, without a shell. It gets the event as one line
+With --exec, CMD is run with ARGS for each message that comes from somebody else, one after another, without a shell. It gets the event as one line
 of JSON on standard input. If it fails, the same message is given again: with --once by the next listen, else after a pause.`,
 		Example: `  courier listen
   courier listen --once -o jsonl
-  courier listen --exec ./answer --colour blue`,
+  courier listen --exec ./answer -- --colour blue`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 && opt.command == "" {
 				return usagef("listen takes no arguments but those of --exec")
@@ -274,7 +275,8 @@ func (l *listener) run(ctx context.Context, v eventView) error {
 	cmd := exec.CommandContext(ctx, l.opt.command, l.opt.args...)
 	cmd.Stdin = bytes.NewReader(append(line, '\n'))
 	cmd.Stdout, cmd.Stderr = l.p.stdout, l.p.stderr
-	cmd.WaitDelay = time.Second
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it may have something to put away
+	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()

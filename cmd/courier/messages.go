@@ -51,11 +51,11 @@ func (p program) readCommand(f *flags) *cobra.Command {
 }
 
 func (p program) read(ctx context.Context, f *flags, d *desk, opt readOptions, word string) error {
-	id, err := d.accountOf(ctx, word)
+	b, err := d.book(ctx)
 	if err != nil {
 		return err
 	}
-	b, err := d.book(ctx)
+	id, err := b.known(word)
 	if err != nil {
 		return err
 	}
@@ -144,18 +144,19 @@ quotes (which the shell must leave), and any ending with *.`,
 				return err
 			}
 			return p.at(ctx, f, func(d *desk) error {
-				for word, id := range map[string]*[33]byte{opt.in: &q.Chat, opt.from: &q.Sender} {
-					if word != "" {
-						who, err := d.accountOf(ctx, word)
-						if err != nil {
-							return err
-						}
-						*id = who
-					}
-				}
 				b, err := d.book(ctx)
 				if err != nil {
 					return err
+				}
+				if opt.in != "" {
+					if q.Chat, err = b.known(opt.in); err != nil {
+						return err
+					}
+				}
+				if opt.from != "" {
+					if q.Sender, err = b.known(opt.from); err != nil {
+						return err
+					}
 				}
 				found, err := d.store.Search(ctx, q)
 				if err != nil {

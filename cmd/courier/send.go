@@ -270,7 +270,7 @@ func (d *desk) carry(ctx context.Context, opt sendOptions, views []*sentView) {
 	for v := range waiting {
 		switch {
 		case ctx.Err() != nil:
-			v.err = ctx.Err()
+			v.err = fmt.Errorf("%w: interrupted", errLate)
 		case last != nil && !errors.Is(last, context.DeadlineExceeded) && !errors.Is(last, context.Canceled):
 			v.err = fmt.Errorf("%w: %w", errLate, last)
 		default:

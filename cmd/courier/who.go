@@ -171,26 +171,35 @@ func ambiguous(word string, ids []client.ID, pin store.Pin) error {
 	return usageError{errors.New(b.String())}
 }
 
-// account returns the account that a word means, for what concerns whom we know. A name is asked for only if it was never used. One
-// that now points elsewhere means who it was first used for.
+// known returns the account that a word means, of those that we know. Nobody is asked. A name that now points elsewhere means who it was
+// first used for.
+func (b *book) known(word string) (client.ID, error) {
+	w, err := b.whom(word)
+	if err != nil || w.id != (client.ID{}) {
+		return w.id, err
+	}
+	if pin, ok := b.pins[w.name.String()]; ok {
+		return pin.ID, nil
+	}
+	return client.ID{}, missingf("%s: nobody is known by this name", word)
+}
+
+// accountOf is known, but asks for a name that was never used.
 func (d *desk) accountOf(ctx context.Context, word string) (client.ID, error) {
 	b, err := d.book(ctx)
 	if err != nil {
 		return client.ID{}, err
 	}
 	w, err := b.whom(word)
-	if err != nil {
-		return client.ID{}, err
-	}
-	if w.id != (client.ID{}) {
-		return w.id, nil
+	if err != nil || w.id != (client.ID{}) {
+		return w.id, err
 	}
 	if pin, ok := b.pins[w.name.String()]; ok {
 		return pin.ID, nil
 	}
 	r, err := d.Resolve(ctx, w.name.String())
 	if err != nil {
-		return client.ID{}, err
+		return client.ID{}, fmt.Errorf("%s: %w", word, err)
 	}
 	return r.ID, nil
 }
