@@ -18,8 +18,9 @@
 //	 Resolve ────────────────▶ guard ═ hop ═ hop ═ five distinct nodes, of which three must say the same
 //	 store ◀──Poll──────────── guard ═ hop ═ hop ═ two nodes of the own swarm
 //
-// Nothing but onions, the list's request to seed nodes and info to future guards is ever sent to anybody directly. Whom an account's
-// messages are with is computed here. What hops say of other hops is believed only of those that the request was to go through; what a
+// Nothing but onions, the list's request to seed nodes and info to guards is ever sent to anybody directly, unless [Config.Extra] asks
+// somebody. Guards stay for long: one that fails is left alone for a while, and is one again after it. Whom an account's messages are
+// with is computed here. What hops say of other hops is believed only of those that the request was to go through; what a
 // node says of a swarm, a clock or a list is not believed of it alone. A stored message counts by the signatures of those who have it,
 // and a fetched one by the hash of its bytes. When a name points to another account than before, what is sent to it waits.
 //

@@ -47,6 +47,7 @@ func (c *Client) appoint(ctx context.Context, guards []*store.Node) error {
 	}
 	c.kept = append(c.kept, fresh...)
 	c.mu.Unlock()
+	ctx = context.WithoutCancel(ctx) // they are in use already
 	for _, key := range gone {
 		if err := c.store.Dismiss(ctx, key); err != nil {
 			return err
