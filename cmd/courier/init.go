@@ -14,6 +14,7 @@ import (
 	"onsight/client"
 	"onsight/client/store"
 	"onsight/client/vault"
+	"onsight/internal/terminal"
 )
 
 type initOptions struct {
@@ -191,7 +192,10 @@ func discard(folder string) error {
 
 // offerWords shows the words of a new account, if somebody at the terminal wants that.
 func (p program) offerWords(ctx context.Context, f *flags, seed client.Seed) error {
-	show, err := p.confirm(ctx, f, "Show the 13 words that this account can be restored from?")
+	show, err := false, errNoTerminal
+	if terminal.Is(p.stdin) { // a script is not asked at the terminal that it was started from: it has what it needs
+		show, err = p.confirm(ctx, f, "Show the 13 words that this account can be restored from?")
+	}
 	switch {
 	case errors.Is(err, errNoTerminal):
 	case err != nil:
