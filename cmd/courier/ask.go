@@ -65,26 +65,35 @@ func (p program) prompt(ctx context.Context, f *flags, prompt string, read func(
 		return nil, errNoTerminal
 	}
 	fmt.Fprint(p.stderr, prompt)
-	type answer struct {
-		b   []byte
+	answer, err := unlessOver(ctx, func() ([]byte, error) { return read(in) })
+	fmt.Fprintln(p.stderr)
+	if ctx.Err() != nil {
+		_ = term.Restore(int(in.Fd()), before) // else the shell would not show what is typed
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	return answer, nil
+}
+
+// unlessOver does what nothing but its other end can stop, such as reading from a terminal or asking a keyring, until the context ends.
+// Then it goes on alone, to the end of the program at the latest.
+func unlessOver[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type result struct {
+		v   T
 		err error
 	}
-	got := make(chan answer, 1)
-	go func() { // it may outlive the call: nothing ends a read of a terminal but its other end, or that of the program
-		b, err := read(in)
-		got <- answer{b, err}
+	done := make(chan result, 1)
+	go func() {
+		v, err := do()
+		done <- result{v, err}
 	}()
 	select {
-	case a := <-got:
-		fmt.Fprintln(p.stderr)
-		if a.err != nil {
-			return nil, fmt.Errorf("read the answer: %w", a.err)
-		}
-		return a.b, nil
+	case r := <-done:
+		return r.v, r.err
 	case <-ctx.Done():
-		_ = term.Restore(int(in.Fd()), before) // else the shell would not show what is typed
-		fmt.Fprintln(p.stderr)
-		return nil, fmt.Errorf("read the answer: %w", ctx.Err())
+		var none T
+		return none, ctx.Err()
 	}
 }
 
@@ -133,25 +142,12 @@ func (p program) input(ctx context.Context, limit int64) ([]byte, error) {
 	if p.stdin == nil {
 		return nil, usagef("-: there is no standard input")
 	}
-	type read struct {
-		b   []byte
-		err error
+	b, err := unlessOver(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(p.stdin, limit+1)) })
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read standard input: %w", err)
+	case int64(len(b)) > limit:
+		return nil, usagef("-: standard input is longer than %d bytes", limit)
 	}
-	done := make(chan read, 1)
-	go func() { // as in prompt
-		b, err := io.ReadAll(io.LimitReader(p.stdin, limit+1))
-		done <- read{b, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return nil, fmt.Errorf("read standard input: %w", ctx.Err())
-	case r := <-done:
-		switch {
-		case r.err != nil:
-			return nil, fmt.Errorf("read standard input: %w", r.err)
-		case int64(len(r.b)) > limit:
-			return nil, usagef("-: standard input is longer than %d bytes", limit)
-		}
-		return r.b, nil
-	}
+	return b, nil
 }

@@ -14,6 +14,7 @@ import (
 	"onsight/client"
 	"onsight/client/store"
 	"onsight/client/vault"
+	"onsight/internal/terminal"
 )
 
 type initOptions struct {
@@ -161,7 +162,8 @@ func (p program) furnish(ctx context.Context, f *flags, opt initOptions, folder 
 // newVault makes a vault under the passphrase in a file, else with its key in the keyring, else under one that is typed.
 func (p program) newVault(ctx context.Context, f *flags, opt initOptions, path string) (key vault.Key, err error) {
 	if f.passphrase == "" && !opt.passphrase {
-		if key, err = vault.Create(nil, path, nil); !errors.Is(err, vault.ErrKeyring) {
+		key, err = unlessOver(ctx, func() (vault.Key, error) { return vault.Create(nil, path, nil) })
+		if !errors.Is(err, vault.ErrKeyring) {
 			return key, err
 		}
 	}
@@ -191,7 +193,10 @@ func discard(folder string) error {
 
 // offerWords shows the words of a new account, if somebody at the terminal wants that.
 func (p program) offerWords(ctx context.Context, f *flags, seed client.Seed) error {
-	show, err := p.confirm(ctx, f, "Show the 13 words that this account can be restored from?")
+	show, err := false, errNoTerminal
+	if terminal.Is(p.stdin) { // a script is not asked at the terminal that it was started from: it has what it needs
+		show, err = p.confirm(ctx, f, "Show the 13 words that this account can be restored from?")
+	}
 	switch {
 	case errors.Is(err, errNoTerminal):
 	case err != nil:

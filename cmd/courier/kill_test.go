@@ -10,8 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,8 +21,9 @@ import (
 // household is a network, and profiles on it that the real program is run with.
 type household struct {
 	*devnet.Network
-	t    *testing.T
-	home string
+	t       *testing.T
+	home    string
+	program string
 }
 
 func startHousehold(t *testing.T, people ...string) (h *household, ids map[string]string) {
@@ -34,7 +33,7 @@ func startHousehold(t *testing.T, people ...string) (h *household, ids map[strin
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { n.Close() })
-	h = &household{n, t, t.TempDir()}
+	h = &household{n, t, t.TempDir(), "courier"}
 	if err := os.WriteFile(filepath.Join(h.home, "passphrase"), []byte("open sesame\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +47,7 @@ func startHousehold(t *testing.T, people ...string) (h *household, ids map[strin
 // command is the real program: this test binary under its name (see TestMain).
 func (h *household) command(ctx context.Context, who string, args ...string) *exec.Cmd {
 	h.t.Helper()
-	cmd := exec.CommandContext(ctx, "courier", args...)
+	cmd := exec.CommandContext(ctx, h.program, args...)
 	cmd.Env = append(os.Environ(), "COURIER_HOME="+filepath.Join(h.home, "profiles"), "COURIER_PROFILE="+who, "COURIER_SEEDS="+h.Seed(), "COURIER_NO_INPUT=1",
 		"COURIER_PASSPHRASE_FILE="+filepath.Join(h.home, "passphrase"), "COURIER_MAX_LATENCY=5s", "DBUS_SESSION_BUS_ADDRESS=")
 	return cmd
@@ -81,6 +80,7 @@ type heard struct {
 func TestListenKilled(t *testing.T) {
 	t.Parallel()
 	h, ids := startHousehold(t, "alice", "bob")
+	h.program = filepath.Join(plainProgram(t), "courier")
 	const messages = 4
 	for i := range messages {
 		h.run("alice", "send", ids["bob"], "-m", fmt.Sprint("message ", i))
@@ -181,7 +181,7 @@ func TestListenMemory(t *testing.T) {
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		t.Skip("needs /proc")
 	}
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	if raced() {
 		t.Skip("the race detector takes more")
 	}
 	h, ids := startHousehold(t, "alice", "bob")

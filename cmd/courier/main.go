@@ -28,6 +28,7 @@ func (p program) main() (code int) {
 	}()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // who says it twice means it
 	return p.run(ctx, os.Args[1:])
 }
 

@@ -5,6 +5,9 @@ import (
 	"context"
 	"flag"
 	"os"
+	"os/exec"
+	"runtime/debug"
+	"slices"
 
 	"strings"
 	"testing"
@@ -78,8 +81,29 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
+// raced reports whether the race detector is on.
+func raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// plainProgram returns a folder with the program without the race detector, which makes deriving keys ten times as slow; "" where this
+// test binary is such a program itself.
+func plainProgram(t *testing.T) string {
+	t.Helper()
+	if !raced() {
+		return ""
+	}
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", dir, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build the program: %v\n%s", err, out)
+	}
+	return dir
+}
+
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	plain := plainProgram(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
@@ -87,6 +111,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("DBUS_SESSION_BUS_ADDRESS", "")
 			env.Setenv("COURIER_NO_INPUT", "1") // scripts that want a terminal take this away
 			env.Setenv("TZ", "UTC")
+			if plain != "" {
+				env.Setenv("PATH", plain+string(os.PathListSeparator)+env.Getenv("PATH"))
+			}
 			env.Setenv("COURIER_PASSPHRASE_FILE", env.WorkDir+"/passphrase")
 			return os.WriteFile(env.WorkDir+"/passphrase", []byte("open sesame\n"), 0o600)
 		},

@@ -86,11 +86,11 @@ func (p program) openVault(f *flags) (*vault.Vault, error) {
 // unlock gets the vault's key: out of the keyring, or with the passphrase out of the file that was named, or from the terminal.
 func (p program) unlock(ctx context.Context, f *flags, v *vault.Vault) (unlocking, error) {
 	begun := time.Now()
-	key, locked := v.Recall()
+	key, locked := unlessOver(ctx, v.Recall)
 	if locked == nil {
 		return unlocking{key, time.Since(begun), "keyring"}, nil
 	}
-	if !v.HasPassphrase() {
+	if !v.HasPassphrase() || ctx.Err() != nil {
 		return unlocking{}, locked
 	}
 	passphrase, how, err := p.passphrase(ctx, f)

@@ -51,13 +51,15 @@ has it, no command asks for the passphrase.`,
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "status", Short: "Say what opens the profile", Args: cobra.NoArgs,
-			RunE: func(*cobra.Command, []string) error {
+			RunE: func(cmd *cobra.Command, _ []string) error {
 				v, err := p.openVault(f)
 				if err != nil {
 					return err
 				}
 				view := vaultView{Passphrase: v.HasPassphrase(), Keyring: "open"}
-				switch _, err := v.Recall(); {
+				switch _, err := unlessOver(cmd.Context(), v.Recall); {
+				case cmd.Context().Err() != nil:
+					return err
 				case errors.Is(err, vault.ErrLocked):
 					view.Keyring = "locked"
 				case err != nil:
@@ -78,12 +80,12 @@ has it, no command asks for the passphrase.`,
 		},
 		&cobra.Command{
 			Use: "lock", Short: "Take the key out of the keyring", Args: cobra.NoArgs,
-			RunE: func(*cobra.Command, []string) error {
+			RunE: func(cmd *cobra.Command, _ []string) error {
 				v, err := p.openVault(f)
 				if err != nil {
 					return err
 				}
-				err = v.Forget()
+				_, err = unlessOver(cmd.Context(), func() (struct{}, error) { return struct{}{}, v.Forget() })
 				if errors.Is(err, vault.ErrNoPassphrase) {
 					return fmt.Errorf("%w: give it one first with `courier vault passphrase`", err)
 				}
@@ -101,7 +103,8 @@ has it, no command asks for the passphrase.`,
 				if err != nil || got.how == "keyring" {
 					return err
 				}
-				if err = v.Remember(got.key); errors.Is(err, vault.ErrKeyring) {
+				_, err = unlessOver(cmd.Context(), func() (struct{}, error) { return struct{}{}, v.Remember(got.key) })
+				if errors.Is(err, vault.ErrKeyring) {
 					return fmt.Errorf("%w: without one each command derives the key anew, with the passphrase from the terminal or COURIER_PASSPHRASE_FILE", err)
 				}
 				return err
