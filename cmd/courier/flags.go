@@ -30,8 +30,8 @@ type flags struct {
 	maxLatency time.Duration
 	agree, ask int
 
-	by    *url.URL       // proxy, parsed
-	extra []client.Extra // who is asked for names beside the nodes
+	by    *url.URL    // proxy, parsed
+	extra []*registry // who is asked for names beside the nodes
 }
 
 func (f *flags) register(root *cobra.Command, env func(string) string) {
