@@ -76,18 +76,19 @@ var errEnough = errors.New("enough")
 
 // listener gives events to whoever is to have them.
 type listener struct {
-	p     program
-	f     *flags
-	d     *desk
-	opt   listenOptions
-	out   *list[eventView]
-	heard int
-	pause time.Duration // after a command that failed; doubles
-	next  time.Time     // not before, because of it
+	p      program
+	f      *flags
+	d      *desk
+	opt    listenOptions
+	out    *list[eventView]
+	heard  int
+	failed map[int64]bool // messages that were said to be given up
+	pause  time.Duration  // after a command that failed; doubles
+	next   time.Time      // not before, because of it
 }
 
 func (p program) listen(ctx context.Context, f *flags, d *desk, opt listenOptions) (err error) {
-	l := &listener{p: p, f: f, d: d, opt: opt, out: newList[eventView](p, f, nil, nil)}
+	l := &listener{p: p, f: f, d: d, opt: opt, out: newList[eventView](p, f, nil, nil), failed: map[int64]bool{}}
 	defer func() {
 		if opt.command == "" && f.output == "json" {
 			err = errors.Join(err, l.out.close())
@@ -192,7 +193,7 @@ func (l *listener) deal(ctx context.Context) error {
 func (l *listener) give(ctx context.Context, v eventView) error {
 	switch {
 	case l.opt.command != "":
-		if v.Kind != eventMessage {
+		if v.Kind != eventMessage || v.Message == nil { // it has disappeared since, as it was to
 			return nil
 		}
 		return l.run(ctx, v)
@@ -206,6 +207,12 @@ func (l *listener) give(ctx context.Context, v eventView) error {
 // says is an event for people. Progress of messages of ours is none: send says that.
 func (l *listener) says(v eventView) string {
 	switch v.Kind {
+	case eventState:
+		// An event has its message as it is now, so there may be several that say this.
+		if m := v.Message; m != nil && m.State == stateName(store.Failed) && !l.failed[m.Seq] {
+			l.failed[m.Seq] = true
+			return fmt.Sprintf("* message %d to %s was given up: see courier outbox list\n", m.Seq, terminal.Line(v.With))
+		}
 	case eventAccepted:
 		return "* " + terminal.Line(v.With) + " accepts your messages\n"
 	case eventTaken:

@@ -255,7 +255,7 @@ func (d *desk) carry(ctx context.Context, opt sendOptions, views []*sentView) {
 	for v := range waiting {
 		v.path = path
 	}
-	last := d.until(limited, func() (bool, error) {
+	last := d.until(limited, func() bool {
 		for v := range waiting {
 			come, err := d.track(ctx, v, until)
 			if err != nil {
@@ -265,7 +265,7 @@ func (d *desk) carry(ctx context.Context, opt sendOptions, views []*sentView) {
 				delete(waiting, v)
 			}
 		}
-		return len(waiting) == 0, nil
+		return len(waiting) == 0
 	})
 	for v := range waiting {
 		switch {
@@ -281,15 +281,15 @@ func (d *desk) carry(ctx context.Context, opt sendOptions, views []*sentView) {
 
 // until sends what is due, round for round, until done says so, and returns what the last round met with. Another process may be
 // sending the same, so it is looked at more often than there is something to do.
-func (d *desk) until(ctx context.Context, done func() (bool, error)) (trouble error) {
+func (d *desk) until(ctx context.Context, done func() bool) (trouble error) {
 	const look = 100 * time.Millisecond
 	for {
 		_, _, err := d.Flush(ctx)
 		if err != nil && (trouble == nil || ctx.Err() == nil) {
 			trouble = err // not that we ended it, if there is a better reason
 		}
-		if over, err := done(); over || err != nil {
-			return err
+		if done() {
+			return nil
 		}
 		timer := time.NewTimer(look)
 		select {
