@@ -151,7 +151,7 @@ func (x *examination) guards(ctx context.Context) (list []checkView) {
 		v := checkView{Check: fmt.Sprintf("guard %x", r.Ed25519[:4]), State: "ok", Says: fmt.Sprintf("answers in %.0f ms", ms(r.Took))}
 		switch {
 		case r.Err != nil && working == 0:
-			v.State, v.Says = "fail", r.Err.Error()
+			v.State, v.Says, v.Next = "fail", r.Err.Error(), "courier net paths -v says which others are tried"
 		case r.Err != nil:
 			v.State, v.Says = "warn", r.Err.Error()
 		case r.Took > x.f.maxLatency:
