@@ -66,7 +66,7 @@ func (c *Client) rest(ctx context.Context, key [32]byte, least time.Duration) er
 	c.mu.Lock()
 	now := c.cfg.Now()
 	m := c.meet(key)
-	if m.rest.After(now) {
+	if m.rests(now) {
 		c.mu.Unlock()
 		return nil // another request that was lost with this one has said so
 	}
@@ -86,6 +86,9 @@ func (c *Client) rest(ctx context.Context, key [32]byte, least time.Duration) er
 	}
 	return c.store.Rest(ctx, key, now, until)
 }
+
+// rests reports whether a guard is to be left alone. None is for longer than that may last: the clock was wrong then.
+func (m *meeting) rests(now time.Time) bool { return m.rest.After(now) && m.rest.Sub(now) <= maxRest }
 
 // wake takes back what is said against guards: when nobody at all answers it is us who have no network. The token is held.
 func (c *Client) wake(ctx context.Context) error {
@@ -115,7 +118,7 @@ func (c *Client) preferred(p *pool, own *store.Node, others []*path) *store.Node
 		if key == own.Ed25519 {
 			break
 		}
-		if d := p.find(key); d != nil && !c.meet(key).rest.After(now) && !clashes(d, apart) {
+		if d := p.find(key); d != nil && !c.meet(key).rests(now) && !clashes(d, apart) {
 			return p.by[key]
 		}
 	}
@@ -146,7 +149,7 @@ func (c *Client) guards(ctx context.Context, p *pool, paths []*path, n int) (fou
 	now := c.cfg.Now()
 	suspect, rests := map[[32]byte]bool{}, map[[32]byte]bool{}
 	for _, key := range c.kept {
-		if c.meet(key).rest.After(now) {
+		if c.meet(key).rests(now) {
 			rests[key] = true
 		} else if d := p.find(key); len(found) < n && d != nil && !clashes(d, apart) {
 			use(p.by[key])

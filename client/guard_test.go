@@ -161,6 +161,31 @@ func TestGuardLost(t *testing.T) {
 	}
 }
 
+// TestGuardClock: a guard that failed while the clock was years ahead is not left alone for years.
+func TestGuardClock(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 55, Nodes: 24}, "session bob "+bob)
+	clock := &fakeClock{}
+	r := n.client(1, func(c *client.Config) { c.Now = clock.now })
+	r.connect(t)
+	before := r.guards()
+	clock.pass(5 * 365 * 24 * time.Hour)
+	node := n.node(before[0])
+	if err := node.Down(); err != nil {
+		t.Fatal(err)
+	}
+	r.resolves(t)
+	if err := node.Up(); err != nil {
+		t.Fatal(err)
+	}
+	clock.pass(-5 * 365 * 24 * time.Hour)
+	r.open(t)
+	r.connect(t)
+	if !slices.Equal(r.guards(), before) {
+		t.Errorf("the guards are %x, want those of before: %x", r.guards(), before)
+	}
+}
+
 // TestGuardsOffline: while nobody answers, nothing is held against guards.
 func TestGuardsOffline(t *testing.T) {
 	t.Parallel()
