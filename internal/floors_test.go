@@ -70,6 +70,7 @@ var homes = map[string][]string{
 	"github.com/robfig/cron":         {"cmd/onsight"},
 	"google.golang.org/protobuf":     {"client/internal/envelope", "client/internal/envelope/wire"},
 	"github.com/prometheus":          {"cmd/onsight"},
+	"rsc.io/qr":                      {"cmd/courier"},
 
 	"github.com/HdrHistogram/hdrhistogram-go": {"directory"},
 	"github.com/oschwald/maxminddb-golang":    {"directory"},

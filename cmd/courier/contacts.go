@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -158,11 +160,14 @@ func (v *contactView) called() string {
 
 // checkNickname refuses what could not be told from something else on a command line.
 func checkNickname(nick string) error {
-	if nick == "me" || len(nick) > 100 || terminal.Line(nick) != nick && terminal.Width(nick) == 0 || len(nick) > 0 && (nick[0] == '@' || nick[0] == '-') {
-		return usagef("%q: a nickname is up to 100 bytes, is not me, and does not begin with @ or -", nick)
-	}
-	if _, err := client.ParseID(nick); err == nil {
-		return usagef("%q: an id is no nickname", nick)
+	_, err := client.ParseID(nick)
+	switch {
+	case nick == "":
+		return nil
+	case nick == "me" || err == nil || strings.HasPrefix(nick, "@") || strings.HasPrefix(nick, "-") || strings.HasPrefix(nick, "name:"):
+		return usagef("%q means something else already", nick)
+	case len(nick) > 100 || strings.TrimSpace(nick) != nick || !utf8.ValidString(nick) || strings.IndexFunc(nick, terminal.Steers) >= 0:
+		return usagef("%q: a nickname is up to 100 bytes, without control characters or blanks around it", nick)
 	}
 	return nil
 }

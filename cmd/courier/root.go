@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -38,11 +39,13 @@ func (p program) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitOK
 	}
-	if text := err.Error(); text != "" { // else the command has said it
-		p.tell("error: %s", text)
-		if hint := hintFor(err); hint != "" {
-			p.tell("hint: %s", hint)
-		}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		p.tell("interrupted")
+		return exitError
+	}
+	p.tell("error: %v", err)
+	if hint := hintFor(err); hint != "" {
+		p.tell("hint: %s", hint)
 	}
 	if !*started {
 		return exitUsage // cobra refused flags or arguments before any command began
