@@ -79,6 +79,10 @@ fuzz: tools ## Fuzz every parser for FUZZTIME (10s) each
 ranges: tools ## Hold ranges of a million names to what is promised of them: half a minute, 1.5 GB
 	@scripts/stages ranges
 
+.PHONY: torture-courier
+torture-courier: tools ## Send and fetch over 1,000 schedules of trouble, and kill who does 200 times
+	@scripts/stages courier
+
 .PHONY: torture-kill
 torture-kill: tools ## Kill the indexer 1,000 times at named points and compare digests
 	@scripts/stages kill-1000

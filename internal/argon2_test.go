@@ -25,7 +25,7 @@ func TestServerHasNoNames(t *testing.T) {
 	for pkg, imps := range imports(t, "..") {
 		if imps["golang.org/x/crypto/argon2"] {
 			homesOfArgon2++
-			if pkg != "ons" {
+			if pkg != "ons" && pkg != "client/vault" { // a vault's passphrase, on the machine of who types it
 				t.Errorf("%s imports argon2", pkg)
 			}
 		}

@@ -18,22 +18,28 @@ const module = "onsight"
 // floors is ARCHITECTURE.md's table as data: a package may import only packages on strictly lower floors.
 var floors = map[string]int{
 	// words
-	"internal/curve": 0,
-	"internal/bt":    0,
-	"internal/stack": 0,
-	"internal/gate":  0,
-	"ons":            1,
-	"frontend":       1,
+	"internal/curve":                0,
+	"internal/bt":                   0,
+	"internal/stack":                0,
+	"internal/gate":                 0,
+	"internal/spy":                  0,
+	"internal/canary":               0,
+	"internal/terminal":             0,
+	"ons":                           1,
+	"client/internal/envelope/wire": 1,
+	"frontend":                      1,
 	// wires
-	"ons/remote":      2,
-	"internal/oxend":  2,
-	"internal/snode":  2,
-	"internal/onion":  2,
-	"internal/census": 2,
+	"client/internal/envelope": 2,
+	"ons/remote":               2,
+	"internal/oxend":           2,
+	"internal/snode":           2,
+	"internal/onion":           2,
+	"internal/census":          2,
 	// domains
 	"indexer":                 3,
 	"directory":               3,
 	"internal/devnet/storage": 3,
+	"client/store":            3,
 	// what happened in all domains
 	"internal/events": 4,
 	// edges
@@ -41,25 +47,31 @@ var floors = map[string]int{
 	"internal/store":  5,
 	"internal/index":  5,
 	"api":             5,
+	"client":          5,
+	"client/vault":    5,
 	// programs
+	"cmd/courier": 6,
 	"cmd/onsight": 6,
 	"cmd/devnet":  6,
 }
 
 // homes are the only packages that may import a heavy dependency (and what lies below its path).
 var homes = map[string][]string{
-	"gorm.io":                        {"internal/store"},
+	"gorm.io":                        {"internal/store", "client/store"},
 	"github.com/mattn/go-sqlite3":    {"internal/store"},
-	"github.com/pressly/goose":       {"internal/store"},
-	"github.com/spf13/cobra":         {"cmd/onsight", "cmd/devnet"},
+	"github.com/ncruces":             {"client/store"},
+	"github.com/pressly/goose":       {"internal/store", "client/store"},
+	"github.com/spf13/cobra":         {"cmd/onsight", "cmd/devnet", "cmd/courier"},
 	"github.com/schollz/progressbar": {"cmd/onsight"},
-	"github.com/gofrs/flock":         {"internal/store", "cmd/onsight"},
+	"github.com/gofrs/flock":         {"internal/store", "client/store", "cmd/onsight"},
+	"github.com/zalando/go-keyring":  {"client/vault"},
 	"filippo.io/edwards25519":        {"internal/curve"},
 	"github.com/gin-gonic/gin":       {"api"},
 	"github.com/danielgtaylor/huma":  {"api"},
 	"github.com/robfig/cron":         {"cmd/onsight"},
-	"google.golang.org/protobuf":     {"client/internal/envelope"},
+	"google.golang.org/protobuf":     {"client/internal/envelope", "client/internal/envelope/wire"},
 	"github.com/prometheus":          {"cmd/onsight"},
+	"rsc.io/qr":                      {"cmd/courier"},
 
 	"github.com/HdrHistogram/hdrhistogram-go": {"directory"},
 	"github.com/oschwald/maxminddb-golang":    {"directory"},
@@ -195,6 +207,30 @@ func TestFloorsCatch(t *testing.T) {
 				t.Errorf("got %q, want it to say %q", got, c.want)
 			}
 		})
+	}
+}
+
+// TestOneSQLite fails if anything links both databases: their drivers register the same name, and the second to do so panics.
+func TestOneSQLite(t *testing.T) {
+	pkgs := imports(t, "..")
+	var reach func(pkg string, seen map[string]bool)
+	reach = func(pkg string, seen map[string]bool) {
+		if seen[pkg] {
+			return
+		}
+		seen[pkg] = true
+		for imp := range pkgs[pkg] {
+			if low, ok := strings.CutPrefix(imp, module+"/"); ok {
+				reach(low, seen)
+			}
+		}
+	}
+	for pkg := range pkgs {
+		seen := map[string]bool{}
+		reach(pkg, seen)
+		if seen["internal/store"] && seen["client/store"] {
+			t.Errorf("%s links internal/store and client/store", pkg)
+		}
 	}
 }
 

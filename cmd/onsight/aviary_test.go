@@ -29,6 +29,7 @@ import (
 
 	"onsight/directory"
 	"onsight/internal/devnet"
+	"onsight/internal/stack"
 	"onsight/ons"
 )
 
@@ -42,7 +43,7 @@ type aviary struct {
 	process *exec.Cmd
 	theirs  string // folder of all files of the server
 	ours    string // folder of all files of who asks
-	secrets []canary
+	secrets []marked
 	words   *strings.Replacer
 }
 
@@ -152,7 +153,7 @@ func (a *aviary) searchFiles(t *testing.T, dir string) (public int) {
 		}
 		ofChain := strings.Contains(d.Name(), ".db") || strings.HasSuffix(d.Name(), ".bundle") || strings.Contains(path, "/export/v1/names/")
 		a.search(t, "the file "+d.Name(), b, ofChain)
-		if slices.ContainsFunc(a.secrets, func(c canary) bool { return c.public && c.in(b, nil) != "" }) {
+		if slices.ContainsFunc(a.secrets, func(c marked) bool { return c.public && c.in(b, nil) != "" }) {
 			public++
 		}
 		return nil
@@ -210,7 +211,7 @@ func TestNoTrace(t *testing.T) {
 // control shows that a canary is known again in each of its shapes.
 func (a *aviary) control(t *testing.T) {
 	h := mustCanary(t, ons.Session, "canary-bird-here").Hash()
-	c := canary{what: "a hash"}.of(h[:])
+	c := marked{what: "a hash"}.of(h[:])
 	list, err := json.Marshal([32]byte(h))
 	if err != nil {
 		t.Fatal(err)
@@ -501,7 +502,7 @@ func (a *aviary) quit(t *testing.T) {
 			t.Fatal(err)
 		}
 		cmd.Wait()
-		if cmd.ProcessState.ExitCode() != exitQuit || !strings.Contains(stderr.String(), "main.program.run") {
+		if cmd.ProcessState.ExitCode() != stack.ExitQuit || !strings.Contains(stderr.String(), "main.program.run") {
 			t.Errorf("%s: exit code %d, and no word of where it was: %s", args, cmd.ProcessState.ExitCode(), &stderr)
 		}
 		a.search(t, args+": what it left when it quit", stderr.Bytes(), false)
@@ -528,7 +529,7 @@ func (a *aviary) quitServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.process.Wait()
-	if log := a.file(t, "log"); a.process.ProcessState.ExitCode() != exitQuit || !strings.Contains(log, "onsight/api.(*Server).resolve") {
+	if log := a.file(t, "log"); a.process.ProcessState.ExitCode() != stack.ExitQuit || !strings.Contains(log, "onsight/api.(*Server).resolve") {
 		t.Errorf("exit code %d, and no word of the request in %.2000s", a.process.ProcessState.ExitCode(), log[max(0, len(log)-2000):])
 	}
 }

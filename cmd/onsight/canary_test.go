@@ -1,56 +1,33 @@
 package main
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
+	"onsight/internal/canary"
 	"onsight/internal/devnet"
 	"onsight/ons"
 )
 
-// canary is a secret that the suite lets loose, and all the shapes in which it would be known again.
-type canary struct {
+// marked is a secret that the suite lets loose, and all the shapes in which it would be known again.
+type marked struct {
 	what   string
-	public bool     // it is on the chain: files made of the chain hold it
-	exact  [][]byte // as bytes
-	folded [][]byte // in lower case, to be found in any
+	public bool // it is on the chain: files made of the chain hold it
+	shapes canary.Shapes
 }
 
-// of makes the shapes of bytes: as they are and in quotes, in hexadecimal, in both alphabets of base64, and as Go and JSON print the
-// first of an array.
-func (c canary) of(raw []byte) canary {
-	std, web := base64.RawStdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw)
-	c.exact = append(c.exact, raw, []byte(std), []byte(web), []byte(strings.Trim(strconv.Quote(string(raw)), `"`)))
-	var listed, dumped []string
-	for _, b := range raw[:5] {
-		listed, dumped = append(listed, fmt.Sprint(b)), append(dumped, fmt.Sprintf("0x%x", b))
-	}
-	c.folded = append(c.folded, []byte(hex.EncodeToString(raw)), []byte(strings.Join(listed, " ")), []byte(strings.Join(listed, ",")),
-		[]byte(strings.Join(listed, ", ")), []byte(strings.Join(dumped, ", ")))
+// of is c in the shapes of bytes too.
+func (c marked) of(raw []byte) marked {
+	c.shapes = c.shapes.Bytes(raw)
 	return c
 }
 
 // in returns the shape in which the canary is in some bytes, or "".
-func (c canary) in(b, lower []byte) string {
-	for _, shape := range c.exact {
-		if bytes.Contains(b, shape) {
-			return fmt.Sprintf("%.80q", shape)
-		}
-	}
-	for _, shape := range c.folded {
-		if bytes.Contains(lower, shape) {
-			return fmt.Sprintf("%.80q", shape)
-		}
-	}
-	return ""
-}
+func (c marked) in(b, lower []byte) string { return c.shapes.In(b, lower) }
 
 // What is marked: a bird is a session name, a purse a wallet name, a lair a lokinet name. Those that are here are registered.
 var (
@@ -66,22 +43,22 @@ var (
 )
 
 // canaries returns all that is to be found nowhere.
-func canaries(t *testing.T, entries []devnet.NameEntry, staked [32]byte) []canary {
+func canaries(t *testing.T, entries []devnet.NameEntry, staked [32]byte) []marked {
 	t.Helper()
-	text := func(s string) canary { return canary{what: s, folded: [][]byte{[]byte(strings.ToLower(s))}} }
-	var all []canary
+	text := func(s string) marked { return marked{what: s, shapes: canary.Text(s)} }
+	var all []marked
 	for _, name := range canaryNames {
 		plain := strings.TrimSuffix(name, ".loki")
 		all = append(all, text(plain).of([]byte(plain)))
 		for _, kind := range []ons.Type{ons.Session, ons.Lokinet} { // a wallet name has the hash of the session name
 			h := mustCanary(t, kind, plain).Hash()
 			registered := slices.ContainsFunc(entries, func(e devnet.NameEntry) bool { return e.Name.Hash() == h })
-			all = append(all, canary{what: "the hash of the " + kind.String() + " name " + plain, public: registered}.of(h[:]))
+			all = append(all, marked{what: "the hash of the " + kind.String() + " name " + plain, public: registered}.of(h[:]))
 		}
 	}
 	for _, e := range entries {
 		if e.Name.Type() == ons.Session {
-			all = append(all, canary{what: "the account that a name stands for"}.of(e.Value.Bytes))
+			all = append(all, marked{what: "the account that a name stands for"}.of(e.Value.Bytes))
 		}
 	}
 	for what, digits := range map[string]string{"the account": canaryAccount[2:], "the owner": canaryOwner, "the node": canaryNode, "the swarm": canarySwarm} {
@@ -89,9 +66,9 @@ func canaries(t *testing.T, entries []devnet.NameEntry, staked [32]byte) []canar
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, canary{what: what}.of(raw))
+		all = append(all, marked{what: what}.of(raw))
 	}
-	all = append(all, canary{what: "the node that is looked at", public: true}.of(staked[:]))
+	all = append(all, marked{what: "the node that is looked at", public: true}.of(staked[:]))
 	for _, address := range canaryClients {
 		all = append(all, text(address))
 	}

@@ -121,6 +121,7 @@ func freeOr(address string) string {
 // demoReady says what there is and what to try.
 func (p program) demoReady(n *devnet.Network, cfg devnet.Config, socket, url string) error {
 	s, self := n.Status(), os.Args[0]
+	other := func(program string) string { return strings.TrimSuffix(self, "onsight") + program }
 	_, err := fmt.Fprintf(p.stdout, `A network on loopback: %d service nodes in %d swarms, %d names, a block every %v.
 serving %s
 
@@ -130,9 +131,11 @@ Try, from another terminal:
   %s pick --server %s
   curl %s/v1/status
   DEVNET_SOCKET=%s %s reorg 3
+  COURIER_SEEDS=%s COURIER_HOME=%s sh -c '%s init && %s send alice -m hi --explain'
 
 Its daemon: ONSIGHT_OXEND=%s · its seed node: COURIER_SEEDS=%s · Ctrl-C ends it.
 `, s.Active, s.Swarms, s.Names[0]+s.Names[1]+s.Names[2], cfg.BlockTime, url,
-		self, url, self, url, self, url, url, socket, strings.TrimSuffix(self, "onsight")+"devnet", n.Oxend(), s.Seeds[0])
+		self, url, self, url, self, url, url, socket, other("devnet"),
+		s.Seeds[0], filepath.Join(filepath.Dir(socket), "courier"), other("courier"), other("courier"), n.Oxend(), s.Seeds[0])
 	return err
 }

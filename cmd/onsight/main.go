@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"onsight/internal/stack"
 )
 
 func main() {
@@ -17,7 +19,7 @@ func main() {
 
 // main runs the command line of this process until it ends or is told to.
 func (p program) main() (code int) {
-	defer p.onQuit()()
+	defer stack.OnQuit(p.stderr)()
 	defer p.recovered(&code)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -1,7 +1,7 @@
 // Package curve holds the little Edwards curve arithmetic that the standard library keeps to itself.
 //
 // It is the only home of filippo.io/edwards25519. It verifies the CryptoNote Schnorr signatures that wallets put
-// under ONS updates, and finds the X25519 key that belongs to an Ed25519 key.
+// under ONS updates, finds the X25519 key that belongs to an Ed25519 key, and agrees on secrets with keys used once.
 //
 // Sources: oxen-core 10.6.0, src/crypto/crypto.cpp (check_signature) and src/crypto/crypto-ops.c
 // (ge_frombytes_vartime, which refuses encodings that are not canonical; edwards25519 alone does not).

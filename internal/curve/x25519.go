@@ -1,7 +1,6 @@
 package curve
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha512"
 	"errors"
@@ -28,7 +27,7 @@ func one() *edwards25519.Scalar {
 // of prime order, so the result is never of low order. Encodings that are not canonical are refused too.
 func PublicX25519(ed ed25519.PublicKey) ([32]byte, error) {
 	p, err := new(edwards25519.Point).SetBytes(ed)
-	if err != nil || !bytes.Equal(p.Bytes(), ed) {
+	if err != nil || !reduced(ed) {
 		return [32]byte{}, ErrPoint
 	}
 	identity := edwards25519.NewIdentityPoint()
@@ -40,6 +39,21 @@ func PublicX25519(ed ed25519.PublicKey) ([32]byte, error) {
 		return [32]byte{}, ErrPoint
 	}
 	return [32]byte(p.BytesMontgomery()), nil
+}
+
+// reduced reports whether the y of an encoded point is less than p = 2²⁵⁵ − 19. Encoding the point again would tell as well, and take
+// an inversion. Two encodings that are not canonical have a y less than p and a sign that their x, 0, does not have; they are of
+// low order.
+func reduced(ed []byte) bool {
+	if ed[0] < 0xed || ed[31]&0x7f != 0x7f {
+		return true
+	}
+	for _, b := range ed[1:31] {
+		if b != 0xff {
+			return true
+		}
+	}
+	return false
 }
 
 // PrivateX25519 returns the X25519 secret that belongs to an Ed25519 key: the first half of the SHA-512 of its seed,

@@ -86,6 +86,27 @@ func TestPublicX25519Refuses(t *testing.T) {
 	}
 }
 
+// TestPublicX25519NotReduced: all encodings whose y is not less than p, some of which decode to points of prime order.
+func TestPublicX25519NotReduced(t *testing.T) {
+	t.Parallel()
+	decoded := 0
+	for low := 0xed; low <= 0xff; low++ {
+		for _, high := range []byte{0x7f, 0xff} {
+			key := unhex(t, "00ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff00")
+			key[0], key[31] = byte(low), high
+			if _, err := new(edwards25519.Point).SetBytes(key); err == nil {
+				decoded++
+			}
+			if got, err := curve.PublicX25519(key); !errors.Is(err, curve.ErrPoint) {
+				t.Errorf("%x: got %x, %v, want ErrPoint", key, got, err)
+			}
+		}
+	}
+	if decoded == 0 {
+		t.Error("none of them is a point")
+	}
+}
+
 // TestX25519Property: the two halves of a key stay halves of one key.
 func TestX25519Property(t *testing.T) {
 	t.Parallel()

@@ -209,9 +209,11 @@ func (f NodeFaults) names() []string {
 	add(f.Clock != 0, "clock="+f.Clock.String())
 	add(f.DropOnions, "drop-onions")
 	add(f.NoOxend, "no-oxend")
+	add(f.Backwards > 0, "backwards="+strconv.FormatUint(f.Backwards, 10))
 	add(f.Lies.ONS, "lie-ons")
 	add(f.Lies.Swarm, "lie-swarm")
 	add(f.Lies.Signature, "lie-signature")
+	add(f.Lies.Nodes, "lie-nodes")
 	add(f.Status > 0, "status="+strconv.Itoa(f.Status))
 	return list
 }

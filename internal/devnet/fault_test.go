@@ -36,10 +36,10 @@ func TestParseFaults(t *testing.T) {
 	for text, want := range map[string]string{
 		"down":              "write TARGET:NAME",
 		":down":             "write TARGET:NAME",
-		"3:":                "use one of clock, down",
+		"3:":                "use one of backwards, clock, down",
 		"3:sleepy":          `no fault "sleepy"`,
 		"oxend:down":        "use one of backwards, busy",
-		"3:stall":           "use one of clock, down",
+		"3:stall":           "use one of backwards, clock, down",
 		"nobody:down":       "use oxend, oxend2, a node's number, 2-5 or all",
 		"oxend0:stall":      "no target",
 		"oxend-1:stall":     "no target",
@@ -96,7 +96,8 @@ func FuzzParseFaults(f *testing.F) {
 func TestFaultNames(t *testing.T) {
 	t.Parallel()
 	n := startNetwork(t, Config{Nodes: 2, Past: 60})
-	const text = "1:down,1:slow=2s,1:lossy=0.3,1:clock=-1m30s,1:drop-onions,1:no-oxend,1:lie-ons,1:lie-swarm,1:lie-signature,1:status=503"
+	const text = "1:down,1:slow=2s,1:lossy=0.3,1:clock=-1m30s,1:drop-onions,1:no-oxend,1:backwards=3," +
+		"1:lie-ons,1:lie-swarm,1:lie-signature,1:lie-nodes,1:status=503"
 	faults, err := ParseFaults(text)
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +168,8 @@ func TestNodeFaultsByName(t *testing.T) {
 		a, err := ask(t, newClient(t), http.MethodPost, node.URL()+rpcPath, []byte(request))
 		return fmt.Sprint(a.status, string(a.body), err)
 	}
-	truth := map[string]string{"resolve": told(resolve), "swarm": told(swarm)}
+	const list = `{"method":"oxend_request","params":{"endpoint":"get_service_nodes","params":{"fields":{"pubkey_ed25519":true}}}}`
+	truth := map[string]string{"resolve": told(resolve), "swarm": told(swarm), "list": told(list)}
 	seen := map[string]func() bool{
 		"down": func() bool { _, err := request(infoCall); return err != nil },
 		"slow=100ms": func() bool {
@@ -196,6 +198,11 @@ func TestNodeFaultsByName(t *testing.T) {
 			a, err := request(resolve)
 			return err == nil && a.status == 400 && string(a.body) == "Unknown oxend error"
 		},
+		"backwards=1": func() bool {
+			text := told(resolve) // which was registered in the last block
+			return strings.Contains(text, `"result":{}`) && !strings.Contains(text, "encrypted_value")
+		},
+		"lie-nodes": func() bool { return told(list) != truth["list"] && told(resolve) == truth["resolve"] },
 		"lie-ons":   func() bool { return told(resolve) != truth["resolve"] && told(swarm) == truth["swarm"] },
 		"lie-swarm": func() bool { return told(swarm) != truth["swarm"] && told(resolve) == truth["resolve"] },
 		"lie-signature": func() bool {

@@ -54,8 +54,13 @@ func (n *Network) host(name string) (string, bool) {
 }
 
 // oxend is a storage server's own daemon, which has no faults: those of the network's daemons are theirs.
-func (n *Network) oxend(_ context.Context, endpoint string, params json.RawMessage) (json.RawMessage, error) {
-	result, fault := n.chain.ask(endpoint, params)
+func (n *Network) oxend(_ context.Context, backwards uint64, endpoint string, params json.RawMessage) (json.RawMessage, error) {
+	chain := n.chain
+	if backwards > 0 {
+		chain = chain.Clone()
+		chain.Cut(max(chain.Height(), backwards+1) - backwards)
+	}
+	result, fault := chain.ask(endpoint, params)
 	if fault != nil {
 		return nil, &storage.DaemonError{Code: fault.code, Message: fault.message}
 	}

@@ -31,8 +31,8 @@ type world interface {
 	fork() [2]int
 	// height is the chain's height as storage servers tell it.
 	height() uint64
-	// oxend asks the nodes' daemon, as storage.Network says.
-	oxend(ctx context.Context, endpoint string, params json.RawMessage) (json.RawMessage, error)
+	// oxend asks the nodes' daemon, as storage.Network says, or one that is so many blocks behind.
+	oxend(ctx context.Context, backwards uint64, endpoint string, params json.RawMessage) (json.RawMessage, error)
 	// now is the right time; a node's own is off by its NodeFaults.Clock.
 	now() time.Time
 	// onionTimeout is how long a hop waits for the next: 30 s (spec D.7), less in tests. The times for a server and for a swarm's

@@ -25,6 +25,8 @@ type NodeFaults struct {
 	DropOnions bool
 	// NoOxend: its daemon does not answer it.
 	NoOxend bool
+	// Backwards is how many blocks its daemon is behind.
+	Backwards uint64
 	// Lies the storage server tells.
 	Lies storage.Lies
 	// Status, if not zero, is what every request to a route is answered with, and the text the real server has for it: 429, 500,
@@ -106,7 +108,7 @@ func (n *Node) DropOnions() error { return n.change(func(f *NodeFaults) { f.Drop
 
 // Lie makes the node tell every lie it knows.
 func (n *Node) Lie() error {
-	return n.change(func(f *NodeFaults) { f.Lies = storage.Lies{ONS: true, Swarm: true, Signature: true} })
+	return n.change(func(f *NodeFaults) { f.Lies = storage.Lies{ONS: true, Swarm: true, Signature: true, Nodes: true} })
 }
 
 // Heal puts everything right that is wrong with the node.

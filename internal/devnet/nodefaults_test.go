@@ -377,7 +377,7 @@ func TestNodeFaultsChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := NodeFaults{
-		Down: true, Delay: time.Second, Loss: 0.25, Clock: time.Minute, DropOnions: true, Lies: storage.Lies{ONS: true, Swarm: true, Signature: true},
+		Down: true, Delay: time.Second, Loss: 0.25, Clock: time.Minute, DropOnions: true, Lies: storage.Lies{ONS: true, Swarm: true, Signature: true, Nodes: true},
 	}
 	if got := n.Faults(); got != want {
 		t.Errorf("got %+v, want %+v", got, want)

@@ -160,8 +160,8 @@ func (u uplink) Fork() [2]int              { return u.n.world.fork() }
 func (u uplink) Height() uint64            { return u.n.world.height() }
 
 func (u uplink) Oxend(ctx context.Context, endpoint string, params json.RawMessage) (json.RawMessage, error) {
-	if !u.n.Faults().NoOxend {
-		return u.n.world.oxend(ctx, endpoint, params)
+	if f := u.n.Faults(); !f.NoOxend {
+		return u.n.world.oxend(ctx, f.Backwards, endpoint, params)
 	}
 	t := time.NewTimer(u.n.world.onionTimeout() / oxendShare)
 	defer t.Stop()

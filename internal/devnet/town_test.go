@@ -72,7 +72,7 @@ func (w *town) member(key [32]byte) (storage.Member, *Node, bool) {
 	return m, nil, true
 }
 
-func (w *town) oxend(ctx context.Context, endpoint string, params json.RawMessage) (json.RawMessage, error) {
+func (w *town) oxend(ctx context.Context, _ uint64, endpoint string, params json.RawMessage) (json.RawMessage, error) {
 	daemon := fact(w, &w.daemon)
 	if daemon == nil {
 		return nil, errors.New("no daemon")

@@ -182,11 +182,30 @@ func (r oxendRequest) answer(ctx context.Context, s *Server) Reply {
 	if s.lies().ONS && r.endpoint == "ons_resolve" {
 		result = falsified(result)
 	}
+	if s.lies().Nodes && r.endpoint == "get_service_nodes" {
+		result = strangers(result)
+	}
 	return encode(http.StatusOK, struct {
 		HF     [2]int          `json:"hf"`
 		Result json.RawMessage `json:"result"`
 		T      int64           `json:"t"`
 	}{s.config.Network.Fork(), result, s.now()})
+}
+
+// strangers is an answer of get_service_nodes in which each node has another Ed25519 key.
+func strangers(result json.RawMessage) json.RawMessage {
+	var fields map[string]json.RawMessage
+	var states []map[string]json.RawMessage
+	if json.Unmarshal(result, &fields) != nil || json.Unmarshal(fields["service_node_states"], &states) != nil {
+		return result
+	}
+	for _, state := range states {
+		if key, ok := str(state["pubkey_ed25519"]); ok && len(key) > 2 {
+			state["pubkey_ed25519"] = marshal(key[2:] + key[:2])
+		}
+	}
+	fields["service_node_states"] = marshal(states)
+	return marshal(fields)
 }
 
 // falsified is an answer of ons_resolve with another sealed value, which opens under no name. One without a value stays as it is.

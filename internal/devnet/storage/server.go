@@ -52,6 +52,7 @@ type Lies struct {
 	ONS       bool // oxend_request returns changed sealed values of names
 	Swarm     bool // get_swarm and 421 name the nodes of all swarms but the right one
 	Signature bool // signatures of the server do not verify
+	Nodes     bool // oxend_request lists nodes under keys that nobody has: all servers that lie so list the same
 }
 
 // Config says what a Server is made of.

@@ -1,0 +1,443 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"onsight/client"
+	"onsight/client/store"
+	"onsight/internal/devnet"
+)
+
+func (r *resident) id() string { return r.Account.ID().String() }
+
+func (r *resident) send(t *testing.T, to, text string) client.Sent {
+	t.Helper()
+	s, err := r.Send(t.Context(), client.Letter{To: to, Text: text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// flush sends all that is due.
+func (r *resident) flush(t *testing.T) int {
+	t.Helper()
+	n, _, err := r.Flush(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (r *resident) poll(t *testing.T) int {
+	t.Helper()
+	n, err := r.Poll(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// texts are those of a chat, the oldest first.
+func (r *resident) texts(t *testing.T, with client.ID) (list []string) {
+	t.Helper()
+	all, err := r.Store.Messages(t.Context(), with, 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range slices.Backward(all) {
+		who := "they: "
+		if client.ID(m.Sender) == r.Account.ID() {
+			who = "I: "
+		}
+		list = append(list, who+m.Text)
+	}
+	return list
+}
+
+func same(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestConversation: first contact by name, an answer that accepts, and a second device that sees it all; each once.
+func TestConversation(t *testing.T) {
+	quiet(t)
+	b := account(2).ID()
+	n := startTown(t, devnet.Config{Seed: 31, Nodes: 24}, "session bob "+b.String())
+	alice, bob := n.client(1), n.client(2)
+
+	first := alice.send(t, "bob", "hello")
+	if first.To != b || first.Resolution == nil || first.Seq == 0 {
+		t.Fatalf("got %+v", first)
+	}
+	if got := alice.flush(t); got != 2 { // it and its copy
+		t.Errorf("%d parcels were stored, want 2", got)
+	}
+	for range 3 {
+		bob.poll(t)
+	}
+	same(t, bob.texts(t, alice.Account.ID()), "they: hello")
+	contact, err := bob.Store.Contact(t.Context(), alice.Account.ID())
+	if err != nil || contact.Approved || !contact.ApprovedMe || contact.Profile.Name != "resident" {
+		t.Errorf("a stranger is %+v, %v", contact, err)
+	}
+
+	bob.send(t, alice.id(), "who are you?")
+	bob.flush(t)
+	alice.poll(t)
+	if contact, err = alice.Store.Contact(t.Context(), b); err != nil || !contact.Approved || !contact.ApprovedMe {
+		t.Errorf("who has answered is %+v, %v", contact, err)
+	}
+	second := alice.send(t, "bob", "Alice")
+	if second.Resolution != nil {
+		t.Error("the name was asked for again")
+	}
+	alice.send(t, "me", "note")
+	alice.flush(t)
+	bob.poll(t)
+
+	device := n.client(1) // of Alice's, with nothing but her words
+	for range 2 {
+		device.poll(t)
+	}
+	for _, r := range []*resident{alice, device} {
+		r.poll(t)
+		same(t, r.texts(t, b), "I: hello", "they: who are you?", "I: Alice")
+		same(t, r.texts(t, r.Account.ID()), "I: note")
+	}
+	same(t, bob.texts(t, alice.Account.ID()), "they: hello", "I: who are you?", "they: Alice")
+
+	m, err := alice.Store.Message(t.Context(), first.Seq)
+	if err != nil || m.State != store.Replicated || m.Copies < 3 {
+		t.Errorf("got state %d on %d nodes, %v, want it replicated", m.State, m.Copies, err)
+	}
+	lines, err := alice.Store.Ledger(t.Context(), first.Seq, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps []string
+	for _, l := range lines {
+		steps = append(steps, l.Step)
+	}
+	if got := strings.Join(steps, " "); got != "queued encrypted path stored replicated copied" {
+		t.Errorf("the ledger says %q", got)
+	}
+
+	// Events: at least once, until they are acknowledged.
+	var given []int64
+	for range 2 {
+		for e, err := range bob.Events(t.Context(), "bot") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			given = append(given, e.Seq)
+			if len(given) == 1 {
+				break // the process dies
+			}
+		}
+	}
+	if len(given) < 4 || given[0] != given[1] || !slices.IsSorted(given) {
+		t.Errorf("got events %v, want the first again and then each once", given)
+	}
+	for range bob.Events(t.Context(), "bot") {
+		t.Error("an event was given after it was acknowledged")
+	}
+}
+
+// TestSendKey: a send that is tried again is one send.
+func TestSendKey(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 32, Nodes: 12})
+	a, b := n.client(1), n.client(2)
+	var seqs []int64
+	for range 3 {
+		s, err := a.Send(t.Context(), client.Letter{To: b.id(), Text: "once", Key: "order-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seqs = append(seqs, s.Seq)
+	}
+	if seqs[0] != seqs[1] || seqs[1] != seqs[2] {
+		t.Errorf("got messages %v", seqs)
+	}
+	a.flush(t)
+	b.poll(t)
+	same(t, b.texts(t, a.Account.ID()), "they: once")
+}
+
+// TestHeld: what is sent to a name that has changed waits, and goes to whom was approved.
+func TestHeld(t *testing.T) {
+	t.Parallel()
+	old, new := account(2).ID(), account(3).ID()
+	n := startTown(t, devnet.Config{Seed: 33, Nodes: 20}, "session bob "+old.String())
+	a, c := n.client(1, func(c *client.Config) { c.Recheck = time.Nanosecond }), n.client(3)
+	a.send(t, "bob", "first")
+	a.flush(t)
+	if _, err := n.Update(name(t, "bob"), value(t, new.String())); err != nil {
+		t.Fatal(err)
+	}
+	var held *client.HeldError
+	for range 2 {
+		s, err := a.Send(t.Context(), client.Letter{To: "bob", Text: "secret", Key: "k"})
+		if !errors.As(err, &held) || s.Held == 0 || s.Seq != 0 {
+			t.Fatalf("got %+v, %v", s, err)
+		}
+	}
+	if got := a.flush(t); got != 0 {
+		t.Errorf("%d parcels were sent though the message is held", got)
+	}
+	if _, err := a.Release(t.Context(), "bob"); !errors.As(err, &held) {
+		t.Errorf("got error %v for releasing what must wait", err)
+	}
+	if err := a.Approve(t.Context(), "bob", held.New); err != nil {
+		t.Fatal(err)
+	}
+	a.flush(t)
+	c.poll(t)
+	same(t, c.texts(t, a.Account.ID()), "they: secret")
+}
+
+// TestOffline: a text for somebody whose pin is known is accepted without a network, and sent later.
+func TestOffline(t *testing.T) {
+	t.Parallel()
+	b := account(2).ID()
+	n := startTown(t, devnet.Config{Seed: 34, Nodes: 12}, "session bob "+b.String())
+	var skew time.Duration
+	alice := n.client(1, func(c *client.Config) {
+		c.Recheck, c.Timeout = time.Nanosecond, time.Second
+		c.Now = func() time.Time { return time.Now().Add(skew) }
+	})
+	if _, err := alice.Resolve(t.Context(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	n.inject("all:down")
+	s := alice.send(t, "bob", "later")
+	if s.To != b {
+		t.Fatalf("goes to %s", s.To)
+	}
+	if sent, next, err := alice.Flush(t.Context()); sent != 0 || next.IsZero() || err == nil {
+		t.Errorf("%d sent, next %v, %v", sent, next, err)
+	}
+	if list, err := alice.Store.Outbox(t.Context(), 0, 10); err != nil || len(list) != 2 || list[0].Attempts == 0 || list[0].Reason == "" {
+		t.Errorf("the outbox has %+v, %v", list, err)
+	}
+	n.inject("all:ok")
+	skew = time.Minute // until it is due
+	alice.flush(t)
+	bob := n.client(2)
+	bob.poll(t)
+	same(t, bob.texts(t, alice.Account.ID()), "they: later")
+}
+
+// TestWrongSwarm: a list of nodes whose swarms are wrong is corrected by those who should know, and one liar is not believed.
+func TestWrongSwarm(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 35, Nodes: 24})
+	a, b := n.client(1), n.client(2)
+	if err := a.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	list, at, err := a.Store.Pool(t.Context(), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var swarms []uint64
+	for _, node := range list {
+		if !slices.Contains(swarms, node.Swarm) {
+			swarms = append(swarms, node.Swarm)
+		}
+	}
+	if len(swarms) < 2 {
+		t.Fatalf("%d swarms: nothing can be wrong", len(swarms))
+	}
+	for i := range list {
+		list[i].Swarm = swarms[(slices.Index(swarms, list[i].Swarm)+1)%len(swarms)]
+	}
+	if err := a.Store.SetPool(t.Context(), list, at); err != nil {
+		t.Fatal(err)
+	}
+	a.open(t)
+	a.send(t, b.id(), "hello")
+	a.send(t, "me", "note")
+	if got := a.flush(t); got != 3 {
+		t.Errorf("%d parcels were stored, want 3", got)
+	}
+	b.poll(t)
+	same(t, b.texts(t, a.Account.ID()), "they: hello")
+	// The list is known to be old now, though it is young.
+	if err := a.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fresh, _, err := a.Store.Pool(t.Context(), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.EqualFunc(fresh, list, func(x, y store.Node) bool { return x.Swarm == y.Swarm }) {
+		t.Error("the list was not renewed")
+	}
+}
+
+// TestTroubles: whatever some nodes do, all texts arrive, once.
+func TestTroubles(t *testing.T) {
+	t.Parallel()
+	for _, faults := range []string{
+		"0-3:down", "0-5:lie-swarm", "0-7:lie-signature", "0-3:status=500", "0-3:status=503,4-6:status=429", "0-3:drop-onions",
+		"all:lossy=0.1", "0-3:clock=-5m,4-6:clock=5m", "0-2:status=502,3-5:status=504",
+	} {
+		t.Run(faults, func(t *testing.T) {
+			t.Parallel()
+			n := startTown(t, devnet.Config{Seed: 36, Nodes: 24, OnionTimeout: 500 * time.Millisecond})
+			n.inject(faults)
+			var skew time.Duration
+			limits := func(c *client.Config) {
+				c.Timeout = 2 * time.Second
+				c.Now = func() time.Time { return time.Now().Add(skew) }
+			}
+			a, b := n.client(1, limits), n.client(2, limits)
+			var want []string
+			for i := range 5 {
+				text := fmt.Sprint("text ", i)
+				a.send(t, b.id(), text)
+				want = append(want, "they: "+text)
+			}
+			var last error
+			for range 10 { // rounds; what failed is due again in the next
+				_, next, err := a.Flush(t.Context())
+				if _, perr := b.Poll(t.Context()); perr != nil {
+					last = perr
+				}
+				if err == nil && next.IsZero() {
+					break
+				}
+				last = err
+				skew += 15 * time.Second
+			}
+			for range 3 {
+				if _, err := b.Poll(t.Context()); err != nil {
+					last = err
+				}
+			}
+			same(t, b.texts(t, a.Account.ID()), want...)
+			if t.Failed() {
+				t.Log(last)
+			}
+		})
+	}
+}
+
+// TestWrongClock: with the machine's clock hours off, messages are sent and fetched nevertheless.
+func TestWrongClock(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 37, Nodes: 16})
+	for i, off := range []time.Duration{5 * time.Hour, -5 * time.Hour} {
+		off := func(c *client.Config) { c.Now = func() time.Time { return time.Now().Add(off) } }
+		a, b := n.client(byte(10+2*i), off), n.client(byte(11+2*i), off)
+		a.send(t, b.id(), "hello")
+		a.flush(t)
+		b.poll(t)
+		same(t, b.texts(t, a.Account.ID()), "they: hello")
+	}
+}
+
+// TestGarbage: what is no message is skipped and counted.
+func TestGarbage(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 38, Nodes: 12})
+	a, b := n.client(1), n.client(2)
+	now := time.Now()
+	var parcels []store.Parcel
+	for i := range 5 {
+		parcels = append(parcels, store.Parcel{Swarm: b.Account.ID(), Data: []byte(fmt.Sprint("garbage ", i)), Sent: now, TTL: time.Hour})
+	}
+	if _, err := a.Store.Queue(t.Context(), store.Outgoing{Parcels: parcels}, now); err != nil {
+		t.Fatal(err)
+	}
+	a.send(t, b.id(), "hello")
+	a.flush(t)
+	b.poll(t)
+	same(t, b.texts(t, a.Account.ID()), "they: hello")
+	skipped, err := b.Store.Skipped(t.Context(), 10)
+	if err != nil || len(skipped) != 1 || skipped[0].N != 5 {
+		t.Errorf("skipped %+v, %v, want 5 of one kind", skipped, err)
+	}
+}
+
+// TestNothingOutsideOnionsOfMessages watches all that leaves while texts are sent and fetched.
+func TestNothingOutsideOnionsOfMessages(t *testing.T) {
+	quiet(t)
+	b := account(2).ID()
+	n := startTown(t, devnet.Config{Seed: 39, Nodes: 16}, "session bob "+b.String())
+	s := startSpy(t)
+	by := func(c *client.Config) { c.Proxy = s.URL() }
+	alice, bob := n.client(1, by), n.client(2, by)
+	alice.send(t, "bob", "hello")
+	alice.flush(t)
+	bob.poll(t)
+	same(t, bob.texts(t, alice.Account.ID()), "they: hello")
+	s.check(b.String(), b.String()[2:], alice.id(), alice.id()[2:], name(t, "bob").Hash().Base64(), "hello", "store", "retrieve")
+}
+
+// TestFirstMessage: with 100 ms at each hop the first message of a client that knows nothing is stored in under 2 s.
+func TestFirstMessage(t *testing.T) {
+	b := account(2).ID()
+	n := startTown(t, devnet.Config{Seed: 40, Nodes: 24}, "session bob "+b.String())
+	n.inject("all:slow=100ms")
+	for try := range byte(5) { // a busy machine is slow too, but not always
+		took := firstMessage(t, n.client(10+try))
+		if took <= 2*time.Second {
+			return
+		}
+		t.Logf("took %v", took)
+	}
+	t.Error("no first message was stored in time")
+}
+
+// firstMessage is how long it takes until the first message of a client is stored.
+func firstMessage(t *testing.T, r *resident) time.Duration {
+	t.Helper()
+	begun := time.Now()
+	s := r.send(t, "bob", "hello")
+	resolved := time.Since(begun)
+	r.flush(t)
+	lines, err := r.Store.Ledger(t.Context(), s.Seq, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(lines, func(l store.Line) bool { return l.Step == "stored" })
+	if at < 0 {
+		t.Fatal("it was not stored")
+	}
+	took := lines[at].At.Sub(begun)
+	t.Logf("path %v, name %v, sealing %v, stored after %v", s.Resolution.Path, resolved, s.Sealing, took)
+	return took
+}
+
+// TestRun: what is queued is sent and what has come is fetched until the context ends, and nothing is left running then.
+func TestRun(t *testing.T) {
+	quiet(t)
+	n := startTown(t, devnet.Config{Seed: 44, Nodes: 12})
+	a, b := n.client(1), n.client(2)
+	a.send(t, b.id(), "hello")
+	for _, r := range []*resident{a, b} {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := r.Run(ctx, func(trouble error) {
+			if trouble != nil {
+				t.Error(trouble)
+			}
+			cancel()
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got error %v, want context.Canceled", err)
+		}
+	}
+	same(t, b.texts(t, a.Account.ID()), "they: hello")
+}

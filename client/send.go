@@ -1,0 +1,242 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"onsight/client/internal/envelope"
+	"onsight/client/store"
+	"onsight/ons"
+)
+
+// ttl is how long a swarm keeps a message (messaging.md E.2).
+const ttl = 14 * 24 * time.Hour
+
+// Letter is a text to be sent.
+type Letter struct {
+	To    string // an id, a name, or "me"
+	Text  string
+	Quote *store.Ref // the message that it answers; nil: none
+	Key   string     // names this send to its caller, who may try it again; empty: not
+}
+
+// Sent is what became of a Letter.
+type Sent struct {
+	To         ID
+	Seq        int64       // number of the message; 0: it is held
+	Held       int64       // number of the held message; 0: it is not
+	Resolution *Resolution // how the name was found out; nil: it was not asked for
+	Sealing    time.Duration
+}
+
+// Send accepts a text. When it has returned without an error, the text will be sent by Flush, whatever happens to the process: the bytes
+// that it will be sent as are stored. A name is resolved unless that was done lately; while that is not possible, it is who it is pinned
+// to. If it points to another account than that, the text is held, and the error is a *HeldError.
+//
+// Errors beside Resolve's: envelope's about the text, such as that it is too long.
+func (c *Client) Send(ctx context.Context, l Letter) (Sent, error) {
+	s, name, err := c.recipient(ctx, l.To)
+	var held *HeldError
+	if errors.As(err, &held) {
+		id, err := c.store.Hold(ctx, store.Held{Name: name, Text: l.Text, Key: l.Key, At: c.Now()})
+		if err != nil {
+			return s, err
+		}
+		s.Held = id
+		return s, held
+	}
+	if err != nil {
+		return s, err
+	}
+	begun := time.Now()
+	s.Seq, err = c.queue(ctx, s.To, l, 0)
+	s.Sealing = time.Since(begun)
+	return s, err
+}
+
+// recipient finds out whom a letter is for, and by which name if by one.
+func (c *Client) recipient(ctx context.Context, to string) (s Sent, name string, err error) {
+	if to == "me" {
+		return Sent{To: c.account.ID()}, "", nil
+	}
+	if id, err := ParseID(to); err == nil {
+		return Sent{To: id}, "", nil
+	}
+	n, err := ons.ParseName(ons.Session, to)
+	if err != nil {
+		return Sent{}, "", err
+	}
+	name = n.String()
+	pin, err := c.store.Pin(ctx, name)
+	pinned := err == nil
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Sent{}, name, err
+	}
+	if age := c.Now().Sub(pin.Checked); pinned && !pin.Held() && age >= 0 && age < c.cfg.Recheck {
+		return Sent{To: pin.ID}, name, nil
+	}
+	r, err := c.Resolve(ctx, name)
+	s = Sent{To: r.ID, Resolution: &r}
+	var held *HeldError
+	switch {
+	case err == nil || errors.As(err, &held) || ctx.Err() != nil || !pinned:
+		return s, name, err
+	case errors.Is(err, ErrID):
+		return s, name, err // it points elsewhere, and to no account
+	}
+	// That it cannot be found out, or that nobody has the name now, is no reason to take the one we know for another.
+	c.cfg.Log.Debug("name not checked", "error", err)
+	if pin.Held() {
+		return s, name, heldBy(pin)
+	}
+	s.To = pin.ID
+	return s, name, nil
+}
+
+// queue seals a text and stores it to be sent. held is the number of the held message that it is, or 0.
+func (c *Client) queue(ctx context.Context, to ID, l Letter, held int64) (seq int64, err error) {
+	me, err := c.store.Account(ctx)
+	if err != nil {
+		return 0, err
+	}
+	contact, err := c.store.Contact(ctx, to)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return 0, err
+	}
+	visible := &envelope.Visible{Text: l.Text, Profile: profile(me)}
+	if l.Quote != nil {
+		visible.Quote = &envelope.Ref{Time: uint64(l.Quote.Sent.UnixMilli()), Author: l.Quote.Sender}
+	}
+	if contact.ApprovedMe && !contact.Approved && to != c.account.ID() { // to answer a request is to accept it (messaging.md J.6)
+		if err := c.Accept(ctx, to); err != nil {
+			return 0, err
+		}
+	}
+	for {
+		o := store.Outgoing{Key: l.Key, Held: held}
+		sent, err := c.store.NextTime(ctx, c.Now())
+		if err != nil {
+			return 0, err
+		}
+		o.Message = &store.Message{Chat: to, Sender: c.account.ID(), Sent: sent, Kind: store.Text, Text: l.Text, Quote: l.Quote}
+		parcels, err := c.pack(to, envelope.Message{Time: uint64(sent.UnixMilli()), Body: visible}, sent)
+		if err != nil {
+			return 0, fmt.Errorf("seal: %w", err)
+		}
+		o.Parcels = parcels
+		seq, err := c.store.Queue(ctx, o, c.Now())
+		if !errors.Is(err, store.ErrTaken) {
+			return seq, err
+		}
+	}
+}
+
+// pack seals a message for who is to have it, and a copy for our other devices.
+func (c *Client) pack(to ID, m envelope.Message, sent time.Time) ([]store.Parcel, error) {
+	own := c.account.ID()
+	if to == own {
+		m, _ = m.SyncCopy(own) // a note to oneself is but the copy
+		data, err := envelope.Seal(nil, c.account.keys, own, m)
+		return []store.Parcel{{Swarm: own, Data: data, Sent: sent, TTL: ttl}}, err
+	}
+	data, err := envelope.Seal(nil, c.account.keys, to, m)
+	if err != nil {
+		return nil, err
+	}
+	parcels := []store.Parcel{{Swarm: to, Data: data, Sent: sent, TTL: ttl}}
+	if m, ok := m.SyncCopy(to); ok {
+		if data, err = envelope.Seal(nil, c.account.keys, own, m); err != nil {
+			return nil, err
+		}
+		parcels = append(parcels, store.Parcel{Swarm: own, Data: data, Sent: sent, TTL: ttl, Copy: true})
+	}
+	return parcels, nil
+}
+
+func profile(me store.Account) *envelope.Profile {
+	if me.Name == "" {
+		return nil
+	}
+	p := &envelope.Profile{Name: me.Name}
+	if me.Renamed.Unix() > 0 {
+		p.Updated = uint64(me.Renamed.Unix())
+	}
+	return p
+}
+
+// approval is what tells somebody that we take their messages.
+func (c *Client) approval(ctx context.Context, to ID, me store.Account) (store.Parcel, error) {
+	sent, err := c.store.NextTime(ctx, c.Now())
+	if err != nil {
+		return store.Parcel{}, err
+	}
+	data, err := envelope.Seal(nil, c.account.keys, to, envelope.Message{Time: uint64(sent.UnixMilli()), Body: &envelope.Approval{Profile: profile(me)}})
+	if err != nil {
+		return store.Parcel{}, fmt.Errorf("seal: %w", err)
+	}
+	return store.Parcel{Swarm: to, Data: data, Sent: sent, TTL: ttl}, nil
+}
+
+// Accept takes somebody's messages from now on, and queues what tells them so.
+func (c *Client) Accept(ctx context.Context, id ID) error {
+	me, err := c.store.Account(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := c.approval(ctx, id, me)
+	if err != nil {
+		return err
+	}
+	_, err = c.store.Queue(ctx, store.Outgoing{Approve: id, Parcels: []store.Parcel{p}}, c.Now())
+	return err
+}
+
+// Approve pins a name to the account that it points to now, and queues what was held for it. The error is store.ErrPin if that is
+// another one than was approved.
+func (c *Client) Approve(ctx context.Context, name string, id ID) error {
+	n, err := ons.ParseName(ons.Session, name)
+	if err != nil {
+		return err
+	}
+	if err := c.store.Approve(ctx, n.String(), id, c.Now()); err != nil {
+		return err
+	}
+	_, err = c.Release(ctx, name)
+	return err
+}
+
+// Release queues what is held for a name, unless it still has to wait, and returns how much. Approve does it too; it is for a process
+// that ended between the two.
+func (c *Client) Release(ctx context.Context, name string) (released int, err error) {
+	n, err := ons.ParseName(ons.Session, name)
+	if err != nil {
+		return 0, err
+	}
+	pin, err := c.store.Pin(ctx, n.String())
+	if err != nil {
+		return 0, err
+	}
+	if pin.Held() {
+		return 0, heldBy(pin)
+	}
+	var after int64
+	for {
+		waiting, err := c.store.Waiting(ctx, n.String(), after, 100)
+		if err != nil || len(waiting) == 0 {
+			return released, err
+		}
+		for _, h := range waiting {
+			after = h.ID
+			_, err := c.queue(ctx, pin.ID, Letter{Text: h.Text, Key: h.Key}, h.ID)
+			if errors.Is(err, store.ErrNotFound) {
+				continue // another process was faster
+			}
+			if err != nil {
+				return released, err
+			}
+			released++
+		}
+	}
+}

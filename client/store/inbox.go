@@ -1,0 +1,256 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// Batch is what one node gave out of one namespace of the own swarm.
+type Batch struct {
+	Node      [32]byte // its Ed25519 key
+	Namespace int16
+	Cursor    string // hash of the last item: where to go on; empty: as before
+	Items     []Item
+}
+
+// Item is one of them, opened.
+type Item struct {
+	Hash   string
+	Change Change // what it means here; nil: nothing
+	Reason string // if it means nothing: why, to be counted
+}
+
+// Change is one of *Arrived, *Approved, *WasRead and *Unsent. Who it is from was verified.
+type Change interface {
+	// apply returns why nothing was changed, if so.
+	apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string, err error)
+}
+
+// remember is how long an item is known after it was last fetched. A swarm keeps none longer than 30 days without being asked
+// to; what it says of itself is not relied on.
+const remember = 31 * 24 * time.Hour
+
+// Receive stores what a batch means, together with its cursor, and returns how many items were new. Items that were seen before,
+// from whatever node, change nothing; what says the same as a message that is there changes nothing either.
+func (s *Store) Receive(ctx context.Context, b Batch, at time.Time) (fresh int, err error) {
+	err = s.update(ctx, "receive", func(tx *gorm.DB) error {
+		self, err := own(tx)
+		if err != nil {
+			return err
+		}
+		for _, i := range b.Items {
+			known, err := see(tx, i.Hash, at)
+			if err != nil {
+				return err
+			}
+			if known {
+				continue
+			}
+			fresh++
+			reason := i.Reason
+			if i.Change != nil {
+				if reason, err = i.Change.apply(tx, self, at); err != nil {
+					return err
+				}
+			}
+			if reason == "" {
+				continue
+			}
+			err = tx.Exec("INSERT INTO skipped (reason, n, last) VALUES (?, 1, ?) ON CONFLICT (reason) DO UPDATE SET n = n + 1, last = excluded.last",
+				reason, unix(at)).Error
+			if err != nil {
+				return err
+			}
+		}
+		if b.Cursor == "" {
+			return nil
+		}
+		return tx.Exec("INSERT INTO cursors (namespace, node, hash) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET hash = excluded.hash",
+			b.Namespace, b.Node[:], b.Cursor).Error
+	})
+	if err != nil {
+		return 0, err
+	}
+	return fresh, nil
+}
+
+// see notes that an item was fetched, and returns whether it had been before.
+func see(tx *gorm.DB, hash string, at time.Time) (known bool, err error) {
+	until := unix(at.Add(remember))
+	done := tx.Exec("UPDATE seen SET until = ? WHERE hash = ?", until, hash)
+	if done.Error != nil || done.RowsAffected > 0 {
+		return true, done.Error
+	}
+	return false, tx.Exec("INSERT INTO seen (hash, until) VALUES (?, ?)", hash, until).Error
+}
+
+// Cursor returns where to go on reading a node's namespace: the hash of the last item that was stored, or "".
+func (s *Store) Cursor(ctx context.Context, node [32]byte, namespace int16) (hash string, err error) {
+	err = s.view(ctx, "read cursor", func(tx *gorm.DB) error {
+		return tx.Raw("SELECT hash FROM cursors WHERE node = ? AND namespace = ?", node[:], namespace).Scan(&hash).Error
+	})
+	return hash, err
+}
+
+// Skipped is how often something was fetched that means nothing here.
+type Skipped struct {
+	Reason string
+	N      int
+	Last   time.Time
+}
+
+// Skipped returns up to limit reasons, the most frequent first.
+func (s *Store) Skipped(ctx context.Context, limit int) (list []Skipped, err error) {
+	var rows []struct {
+		Reason string
+		N      int
+		Last   int64
+	}
+	err = s.view(ctx, "list what was skipped", func(tx *gorm.DB) error {
+		return tx.Raw("SELECT * FROM skipped ORDER BY n DESC, reason LIMIT ?", limit).Scan(&rows).Error
+	})
+	for _, r := range rows {
+		list = append(list, Skipped{Reason: r.Reason, N: r.N, Last: fromUnix(r.Last)})
+	}
+	return list, err
+}
+
+func blocked(tx *gorm.DB, id [33]byte) (is bool, err error) {
+	err = tx.Raw("SELECT blocked FROM contacts WHERE id = ?", id[:]).Scan(&is).Error
+	return is, err
+}
+
+// Why a change changed nothing.
+const (
+	fromBlocked    = "from a blocked account"
+	knownAlready   = "known already"
+	unknownMessage = "about an unknown message"
+)
+
+// Arrived is a message from somebody, or a copy of one that another device of ours sent.
+type Arrived struct {
+	Message Message // its Seq, Arrived and State are set by Receive
+	Profile *Profile
+}
+
+func (c *Arrived) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string, err error) {
+	m := c.Message
+	m.Arrived = at
+	kind := Came
+	switch {
+	case m.Sender == self:
+		m.State, kind = Stored, Copied
+		if m.Expire.Mode == AfterRead && m.Expires.IsZero() { // ours counts as read when it was sent
+			m.Expires = m.Sent.Add(m.Expire.Timer)
+		}
+		if m.Chat != self {
+			err = approve(tx, m.Chat, at, "approved")
+		}
+	case m.Chat != m.Sender:
+		panic("store: internal error: a message of one account in the chat with another")
+	default:
+		m.State = Incoming
+		is, berr := blocked(tx, m.Sender)
+		if berr != nil || is {
+			return fromBlocked, berr
+		}
+		if err = approve(tx, m.Sender, at, "approved_me"); err == nil {
+			err = introduce(tx, m.Sender, c.Profile)
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	seq, fresh, err := insert(tx, &m, "")
+	if err != nil {
+		return "", err
+	}
+	if !fresh {
+		return knownAlready, nil
+	}
+	return "", tell(tx, kind, m.Chat, seq, at)
+}
+
+// Approved says that somebody accepted our request.
+type Approved struct {
+	From    [33]byte
+	Profile *Profile
+}
+
+func (c *Approved) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string, err error) {
+	if c.From == self {
+		return knownAlready, nil
+	}
+	if is, err := blocked(tx, c.From); err != nil || is {
+		return fromBlocked, err
+	}
+	if err := approve(tx, c.From, at, "approved_me"); err != nil {
+		return "", err
+	}
+	if err := introduce(tx, c.From, c.Profile); err != nil {
+		return "", err
+	}
+	return "", tell(tx, Accepted, c.From, 0, at)
+}
+
+// WasRead says that somebody read messages of ours.
+type WasRead struct {
+	By   [33]byte
+	Sent []time.Time
+}
+
+func (c *WasRead) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string, err error) {
+	reason = unknownMessage
+	for _, sent := range c.Sent {
+		var seq int64
+		if err := tx.Raw("SELECT seq FROM messages WHERE chat = ? AND sender = ? AND sent = ?", c.By[:], self[:], unix(sent)).Scan(&seq).Error; err != nil {
+			return "", err
+		}
+		if seq == 0 {
+			continue
+		}
+		reason = ""
+		if err := advance(tx, seq, Read, at, "read", ""); err != nil {
+			return "", err
+		}
+	}
+	return reason, nil
+}
+
+// Unsent says that somebody takes a message back: another in their chat, we ourselves in any.
+type Unsent struct {
+	By   [33]byte
+	Sent time.Time
+}
+
+func (c *Unsent) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string, err error) {
+	var found []messageRow
+	q, args := "SELECT * FROM messages WHERE sender = ? AND sent = ? AND kind <> ?", []any{c.By[:], unix(c.Sent), Deleted}
+	if c.By != self {
+		q, args = q+" AND chat = ?", append(args, c.By[:])
+	}
+	if err := tx.Raw(q+" LIMIT 100", args...).Scan(&found).Error; err != nil {
+		return "", err
+	}
+	if len(found) == 0 {
+		return unknownMessage, nil
+	}
+	for i := range found {
+		m := found[i].message()
+		// A note to oneself goes without a trace; of others it is shown that there was something.
+		if m.Chat == self {
+			err = tx.Exec("DELETE FROM messages WHERE seq = ?", m.Seq).Error
+		} else {
+			err = tx.Exec("UPDATE messages SET kind = ?, text = '', files = 0, quote_sent = NULL, quote_author = NULL WHERE seq = ?", Deleted, m.Seq).Error
+		}
+		if err != nil {
+			return "", err
+		}
+		if err := tell(tx, TakenBack, m.Chat, m.Seq, at); err != nil {
+			return "", err
+		}
+	}
+	return "", nil
+}

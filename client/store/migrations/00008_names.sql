@@ -1,0 +1,49 @@
+-- +goose Up
+-- Names that were used, and the account each stands for. next: the one that it points to now, if that differs.
+CREATE TABLE pins (
+    name       TEXT   NOT NULL PRIMARY KEY,
+    id         BLOB   NOT NULL,
+    since      BIGINT NOT NULL,
+    checked    BIGINT NOT NULL,
+    next       BLOB,
+    next_since BIGINT
+) WITHOUT ROWID;
+
+-- What was learnt of a name. agreed: NULL if it is not registered. need of asked had to agree.
+CREATE TABLE receipts (
+    id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    name   TEXT    NOT NULL,
+    at     BIGINT  NOT NULL,
+    agreed BLOB,
+    need   INTEGER NOT NULL,
+    asked  INTEGER NOT NULL
+);
+CREATE INDEX receipts_by_name ON receipts (name);
+
+-- Who said so. value: NULL if the node said that the name is not registered, or if it did not answer (reason). source: who it was if
+-- no node (node is zero then), such as a server.
+CREATE TABLE answers (
+    receipt INTEGER NOT NULL REFERENCES receipts (id) ON DELETE CASCADE,
+    node    BLOB    NOT NULL,
+    source  TEXT    NOT NULL DEFAULT '',
+    height  BIGINT  NOT NULL,
+    value   BLOB,
+    reason  TEXT    NOT NULL,
+    PRIMARY KEY (receipt, node, source)
+) WITHOUT ROWID;
+
+-- Messages to a name that now points elsewhere, until somebody decides.
+CREATE TABLE held (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    name     TEXT    NOT NULL,
+    text     TEXT    NOT NULL,
+    send_key TEXT    UNIQUE,
+    at       BIGINT  NOT NULL
+);
+CREATE INDEX held_by_name ON held (name);
+
+-- +goose Down
+DROP TABLE held;
+DROP TABLE answers;
+DROP TABLE receipts;
+DROP TABLE pins;

@@ -1,0 +1,259 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// ErrPin is returned by Approve if and only if a name does not point to the account that was approved, so that nobody approves
+// what they have not seen.
+var ErrPin = errors.New("the name does not point there")
+
+// Pin is what a name stands for here: the account it pointed to when it was first used.
+type Pin struct {
+	Name      string
+	ID        [33]byte
+	Since     time.Time
+	Checked   time.Time // when the nodes last said so
+	Next      [33]byte  // the account that they say now; zero: the same
+	NextSince time.Time // since when
+}
+
+// Held reports whether messages to the name have to wait for a decision.
+func (p Pin) Held() bool { return p.Next != [33]byte{} }
+
+type pinRow struct {
+	Name      string
+	ID        []byte
+	Since     int64
+	Checked   int64
+	Next      []byte
+	NextSince *int64
+}
+
+func (r *pinRow) pin() Pin {
+	return Pin{
+		Name: r.Name, ID: array[[33]byte](r.ID), Since: fromUnix(r.Since), Checked: fromUnix(r.Checked),
+		Next: array[[33]byte](r.Next), NextSince: fromUnixOrNull(r.NextSince),
+	}
+}
+
+// Receipt is who said what of a name. It is our own note, not a proof to others.
+type Receipt struct {
+	Name    string
+	At      time.Time
+	ID      [33]byte // what was agreed on; zero: that the name is not registered
+	Need    int      // how many had to agree
+	Asked   int      // of how many
+	Answers []Answer // in the order of their nodes' keys, those of others after them
+}
+
+// Answer is what one node said, or one of those who were asked beside the nodes.
+type Answer struct {
+	Node   [32]byte // Ed25519 key
+	Source string   // who it was if no node; empty: Node
+	Height uint64   // of the chain, as the node knew it
+	ID     [33]byte // zero: not registered, or no answer
+	Reason string   // why there was no answer; empty: there was
+}
+
+// Confirm stores what enough nodes agreed on, and returns what the name is pinned to. The first account that a name points to is
+// pinned. When it points to another later, the pin stays and is held. A name that is not registered changes no pin; without
+// one the error is ErrNotFound.
+func (s *Store) Confirm(ctx context.Context, r Receipt) (Pin, error) {
+	var row pinRow
+	var none bool
+	err := s.update(ctx, "store receipt", func(tx *gorm.DB) error {
+		if err := file(tx, &r); err != nil {
+			return err
+		}
+		if r.ID != ([33]byte{}) {
+			// A name that points back has not changed.
+			err := tx.Exec(`INSERT INTO pins (name, id, since, checked) VALUES (@name, @id, @at, @at) ON CONFLICT DO UPDATE SET
+				checked = CASE id WHEN @id THEN @at ELSE checked END,
+				next_since = CASE WHEN id = @id THEN NULL WHEN next = @id THEN next_since ELSE @at END,
+				next = CASE id WHEN @id THEN NULL ELSE @id END`,
+				map[string]any{"name": r.Name, "id": r.ID[:], "at": unix(r.At)}).Error
+			if err != nil {
+				return err
+			}
+		}
+		err := one(tx.Raw("SELECT * FROM pins WHERE name = ?", r.Name), &row)
+		none = errors.Is(err, ErrNotFound)
+		if none {
+			return nil // the receipt stays
+		}
+		return err
+	})
+	if err == nil && none {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Pin{}, err
+	}
+	return row.pin(), nil
+}
+
+// file stores a receipt. Of each name the newest hundred are kept.
+func file(tx *gorm.DB, r *Receipt) error {
+	var agreed []byte
+	if r.ID != ([33]byte{}) {
+		agreed = r.ID[:]
+	}
+	var id int64
+	err := one(tx.Raw("INSERT INTO receipts (name, at, agreed, need, asked) VALUES (?, ?, ?, ?, ?) RETURNING id", r.Name, unix(r.At), agreed, r.Need, r.Asked), &id)
+	if err != nil {
+		return err
+	}
+	for _, a := range r.Answers {
+		var value []byte
+		if a.ID != ([33]byte{}) {
+			value = a.ID[:]
+		}
+		err := tx.Exec("INSERT INTO answers (receipt, node, source, height, value, reason) VALUES (?, ?, ?, ?, ?, ?)", id, a.Node[:], a.Source, a.Height, value, a.Reason).Error
+		if err != nil {
+			return err
+		}
+	}
+	return tx.Exec("DELETE FROM receipts WHERE name = ? AND id NOT IN (SELECT id FROM receipts WHERE name = ? ORDER BY id DESC LIMIT 100)", r.Name, r.Name).Error
+}
+
+// Pin returns what a name is pinned to, or ErrNotFound.
+func (s *Store) Pin(ctx context.Context, name string) (Pin, error) {
+	var r pinRow
+	err := s.view(ctx, "read pin", func(tx *gorm.DB) error { return one(tx.Raw("SELECT * FROM pins WHERE name = ?", name), &r) })
+	if err != nil {
+		return Pin{}, err
+	}
+	return r.pin(), nil
+}
+
+// Pins returns up to limit pins in the order of their names, those after the given one.
+func (s *Store) Pins(ctx context.Context, after string, limit int) (list []Pin, err error) {
+	var rows []pinRow
+	err = s.view(ctx, "list pins", func(tx *gorm.DB) error {
+		return tx.Raw("SELECT * FROM pins WHERE name > ? ORDER BY name LIMIT ?", after, limit).Scan(&rows).Error
+	})
+	for i := range rows {
+		list = append(list, rows[i].pin())
+	}
+	return list, err
+}
+
+// Approve pins a name to the account that it points to now. The error is ErrPin if that is another one.
+func (s *Store) Approve(ctx context.Context, name string, id [33]byte, at time.Time) error {
+	return s.update(ctx, "approve pin", func(tx *gorm.DB) error {
+		err := changed(tx.Exec("UPDATE pins SET id = next, since = ?, checked = ?, next = NULL, next_since = NULL WHERE name = ? AND next = ?",
+			unix(at), unix(at), name, id[:]))
+		if errors.Is(err, ErrNotFound) {
+			return ErrPin
+		}
+		return err
+	})
+}
+
+// Unpin forgets what a name was pinned to, and who said so. The error is ErrNotFound if it was not.
+func (s *Store) Unpin(ctx context.Context, name string) error {
+	return s.update(ctx, "forget pin", func(tx *gorm.DB) error {
+		if err := changed(tx.Exec("DELETE FROM pins WHERE name = ?", name)); err != nil {
+			return err
+		}
+		return tx.Exec("DELETE FROM receipts WHERE name = ?", name).Error
+	})
+}
+
+// Receipts returns up to limit receipts of a name, newest first.
+func (s *Store) Receipts(ctx context.Context, name string, limit int) (list []Receipt, err error) {
+	var rows []struct {
+		ID     int64
+		Name   string
+		At     int64
+		Agreed []byte
+		Need   int
+		Asked  int
+	}
+	err = s.view(ctx, "list receipts", func(tx *gorm.DB) error {
+		if err := tx.Raw("SELECT * FROM receipts WHERE name = ? ORDER BY id DESC LIMIT ?", name, limit).Scan(&rows).Error; err != nil {
+			return err
+		}
+		for _, r := range rows {
+			receipt := Receipt{Name: r.Name, At: fromUnix(r.At), ID: array[[33]byte](r.Agreed), Need: r.Need, Asked: r.Asked}
+			var answers []struct {
+				Node   []byte
+				Source string
+				Height uint64
+				Value  []byte
+				Reason string
+			}
+			if err := tx.Raw("SELECT * FROM answers WHERE receipt = ? ORDER BY source, node LIMIT 1000", r.ID).Scan(&answers).Error; err != nil {
+				return err
+			}
+			for _, a := range answers {
+				receipt.Answers = append(receipt.Answers, Answer{
+					Node: array[[32]byte](a.Node), Source: a.Source, Height: a.Height, ID: array[[33]byte](a.Value), Reason: a.Reason,
+				})
+			}
+			list = append(list, receipt)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// Held is a message to a name that has to wait for a decision. It is sealed when that is made: for whom, is not known before.
+type Held struct {
+	ID   int64
+	Name string
+	Text string
+	Key  string // as in Outgoing
+	At   time.Time
+}
+
+// Hold keeps a message until somebody decides, and returns its number. With a key that was used before nothing happens, and
+// the number is that of the message it was used for.
+func (s *Store) Hold(ctx context.Context, h Held) (id int64, err error) {
+	err = s.update(ctx, "hold message", func(tx *gorm.DB) error {
+		var key *string
+		if h.Key != "" {
+			key = &h.Key
+			if err := tx.Raw("SELECT id FROM held WHERE send_key = ?", h.Key).Scan(&id).Error; err != nil || id != 0 {
+				return err
+			}
+		}
+		return one(tx.Raw("INSERT INTO held (name, text, send_key, at) VALUES (?, ?, ?, ?) RETURNING id", h.Name, h.Text, key, unix(h.At)), &id)
+	})
+	return id, err
+}
+
+// Waiting returns up to limit messages to a name that are held, oldest first, those after the one with the given number.
+func (s *Store) Waiting(ctx context.Context, name string, after int64, limit int) (list []Held, err error) {
+	var rows []struct {
+		ID      int64
+		Name    string
+		Text    string
+		SendKey *string
+		At      int64
+	}
+	err = s.view(ctx, "list held messages", func(tx *gorm.DB) error {
+		return tx.Raw("SELECT * FROM held WHERE name = ? AND id > ? ORDER BY id LIMIT ?", name, after, limit).Scan(&rows).Error
+	})
+	for _, r := range rows {
+		h := Held{ID: r.ID, Name: r.Name, Text: r.Text, At: fromUnix(r.At)}
+		if r.SendKey != nil {
+			h.Key = *r.SendKey
+		}
+		list = append(list, h)
+	}
+	return list, err
+}
+
+// Drop deletes a held message. The error is ErrNotFound if there is none.
+func (s *Store) Drop(ctx context.Context, id int64) error {
+	return s.update(ctx, "drop held message", func(tx *gorm.DB) error { return changed(tx.Exec("DELETE FROM held WHERE id = ?", id)) })
+}

@@ -1,0 +1,885 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"gorm.io/gorm"
+)
+
+var (
+	key   = [32]byte{1, 2, 3}
+	epoch = time.UnixMilli(1700000000000).UTC()
+	me    = id("me")
+	bob   = id("bob")
+	carol = id("carol")
+	node1 = [32]byte{1}
+	node2 = [32]byte{2}
+)
+
+func id(name string) (id [33]byte) {
+	id[0] = 5
+	copy(id[1:], name)
+	return id
+}
+
+// at is a time n milliseconds into the tests.
+func at(n int) time.Time { return epoch.Add(time.Duration(n) * time.Millisecond) }
+
+func tempPath(t testing.TB) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "courier.db")
+}
+
+func mustOpen(t testing.TB, path string) *Store {
+	t.Helper()
+	s, err := Open(context.Background(), Config{Path: path, Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// mustCreate opens a new database with an account.
+func mustCreate(t testing.TB, path string) *Store {
+	t.Helper()
+	s := mustOpen(t, path)
+	must(t, s.Create(context.Background(), Account{Seed: [16]byte{9}, ID: me, Network: "devnet", Name: "Me", Renamed: at(0), Created: at(0)}))
+	return s
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// got returns a value, or ends the test.
+func got[V any](t testing.TB) func(V, error) V {
+	return func(v V, err error) V {
+		t.Helper()
+		must(t, err)
+		return v
+	}
+}
+
+func text(chat, sender [33]byte, sent int, s string) Message {
+	return Message{Chat: chat, Sender: sender, Sent: at(sent), Kind: Text, Text: s}
+}
+
+func item(hash string, c Change) Item { return Item{Hash: hash, Change: c} }
+
+func arrived(from [33]byte, sent int, s string) *Arrived {
+	return &Arrived{Message: text(from, from, sent, s)}
+}
+
+func send(t testing.TB, s *Store, to [33]byte, sent int, words string) int64 {
+	t.Helper()
+	m := text(to, me, sent, words)
+	return got[int64](t)(s.Queue(context.Background(), Outgoing{Message: &m, Parcels: []Parcel{
+		{Swarm: to, Data: []byte("sealed " + words), Sent: at(sent), TTL: time.Hour},
+		{Swarm: me, Data: []byte("copy " + words), Sent: at(sent), TTL: time.Hour, Copy: true},
+	}}, at(sent)))
+}
+
+func TestAccount(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustOpen(t, tempPath(t))
+	if _, err := s.Account(ctx); !errors.Is(err, ErrNotFound) {
+		t.Errorf("an empty database: %v", err)
+	}
+	want := Account{Seed: [16]byte{9}, ID: me, Network: "devnet", Name: "Me", Renamed: at(0), Created: at(5)}
+	must(t, s.Create(ctx, want))
+	if err := s.Create(ctx, want); !errors.Is(err, ErrExists) {
+		t.Errorf("a second account: %v", err)
+	}
+	must(t, s.Rename(ctx, "I", at(7000)))
+	want.Name, want.Renamed = "I", at(7000)
+	if diff := cmp.Diff(want, got[Account](t)(s.Account(ctx))); diff != "" {
+		t.Error(diff)
+	}
+	if s := fmt.Sprintf("%v %+v %#v", want, struct{ A Account }{want}, want); strings.Contains(s, "9, ") || strings.Contains(s, "0x9") {
+		t.Errorf("printed as %s", s)
+	}
+	for i, now := range []int{10, 10, 9, 20} {
+		if got, want := got[time.Time](t)(s.NextTime(ctx, at(now))), at([]int{10, 11, 12, 20}[i]); !got.Equal(want) {
+			t.Errorf("time %d: got %v, want %v", i, got, want)
+		}
+	}
+}
+
+func TestSend(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	seq := send(t, s, bob, 10, "hello")
+
+	claimed := got[[]Parcel](t)(s.Claim(ctx, at(10), time.Second, 10))
+	want := []Parcel{{ID: 1, Message: seq, Swarm: bob, Data: []byte("sealed hello"), Sent: at(10), TTL: time.Hour, State: Pending, Attempts: 1, Next: at(1010)}}
+	if diff := cmp.Diff(want, claimed); diff != "" {
+		t.Errorf("claimed: %s", diff)
+	}
+	if again := got[[]Parcel](t)(s.Claim(ctx, at(1009), time.Second, 10)); len(again) != 0 {
+		t.Errorf("claimed twice: %v", again)
+	}
+	must(t, s.Postpone(ctx, 1, at(2000), "path broke"))
+	if due := got[time.Time](t)(s.NextDue(ctx)); !due.Equal(at(2000)) {
+		t.Errorf("due at %v", due)
+	}
+	if again := got[[]Parcel](t)(s.Claim(ctx, at(2000), time.Second, 10)); len(again) != 1 || again[0].Attempts != 2 || again[0].Reason != "path broke" {
+		t.Errorf("claimed %+v", again)
+	}
+	must(t, s.Deliver(ctx, 1, node1, "hash", at(2100)))
+	must(t, s.Deliver(ctx, 1, node1, "hash", at(2200))) // the answer of an attempt that seemed lost
+	if m := got[Message](t)(s.Message(ctx, seq)); m.State != Stored || m.Hash != "hash" {
+		t.Errorf("stored: %+v", m)
+	}
+	// Now the copy is due.
+	if again := got[[]Parcel](t)(s.Claim(ctx, at(2100), time.Second, 10)); len(again) != 1 || !again[0].Copy || again[0].Swarm != me {
+		t.Errorf("claimed %+v", again)
+	}
+	must(t, s.Deliver(ctx, 2, node2, "copy", at(2300)))
+	must(t, s.Note(ctx, seq, Line{At: at(2350), Step: "path", Detail: "a b c"}))
+	must(t, s.Replicate(ctx, seq, 2, false, at(2400)))
+	must(t, s.Replicate(ctx, seq, 5, true, at(2500)))
+	must(t, s.Replicate(ctx, seq, 3, true, at(2600)))
+	if m := got[Message](t)(s.Message(ctx, seq)); m.State != Replicated || m.Copies != 5 {
+		t.Errorf("replicated: %+v", m)
+	}
+	got[int](t)(s.Receive(ctx, Batch{Node: node1, Items: []Item{item("r", &WasRead{By: bob, Sent: []time.Time{at(10), at(11)}})}}, at(2700)))
+	got[int](t)(s.Receive(ctx, Batch{Node: node1, Items: []Item{item("r2", &WasRead{By: carol, Sent: []time.Time{at(10)}})}}, at(2800)))
+	if m := got[Message](t)(s.Message(ctx, seq)); m.State != Read {
+		t.Errorf("read: %+v", m)
+	}
+	var steps []string
+	for _, l := range got[[]Line](t)(s.Ledger(ctx, seq, 100)) {
+		steps = append(steps, l.Step)
+	}
+	if got, want := strings.Join(steps, " "), "queued encrypted stored copied path replicated read"; got != want {
+		t.Errorf("ledger %s, want %s", got, want)
+	}
+	// The copy comes back from the own swarm: nothing changes, also under another hash.
+	events := len(got[[]Event](t)(s.Events(ctx, 0, 100)))
+	back := &Arrived{Message: text(bob, me, 10, "hello")}
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("copy", back), item("other", back)}}, at(2900)))
+	if now := len(got[[]Event](t)(s.Events(ctx, 0, 100))); now != events {
+		t.Errorf("%d events more", now-events)
+	}
+	if c := got[Contact](t)(s.Contact(ctx, bob)); !c.Approved || c.ApprovedMe {
+		t.Errorf("whom we write to is %+v", c)
+	}
+	if left := got[[]Parcel](t)(s.Outbox(ctx, 0, 10)); len(left) != 0 {
+		t.Errorf("left in the outbox: %v", left)
+	}
+	if due := got[time.Time](t)(s.NextDue(ctx)); !due.IsZero() {
+		t.Errorf("due at %v", due)
+	}
+}
+
+// TestTaken: our other device has sent a message at the very time that one of ours was made for.
+func TestTaken(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("a", &Arrived{Message: text(bob, me, 10, "from there")})}}, at(10)))
+	m := text(bob, me, 10, "from here")
+	if _, err := s.Queue(ctx, Outgoing{Message: &m, Key: "k", Parcels: []Parcel{{Swarm: bob, Data: []byte("x"), Sent: at(10)}}}, at(10)); !errors.Is(err, ErrTaken) {
+		t.Errorf("got error %v", err)
+	}
+	if list := got[[]Parcel](t)(s.Outbox(ctx, 0, 10)); len(list) != 0 {
+		t.Errorf("parcels %v", list)
+	}
+	m.Sent = at(11)
+	if seq := got[int64](t)(s.Queue(ctx, Outgoing{Message: &m, Key: "k"}, at(11))); seq == 0 {
+		t.Error("the second try was not taken")
+	}
+}
+
+// TestRemember: what is fetched again and again is not new after a month either; what is not fetched is forgotten.
+func TestRemember(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	const day = 24 * 3600 * 1000
+	b := Batch{Items: []Item{item("a", arrived(bob, 1, "hello"))}}
+	for i, c := range []struct{ day, fresh int }{{0, 1}, {30, 0}, {60, 0}, {92, 1}} {
+		got[int64](t)(s.Sweep(ctx, at(c.day*day)))
+		if n := got[int](t)(s.Receive(ctx, b, at(c.day*day))); n != c.fresh {
+			t.Errorf("step %d: %d new items, want %d", i, n, c.fresh)
+		}
+	}
+	if list := got[[]Message](t)(s.Messages(ctx, bob, 0, 10)); len(list) != 1 {
+		t.Errorf("%d messages", len(list))
+	}
+}
+
+// TestOutboxShrinks: bytes are kept as long as they may have to be stored again, and no longer.
+func TestOutboxShrinks(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	seq := send(t, s, bob, 10, "hello")
+	send(t, s, carol, 20, "not sent")
+	must(t, s.Deliver(ctx, 1, node1, "h", at(20)))
+	must(t, s.Deliver(ctx, 2, node1, "c", at(20)))
+	hour := int(time.Hour / time.Millisecond)
+	for _, c := range []struct{ now, left int }{{hour, 4}, {10 + hour, 2}, {20 * hour, 2}} {
+		got[int64](t)(s.Sweep(ctx, at(c.now)))
+		var n int
+		must(t, s.read.Raw("SELECT count(*) FROM outbox").Scan(&n).Error)
+		if n != c.left {
+			t.Errorf("%d parcels are left at %d, want %d", n, c.now, c.left)
+		}
+	}
+	if m := got[Message](t)(s.Message(ctx, seq)); m.State != Stored {
+		t.Errorf("the message is %+v", m)
+	}
+}
+
+func TestGiveUp(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	seq := send(t, s, bob, 10, "hello")
+	before := got[[]Parcel](t)(s.Claim(ctx, at(10), time.Second, 10))[0]
+	must(t, s.GiveUp(ctx, 1, "refused", at(20)))
+	if err := s.GiveUp(ctx, 1, "refused", at(20)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("given up twice: %v", err)
+	}
+	if m := got[Message](t)(s.Message(ctx, seq)); m.State != Failed {
+		t.Errorf("failed: %+v", m)
+	}
+	if left := got[[]Parcel](t)(s.Outbox(ctx, 0, 10)); len(left) != 2 || left[0].State != GivenUp || left[1].State != GivenUp || left[0].Reason != "refused" {
+		t.Errorf("outbox %+v", left)
+	}
+	must(t, s.Retry(ctx, seq, at(30)))
+	must(t, s.Postpone(ctx, 1, at(1000), "no answer"))
+	must(t, s.Retry(ctx, seq, at(30))) // nor does it wait then
+	again := got[[]Parcel](t)(s.Claim(ctx, at(30), time.Second, 10))
+	if len(again) != 1 || string(again[0].Data) != string(before.Data) || !again[0].Sent.Equal(before.Sent) {
+		t.Errorf("other bytes are sent: %+v", again)
+	}
+	must(t, s.Deliver(ctx, 1, node1, "hash", at(40)))
+	if m := got[Message](t)(s.Message(ctx, seq)); m.State != Stored {
+		t.Errorf("stored: %+v", m)
+	}
+	must(t, s.Deliver(ctx, 2, node1, "hash", at(40)))
+	for what, err := range map[string]error{
+		"Retry": s.Retry(ctx, seq, at(50)), "Deliver": s.Deliver(ctx, 99, node1, "", at(0)), "Postpone": s.Postpone(ctx, 1, at(0), ""), "GiveUp": s.GiveUp(ctx, 99, "", at(0)),
+		"Note": s.Note(ctx, 99, Line{}), "Replicate": s.Replicate(ctx, 99, 1, true, at(0)),
+	} {
+		if !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s of nothing: %v", what, err)
+		}
+	}
+}
+
+// TestKey: fifty calls with one key are one message.
+func TestSendKey(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	results := make(chan int64)
+	for i := range 50 {
+		go func() {
+			m := text(bob, me, i, "hello")
+			seq, err := s.Queue(ctx, Outgoing{Message: &m, Key: "order-42", Parcels: []Parcel{{Swarm: bob, Data: []byte{byte(i)}, Sent: at(i), TTL: time.Hour}}}, at(i))
+			if err != nil {
+				t.Error(err)
+			}
+			results <- seq
+		}()
+	}
+	for range 50 {
+		if seq := <-results; seq != 1 {
+			t.Errorf("got message %d", seq)
+		}
+	}
+	if list := got[[]Parcel](t)(s.Outbox(ctx, 0, 100)); len(list) != 1 {
+		t.Errorf("%d parcels", len(list))
+	}
+}
+
+func TestReceive(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	hello := arrived(bob, 10, "hello")
+	hello.Profile = &Profile{Name: "Bob", Picture: "http://x", Key: []byte("k"), Updated: time.Unix(50, 0).UTC()}
+	hello.Message.Quote = &Ref{Sender: me, Sent: at(1)}
+	hello.Message.Files = 2
+	b := Batch{Node: node1, Cursor: "b", Items: []Item{
+		item("a", hello), {Hash: "x", Reason: "is not a message"}, item("b", &Arrived{Message: text(carol, me, 5, "from my other device")}),
+	}}
+	if n := got[int](t)(s.Receive(ctx, b, at(20))); n != 3 {
+		t.Errorf("%d new items, want 3", n)
+	}
+	if n := got[int](t)(s.Receive(ctx, b, at(21))); n != 0 {
+		t.Errorf("%d new items the second time", n)
+	}
+	b.Node, b.Items[0].Hash = node2, "a2" // the same message, sealed or stored another time
+	if n := got[int](t)(s.Receive(ctx, b, at(22))); n != 1 {
+		t.Errorf("%d new items, want 1", n)
+	}
+	for node, want := range map[[32]byte]string{node1: "b", node2: "b", {3}: ""} {
+		if c := got[string](t)(s.Cursor(ctx, node, 0)); c != want {
+			t.Errorf("cursor %q, want %q", c, want)
+		}
+	}
+	list := got[[]Message](t)(s.Messages(ctx, bob, 0, 10))
+	want := []Message{{Seq: 1, Chat: bob, Sender: bob, Sent: at(10), Arrived: at(20), Kind: Text, Text: "hello", Files: 2, Quote: &Ref{Sender: me, Sent: at(1)}}}
+	if diff := cmp.Diff(want, list); diff != "" {
+		t.Error(diff)
+	}
+	wantContact := Contact{ID: bob, Profile: *hello.Profile, ApprovedMe: true, Created: at(20)}
+	if diff := cmp.Diff(wantContact, got[Contact](t)(s.Contact(ctx, bob))); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]Skipped{{"is not a message", 1, at(20)}, {knownAlready, 1, at(22)}}, got[[]Skipped](t)(s.Skipped(ctx, 10))); diff != "" {
+		t.Error(diff)
+	}
+	var kinds []EventKind
+	for _, e := range got[[]Event](t)(s.Events(ctx, 0, 10)) {
+		kinds = append(kinds, e.Kind)
+	}
+	if diff := cmp.Diff([]EventKind{Came, Copied}, kinds); diff != "" {
+		t.Error(diff)
+	}
+	chats := got[[]Chat](t)(s.Chats(ctx, nil, 10))
+	if len(chats) != 2 || chats[0].ID != bob || chats[0].Unread != 1 || chats[0].Newest.Text != "hello" || chats[0].Contact.Profile.Name != "Bob" || chats[1].Unread != 0 {
+		t.Errorf("chats %+v", chats)
+	}
+	// Who says that they write from the future does not stand above all others for ever.
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("f", arrived(id("eve"), 1_000_000_000, "beware"))}}, at(30)))
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("g", arrived(bob, 31, "hello again"))}}, at(40)))
+	if list := got[[]Chat](t)(s.Chats(ctx, nil, 10)); len(list) != 3 || list[0].ID != bob || !list[1].Active.Equal(at(30)) {
+		t.Errorf("chats %+v", list)
+	}
+	if older := got[[]Chat](t)(s.Chats(ctx, &chats[0], 10)); len(older) != 1 || older[0].ID != carol {
+		t.Errorf("older chats %+v", older)
+	}
+}
+
+// TestProfiles: what a contact said last of itself counts, not what came last.
+func TestProfiles(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	for i, c := range []struct {
+		name string
+		age  int64
+		want string
+	}{{"first", 0, "first"}, {"second", 0, "second"}, {"third", 100, "third"}, {"old", 99, "third"}, {"none", 0, "third"}, {"new", 101, "new"}} {
+		p := &Profile{Name: c.name}
+		if c.age != 0 {
+			p.Updated = time.Unix(c.age, 0)
+		}
+		var change Change = &Arrived{Message: text(bob, bob, i, "x"), Profile: p}
+		if i%2 == 1 {
+			change = &Approved{From: bob, Profile: p}
+		}
+		got[int](t)(s.Receive(ctx, Batch{Items: []Item{item(c.name, change)}}, at(i)))
+		if got := got[Contact](t)(s.Contact(ctx, bob)).Profile.Name; got != c.want {
+			t.Errorf("after %s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestBlockAndForget(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	must(t, s.Block(ctx, bob, true, at(0)))
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("a", arrived(bob, 1, "let me in")), item("b", &Approved{From: bob}), item("c", arrived(carol, 2, "hello"))}}, at(3)))
+	if events := got[[]Event](t)(s.Events(ctx, 0, 10)); len(events) != 1 || events[0].Chat != carol {
+		t.Errorf("events %+v", events)
+	}
+	if list := got[[]Skipped](t)(s.Skipped(ctx, 10)); len(list) != 1 || list[0].N != 2 || list[0].Reason != fromBlocked {
+		t.Errorf("skipped %+v", list)
+	}
+	must(t, s.SetNickname(ctx, carol, "C"))
+	if err := s.SetNickname(ctx, id("nobody"), "N"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a stranger was named: %v", err)
+	}
+	must(t, s.Forget(ctx, carol))
+	if err := s.Forget(ctx, carol); !errors.Is(err, ErrNotFound) {
+		t.Errorf("forgotten twice: %v", err)
+	}
+	if n := len(got[[]Chat](t)(s.Chats(ctx, nil, 10))); n != 0 {
+		t.Errorf("%d chats are left", n)
+	}
+	// What was deleted does not come back, but a new message does.
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("c", arrived(carol, 2, "hello")), item("d", arrived(carol, 4, "hello?"))}}, at(5)))
+	if list := got[[]Message](t)(s.Messages(ctx, carol, 0, 10)); len(list) != 1 || list[0].Text != "hello?" {
+		t.Errorf("messages %+v", list)
+	}
+	must(t, s.Forget(ctx, bob))
+	if c := got[Contact](t)(s.Contact(ctx, bob)); !c.Blocked {
+		t.Error("forgetting unblocked")
+	}
+	must(t, s.Block(ctx, bob, false, at(6)))
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("e", arrived(bob, 7, "thanks"))}}, at(8)))
+	if n := len(got[[]Contact](t)(s.Contacts(ctx, [33]byte{}, 10))); n != 2 {
+		t.Errorf("%d contacts", n)
+	}
+	if list := got[[]Contact](t)(s.Contacts(ctx, bob, 10)); len(list) != 1 || list[0].ID != carol {
+		t.Errorf("contacts after bob: %+v", list)
+	}
+}
+
+func TestUnsent(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	send(t, s, carol, 3, "secret of mine")
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{
+		item("a", arrived(bob, 1, "secret of bob")),
+		item("n", &Arrived{Message: text(me, me, 2, "note")}),
+		item("u1", &Unsent{By: carol, Sent: at(1)}), // carol takes back what bob wrote
+		item("u2", &Unsent{By: bob, Sent: at(9)}),   // no such message
+	}}, at(10)))
+	if m := got[[]Message](t)(s.Messages(ctx, bob, 0, 10)); m[0].Kind != Text {
+		t.Errorf("another took it back: %+v", m)
+	}
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{
+		item("u3", &Unsent{By: bob, Sent: at(1)}), item("u4", &Unsent{By: me, Sent: at(2)}), item("u5", &Unsent{By: me, Sent: at(3)}), item("u6", &Unsent{By: bob, Sent: at(1)}),
+	}}, at(11)))
+	for chat, want := range map[[33]byte]int{bob: 1, carol: 1, me: 0} {
+		list := got[[]Message](t)(s.Messages(ctx, chat, 0, 10))
+		if len(list) != want {
+			t.Errorf("%d messages, want %d", len(list), want)
+		}
+		for _, m := range list {
+			if m.Kind != Deleted || m.Text != "" {
+				t.Errorf("not taken back: %+v", m)
+			}
+		}
+	}
+	if found := got[[]Message](t)(s.Search(ctx, Query{Text: "secret", Limit: 10})); len(found) != 0 {
+		t.Errorf("still found: %+v", found)
+	}
+	if list := got[[]Skipped](t)(s.Skipped(ctx, 10)); len(list) != 1 || list[0].N != 3 {
+		t.Errorf("skipped %+v", list)
+	}
+}
+
+func TestReadAndSweep(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	short := arrived(bob, 1, "one")
+	short.Message.Expire = Expire{Mode: AfterRead, Timer: 2 * time.Second}
+	timed := arrived(bob, 3, "three")
+	timed.Message.Expire, timed.Message.Expires = Expire{Mode: AfterSend, Timer: time.Minute}, at(60_000)
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("a", short), item("b", arrived(bob, 2, "two")), item("c", timed)}}, at(10)))
+	if list := got[[]time.Time](t)(s.Unread(ctx, bob, at(2), 10)); len(list) != 2 || !list[0].Equal(at(1)) {
+		t.Errorf("unread %v", list)
+	}
+	must(t, s.MarkRead(ctx, bob, at(2), at(1000), Parcel{Swarm: bob, Data: []byte("receipt"), Sent: at(1000), TTL: time.Hour}))
+	must(t, s.MarkRead(ctx, bob, at(1), at(2000))) // never goes back
+	if err := s.MarkRead(ctx, carol, at(1), at(1)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a chat that is not there was read: %v", err)
+	}
+	if c := got[[]Chat](t)(s.Chats(ctx, nil, 1))[0]; c.Unread != 1 || !c.ReadUntil.Equal(at(2)) {
+		t.Errorf("chat %+v", c)
+	}
+	if p := got[[]Parcel](t)(s.Claim(ctx, at(1000), time.Second, 1)); len(p) != 1 || p[0].Message != 0 || string(p[0].Data) != "receipt" {
+		t.Errorf("parcels %+v", p)
+	}
+	must(t, s.Deliver(ctx, 1, node1, "h", at(1001)))
+	if n := got[int64](t)(s.Sweep(ctx, at(2999))); n != 0 {
+		t.Errorf("%d messages gone too early", n)
+	}
+	if n := got[int64](t)(s.Sweep(ctx, at(3000))); n != 1 {
+		t.Errorf("%d messages gone two seconds after reading", n)
+	}
+	if n := got[int64](t)(s.Sweep(ctx, at(60_000))); n != 1 {
+		t.Errorf("%d messages gone a minute after sending", n)
+	}
+	if list := got[[]Message](t)(s.Messages(ctx, bob, 0, 10)); len(list) != 1 || list[0].Text != "two" {
+		t.Errorf("left %+v", list)
+	}
+	// An event whose message has gone is still told.
+	if e := got[[]Event](t)(s.Events(ctx, 0, 10)); len(e) != 3 || e[0].Message != nil || e[1].Message == nil {
+		t.Errorf("events %+v", e)
+	}
+	// Our own: from sending.
+	m := text(bob, me, 70_000, "mine")
+	m.Expire = Expire{Mode: AfterRead, Timer: time.Second}
+	seq := got[int64](t)(s.Queue(ctx, Outgoing{Message: &m, Parcels: []Parcel{{Swarm: bob, Data: []byte("x"), Sent: at(70_000), TTL: time.Hour}}}, at(70_000)))
+	must(t, s.Deliver(ctx, 2, node1, "h2", at(71_000)))
+	if m := got[Message](t)(s.Message(ctx, seq)); !m.Expires.Equal(at(72_000)) {
+		t.Errorf("disappears at %v", m.Expires)
+	}
+	got[int64](t)(s.Sweep(ctx, at(72_000)))
+	if _, err := s.Message(ctx, seq); !errors.Is(err, ErrNotFound) {
+		t.Errorf("still there: %v", err)
+	}
+}
+
+func TestPaging(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	var items []Item
+	for i := range 25 {
+		items = append(items, item(fmt.Sprint(i), arrived(bob, (i*7)%25, fmt.Sprint((i*7)%25))))
+	}
+	got[int](t)(s.Receive(ctx, Batch{Items: items}, at(100)))
+	var all []string
+	for before := int64(0); ; {
+		page := got[[]Message](t)(s.Messages(ctx, bob, before, 7))
+		for _, m := range page {
+			all = append(all, m.Text)
+			before = m.Seq
+		}
+		if len(page) == 0 {
+			break
+		}
+	}
+	if got, want := strings.Join(all, " "), "24 23 22 21 20 19 18 17 16 15 14 13 12 11 10 9 8 7 6 5 4 3 2 1 0"; got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestConsumers(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	for i := range 5 {
+		got[int](t)(s.Receive(ctx, Batch{Items: []Item{item(fmt.Sprint(i), arrived(bob, i, "x"))}}, at(i)))
+	}
+	for _, step := range []struct{ ack, want int64 }{{2, 2}, {1, 2}, {4, 4}} {
+		must(t, s.Ack(ctx, "bot", step.ack))
+		if n := got[int64](t)(s.Acked(ctx, "bot")); n != step.want {
+			t.Errorf("acked %d: got %d, want %d", step.ack, n, step.want)
+		}
+	}
+	if n := got[int64](t)(s.Acked(ctx, "new")); n != 0 {
+		t.Errorf("a new consumer is at %d", n)
+	}
+	if e := got[[]Event](t)(s.Events(ctx, 4, 10)); len(e) != 1 || e[0].Seq != 5 {
+		t.Errorf("events %+v", e)
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	said := func(when int, what [33]byte) Receipt {
+		return Receipt{Name: "bob", At: at(when), ID: what, Need: 2, Asked: 3, Answers: []Answer{
+			{Node: node1, Height: 100, ID: what}, {Node: node2, Height: 101, ID: what}, {Node: [32]byte{3}, Reason: "timed out"},
+		}}
+	}
+	if _, err := s.Confirm(ctx, said(1, [33]byte{})); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a name that is not registered: %v", err)
+	}
+	for i, step := range []struct {
+		when int
+		id   [33]byte
+		want Pin
+	}{
+		{2, bob, Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(2)}},
+		{3, bob, Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(3)}},
+		{4, carol, Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(3), Next: carol, NextSince: at(4)}},
+		{5, carol, Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(3), Next: carol, NextSince: at(4)}},
+		{6, [33]byte{}, Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(3), Next: carol, NextSince: at(4)}},
+		{7, id("eve"), Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(3), Next: id("eve"), NextSince: at(7)}},
+		{8, bob, Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(8)}},
+		{9, carol, Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(8), Next: carol, NextSince: at(9)}},
+	} {
+		p := got[Pin](t)(s.Confirm(ctx, said(step.when, step.id)))
+		if diff := cmp.Diff(step.want, p); diff != "" {
+			t.Errorf("step %d: %s", i, diff)
+		}
+		if p.Held() != (step.want.Next != [33]byte{}) {
+			t.Errorf("step %d: held %t", i, p.Held())
+		}
+	}
+	if err := s.Approve(ctx, "bob", id("eve"), at(10)); !errors.Is(err, ErrPin) {
+		t.Errorf("approved what it does not point to: %v", err)
+	}
+	must(t, s.Approve(ctx, "bob", carol, at(10)))
+	if diff := cmp.Diff([]Pin{{Name: "bob", ID: carol, Since: at(10), Checked: at(10)}}, got[[]Pin](t)(s.Pins(ctx, "", 10))); diff != "" {
+		t.Error(diff)
+	}
+	receipts := got[[]Receipt](t)(s.Receipts(ctx, "bob", 2))
+	if diff := cmp.Diff([]Receipt{said(9, carol), said(8, bob)}, receipts); diff != "" {
+		t.Error(diff)
+	}
+	for i := range 150 {
+		got[Pin](t)(s.Confirm(ctx, said(20+i, carol)))
+	}
+	if n := len(got[[]Receipt](t)(s.Receipts(ctx, "bob", 1000))); n != 100 {
+		t.Errorf("%d receipts are kept", n)
+	}
+	must(t, s.Unpin(ctx, "bob"))
+	if err := s.Unpin(ctx, "bob"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("unpinned twice: %v", err)
+	}
+	if _, err := s.Pin(ctx, "bob"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("still pinned: %v", err)
+	}
+}
+
+// TestHeld: a held message is sent once, whoever decides.
+func TestHeld(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	one := got[int64](t)(s.Hold(ctx, Held{Name: "bob", Text: "hello", Key: "k", At: at(1)}))
+	if again := got[int64](t)(s.Hold(ctx, Held{Name: "bob", Text: "hello", Key: "k", At: at(2)})); again != one {
+		t.Errorf("held twice: %d and %d", one, again)
+	}
+	two := got[int64](t)(s.Hold(ctx, Held{Name: "bob", Text: "again", At: at(3)}))
+	waiting := got[[]Held](t)(s.Waiting(ctx, "bob", 0, 10))
+	if diff := cmp.Diff([]Held{{one, "bob", "hello", "k", at(1)}, {two, "bob", "again", "", at(3)}}, waiting); diff != "" {
+		t.Error(diff)
+	}
+	m := text(bob, me, 10, "hello")
+	o := Outgoing{Message: &m, Held: one, Key: "k"}
+	seq := got[int64](t)(s.Queue(ctx, o, at(10)))
+	if again := got[int64](t)(s.Queue(ctx, o, at(11))); again != seq {
+		t.Errorf("sent twice: %d and %d", seq, again)
+	}
+	must(t, s.Drop(ctx, two))
+	if err := s.Drop(ctx, two); !errors.Is(err, ErrNotFound) {
+		t.Errorf("dropped twice: %v", err)
+	}
+	m2 := text(bob, me, 12, "again")
+	if _, err := s.Queue(ctx, Outgoing{Message: &m2, Held: two}, at(12)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("what was dropped was sent: %v", err)
+	}
+	if list := got[[]Message](t)(s.Messages(ctx, bob, 0, 10)); len(list) != 1 {
+		t.Errorf("%d messages", len(list))
+	}
+	// Accepting a request sends something that nobody sees.
+	got[int64](t)(s.Queue(ctx, Outgoing{Approve: carol, Parcels: []Parcel{{Swarm: carol, Data: []byte("yes"), Sent: at(13), TTL: time.Hour}}}, at(13)))
+	if c := got[Contact](t)(s.Contact(ctx, carol)); !c.Approved {
+		t.Errorf("not approved: %+v", c)
+	}
+}
+
+func pool(s *Store) ([]Node, error) {
+	list, _, err := s.Pool(context.Background(), 10)
+	return list, err
+}
+
+func TestPool(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	if list, when, err := s.Pool(ctx, 10); err != nil || len(list) != 0 || !when.IsZero() {
+		t.Errorf("an empty pool: %v, %v, %v", list, when, err)
+	}
+	n := func(i byte) Node {
+		return Node{Ed25519: [32]byte{i}, X25519: [32]byte{i, 1}, IP: "127.0.0.1", Port: 1000 + uint16(i), Swarm: ^uint64(0) - uint64(i), Operator: "op"}
+	}
+	must(t, s.SetPool(ctx, []Node{n(1), n(2), n(3)}, at(1)))
+	for want := 1; want < 3; want++ {
+		if strikes := got[int](t)(s.Strike(ctx, [32]byte{2})); strikes != want {
+			t.Errorf("%d strikes, want %d", strikes, want)
+		}
+	}
+	must(t, s.Praise(ctx, [32]byte{1}, 20*time.Millisecond))
+	must(t, s.Praise(ctx, [32]byte{1}, 0))
+	must(t, s.Appoint(ctx, [32]byte{3}, [32]byte{9}))
+	must(t, s.Appoint(ctx, [32]byte{1}, [32]byte{3}))
+	moved := n(2)
+	moved.IP, moved.Strikes = "127.0.0.2", 77
+	must(t, s.SetPool(ctx, []Node{n(1), moved, n(4)}, at(2)))
+	first, second := n(1), moved
+	first.Latency, first.Guard, second.Strikes = 20*time.Millisecond, 2, 2
+	list, when, err := s.Pool(ctx, 10)
+	if diff := cmp.Diff([]Node{first, second, n(4)}, list); err != nil || diff != "" || !when.Equal(at(2)) {
+		t.Errorf("%v, %v: %s", when, err, diff)
+	}
+	// A guard that fails is left alone since its first failure, whatever it answers, until it works again.
+	must(t, s.Rest(ctx, [32]byte{1}, at(3), at(4)))
+	must(t, s.Rest(ctx, [32]byte{1}, at(5), at(7)))
+	must(t, s.Rest(ctx, [32]byte{9}, at(5), at(7)))
+	must(t, s.Praise(ctx, [32]byte{1}, 30*time.Millisecond))
+	failing := first
+	failing.Latency, failing.Strikes, failing.Failing, failing.Rest = 30*time.Millisecond, 2, at(3), at(7)
+	for _, step := range []func(context.Context, [32]byte) error{s.Wake, s.Dismiss} {
+		if diff := cmp.Diff(failing, got[[]Node](t)(pool(s))[0]); diff != "" {
+			t.Error(diff)
+		}
+		must(t, step(ctx, [32]byte{1}))
+		failing.Strikes, failing.Failing, failing.Rest = 0, time.Time{}, time.Time{}
+	}
+	failing.Guard = 0
+	if diff := cmp.Diff(failing, got[[]Node](t)(pool(s))[0]); diff != "" {
+		t.Error(diff)
+	}
+	must(t, s.Remove(ctx, [32]byte{1}))
+	must(t, s.Remove(ctx, [32]byte{1}))
+	if _, err := s.Strike(ctx, [32]byte{1}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a strike for nobody: %v", err)
+	}
+	if err := s.Praise(ctx, [32]byte{1}, 1); !errors.Is(err, ErrNotFound) {
+		t.Errorf("praise for nobody: %v", err)
+	}
+	must(t, s.SetPool(ctx, nil, at(3)))
+	if list, _, err := s.Pool(ctx, 10); err != nil || len(list) != 0 {
+		t.Errorf("left %v, %v", list, err)
+	}
+}
+
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	for i, line := range []string{"Größe zählt", "the quick brown fox", "quick, the fox is brown", `say "hello" to 05ab`, "brownian motion", "日本語 テスト"} {
+		from := bob
+		if i%2 == 1 {
+			from = carol
+		}
+		got[int](t)(s.Receive(ctx, Batch{Items: []Item{item(fmt.Sprint(i), arrived(from, i, line))}}, at(100)))
+	}
+	for _, c := range []struct {
+		q    Query
+		want string
+	}{
+		{Query{Text: "fox"}, "2 1"}, {Query{Text: "FOX quick"}, "2 1"}, {Query{Text: `"quick brown"`}, "1"}, {Query{Text: "brown*"}, "4 2 1"}, {Query{Text: "brown"}, "2 1"},
+		{Query{Text: "grosse"}, ""}, {Query{Text: "GRÖSSE"}, ""}, {Query{Text: "größe"}, "0"}, {Query{Text: "zahlt"}, "0"}, {Query{Text: "hello"}, "3"},
+		{Query{Text: ""}, ""}, {Query{Text: "!!! ***"}, ""}, {Query{Text: `fox AND NOT brown`}, ""}, {Query{Text: `"`}, ""}, {Query{Text: `"fox`}, "2 1"}, {Query{Text: `fo"x`}, ""},
+		{Query{Text: "text:fox"}, ""}, {Query{Text: "fox^ (brown)"}, "2 1"}, {Query{Text: "日本語"}, "5"}, {Query{Text: "fox\x00"}, "2 1"},
+		{Query{Text: "fox", Chat: bob}, "2"}, {Query{Text: "fox", Sender: carol}, "1"}, {Query{Text: "fox", After: at(2)}, "2"}, {Query{Text: "fox", Before: at(2)}, "1"},
+	} {
+		c.q.Limit = 10
+		var found []string
+		for _, m := range got[[]Message](t)(s.Search(ctx, c.q)) {
+			found = append(found, fmt.Sprint(m.Seq-1))
+		}
+		if got := strings.Join(found, " "); got != c.want {
+			t.Errorf("%+v: got %q, want %q", c.q, got, c.want)
+		}
+	}
+}
+
+func FuzzMatch(f *testing.F) {
+	for _, s := range []string{"fox", `"a b" c*`, `NEAR(a b)`, "a^", `""`, "-", "a\x00b", "\xff"} {
+		f.Add(s)
+	}
+	s := mustCreate(f, tempPath(f))
+	f.Fuzz(func(t *testing.T, text string) {
+		if _, err := s.Search(context.Background(), Query{Text: text, Limit: 1}); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	})
+}
+
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "new folder", "a?b#c%20.db")
+	s := mustCreate(t, path)
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || info.Mode() != fs.ModeDir|0o700 {
+		t.Errorf("mode of the folder %v, %v", info.Mode(), err)
+	}
+	second := mustOpen(t, path) // at the same time
+	send(t, second, bob, 1, "hello")
+	if list := got[[]Message](t)(s.Messages(ctx, bob, 0, 10)); len(list) != 1 {
+		t.Errorf("%d messages", len(list))
+	}
+	for name, c := range map[string]struct {
+		cfg Config
+		err error
+	}{
+		"AnotherKey": {Config{Path: path, Key: [32]byte{7}}, ErrKey},
+		"NoKey":      {Config{Path: path}, ErrKey},
+		"NoPath":     {Config{Key: key}, nil},
+		"Folder":     {Config{Path: filepath.Dir(path), Key: key}, nil},
+	} {
+		if s, err := Open(ctx, c.cfg); err == nil || c.err != nil && !errors.Is(err, c.err) {
+			t.Errorf("%s: got %v, %v", name, s, err)
+		} else if strings.Contains(err.Error(), "0102030000") {
+			t.Errorf("%s: the error shows the key: %v", name, err)
+		}
+	}
+	if s := fmt.Sprintf("%v %#v", Config{Key: key}, Config{Key: key}); strings.Contains(s, "1 2 3") {
+		t.Errorf("printed as %s", s)
+	}
+}
+
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	path := tempPath(t)
+	s := mustCreate(t, path)
+	must(t, s.write.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, 1)", schema+1).Error)
+	if _, err := Open(t.Context(), Config{Path: path, Key: key}); !errors.Is(err, ErrSchemaNew) {
+		t.Errorf("got error %v", err)
+	}
+	entries, err := migrations.ReadDir("migrations")
+	if err != nil || len(entries) != schema {
+		t.Errorf("%d migrations, %v, the schema is %d", len(entries), err, schema)
+	}
+	other := tempPath(t)
+	db, err := openWriter(other, key)
+	must(t, err)
+	must(t, db.Exec("CREATE TABLE theirs (x INTEGER)").Error)
+	must(t, closeDB(db))
+	if _, err := Open(t.Context(), Config{Path: other, Key: key}); err == nil {
+		t.Error("the database of another program was taken over")
+	}
+}
+
+func closeDB(db *gorm.DB) error {
+	pool, err := db.DB()
+	if err != nil {
+		return err
+	}
+	return pool.Close()
+}
+
+func TestCanceled(t *testing.T) {
+	t.Parallel()
+	s := mustCreate(t, tempPath(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	m := text(bob, me, 1, "x")
+	_, err := s.Queue(ctx, Outgoing{Message: &m}, at(1))
+	_, err2 := s.Chats(ctx, nil, 1)
+	for _, err := range []error{err, err2} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got error %v", err)
+		}
+	}
+	send(t, s, bob, 2, "still works")
+}
+
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	first, second := send(t, s, bob, 20, "one"), send(t, s, me, 10, "two")
+	if list := got[[]Message](t)(s.History(ctx, 0, 1)); len(list) != 1 || list[0].Seq != first {
+		t.Errorf("the first is %+v", list)
+	}
+	if list := got[[]Message](t)(s.History(ctx, first, 10)); len(list) != 1 || list[0].Seq != second {
+		t.Errorf("the next is %+v", list)
+	}
+	if list := got[[]Message](t)(s.History(ctx, second, 10)); len(list) != 0 {
+		t.Errorf("the last is %+v", list)
+	}
+}

@@ -1,0 +1,234 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"time"
+
+	"onsight/client/store"
+	"onsight/internal/snode"
+)
+
+const (
+	maxMembers = 8 // of a swarm that are tried for one request
+	// believed is how many members of the swarm that we know must say that it is another: a liar alone sends nobody astray.
+	believed = 2
+)
+
+// ErrSwarm means that no node of an account's swarm did what was asked.
+var ErrSwarm = errors.New("no node of the swarm answers")
+
+// correction is where an account's messages are by the word of nodes that should have had them, until the list of nodes is renewed.
+type correction struct {
+	swarm   uint64
+	members [][32]byte
+}
+
+// swarm returns the nodes that keep an account's messages: computed from the list of nodes, so that nobody is asked whom we write to.
+func (c *Client) swarm(ctx context.Context, id ID) ([]*store.Node, error) {
+	p, err := c.known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	moved, ok := c.moved[id]
+	c.mu.Unlock()
+	if ok {
+		return p.among(moved.members), nil
+	}
+	swarm, ok := snode.Choose(p.swarms, snode.Position(snode.ID(id)))
+	if !ok {
+		return nil, fmt.Errorf("%w: none is in a swarm", ErrNodes)
+	}
+	return p.members(swarm), nil
+}
+
+func (p *pool) members(swarm uint64) (list []*store.Node) {
+	for _, n := range p.nodes {
+		if n.Swarm == swarm {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// among returns those of the nodes that we know.
+func (p *pool) among(keys [][32]byte) (list []*store.Node) {
+	for _, key := range keys {
+		if n := p.by[key]; n != nil {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// order returns members in the order to try them: at random, then those that may have failed. Those that are slower than the limit are
+// left out while there are three others.
+func (c *Client) order(members []*store.Node, not map[[32]byte]bool) []*store.Node {
+	list := slices.DeleteFunc(slices.Clone(members), func(n *store.Node) bool { return not[n.Ed25519] })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	now := c.cfg.Now()
+	rank := func(n *store.Node) int {
+		switch m := c.met[n.Ed25519]; {
+		case m == nil:
+			return 0
+		case m.until.After(now):
+			return 2
+		case m.extra > c.cfg.MaxLatency:
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(list, func(a, b *store.Node) int { return cmp.Compare(rank(a), rank(b)) })
+	good := slices.IndexFunc(list, func(n *store.Node) bool { return rank(n) > 0 })
+	if good >= others {
+		list = slices.DeleteFunc(list, func(n *store.Node) bool { return rank(n) == 1 })
+	}
+	return list
+}
+
+// askSwarm has a node of an account's swarm do what rpc says, given the node and the network's time. Members that do not answer, refuse to work or
+// know better where the account is are gone around. Those of not are left out. The error wraps ErrSwarm, or is what ask's may be.
+func (c *Client) askSwarm(ctx context.Context, id ID, not map[[32]byte]bool, rpc func(n *store.Node, now time.Time) ([]byte, error)) (answer, error) {
+	members, err := c.swarm(ctx, id)
+	if err != nil {
+		return answer{}, err
+	}
+	queue := c.order(members, not)
+	tried := map[[32]byte]bool{}
+	votes := map[uint64]int{}
+	var astray [][32]byte
+	synced, adopted := false, false
+	last := fmt.Errorf("%w: it has no nodes that we know", ErrSwarm)
+	for len(queue) > 0 && len(tried) < maxMembers {
+		n := queue[0]
+		request, err := rpc(n, c.Now())
+		if err != nil {
+			return answer{}, err
+		}
+		a, err := c.ask(ctx, n, request)
+		if err != nil && !errors.Is(err, ErrNode) && !errors.Is(err, ErrPath) {
+			return answer{}, err
+		}
+		if err == nil && (a.status == http.StatusNotAcceptable || a.status == http.StatusTooEarly) && !synced {
+			synced = true // whose clock is wrong?
+			if err := c.Sync(ctx); err != nil {
+				return answer{}, err
+			}
+			continue
+		}
+		queue, tried[n.Ed25519] = queue[1:], true
+		switch {
+		case err != nil:
+			last = fmt.Errorf("%w: %w", ErrSwarm, err)
+		case a.status == http.StatusMisdirectedRequest:
+			last = fmt.Errorf("%w: %w", ErrSwarm, &StatusError{a.status})
+			moved, ok := parseMoved(a.body)
+			if !ok || adopted {
+				continue
+			}
+			votes[moved.swarm]++
+			astray = append(astray, n.Ed25519)
+			if votes[moved.swarm] < believed && len(queue) > 0 {
+				continue
+			}
+			if to := c.correct(ctx, id, moved); len(to) > 0 {
+				adopted, astray = true, nil
+				queue = c.order(slices.DeleteFunc(to, func(n *store.Node) bool { return tried[n.Ed25519] }), not)
+			}
+		case a.status >= 500, a.status == http.StatusTooManyRequests, a.status == http.StatusNotAcceptable, a.status == http.StatusTooEarly:
+			last = fmt.Errorf("%w: %w", ErrSwarm, &StatusError{a.status})
+			c.suspect(n.Ed25519)
+		default:
+			for _, liar := range astray { // the others know of no other swarm
+				c.suspect(liar)
+			}
+			return a, nil
+		}
+	}
+	return answer{}, last
+}
+
+// suspect leaves a node out for a while.
+func (c *Client) suspect(key [32]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.meet(key).until = c.cfg.Now().Add(suspicion)
+}
+
+// correct notes that an account is in another swarm than we thought, and returns those of its nodes that we know. The list of nodes is
+// old then, whenever it was made.
+func (c *Client) correct(ctx context.Context, id ID, m correction) []*store.Node {
+	p, err := c.known(ctx)
+	if err != nil {
+		return nil
+	}
+	to := p.among(m.members)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stale = true
+	if len(to) > 0 {
+		c.moved[id] = m
+	}
+	return to
+}
+
+// parseMoved reads the body of a 421: which nodes have the account.
+func parseMoved(body []byte) (correction, bool) {
+	var v struct {
+		Nodes []struct {
+			Ed25519 string `json:"pubkey_ed25519"`
+		} `json:"snodes"`
+		Swarm string `json:"swarm"`
+	}
+	if json.Unmarshal(body, &v) != nil || len(v.Nodes) > maxNodes {
+		return correction{}, false
+	}
+	swarm, err := strconv.ParseUint(v.Swarm, 16, 64)
+	if err != nil {
+		return correction{}, false
+	}
+	m := correction{swarm: swarm}
+	for _, n := range v.Nodes {
+		var key [32]byte
+		if parseKey(&key, n.Ed25519) {
+			m.members = append(m.members, key)
+		}
+	}
+	return m, len(m.members) > 0
+}
+
+// infoRequest asks a node for its clock, among other things.
+var infoRequest = []byte(`{"method":"info","params":{}}`)
+
+// Sync learns the network's clock from three nodes, through onions.
+func (c *Client) Sync(ctx context.Context) error {
+	p, err := c.known(ctx)
+	if err != nil {
+		return fmt.Errorf("learn the time: %w", err)
+	}
+	asked := c.distinct(p, minSamples, nil)
+	errs := make(chan error, len(asked))
+	for _, n := range asked {
+		go func() {
+			_, err := c.ask(ctx, n, infoRequest)
+			errs <- err
+		}()
+	}
+	for range asked {
+		err = cmp.Or(err, <-errs)
+	}
+	if !c.clock.known() {
+		return fmt.Errorf("learn the time: %w", cmp.Or(err, ErrNodes))
+	}
+	return nil
+}

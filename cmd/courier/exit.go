@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"onsight/client"
+	"onsight/client/store"
+	"onsight/client/vault"
+	"onsight/ons"
+)
+
+// Exit codes, as `courier help` lists them. Those that cmd/onsight has too mean the same there.
+const (
+	exitOK          = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitUnavailable = 3
+	exitNotFound    = 4
+	exitHeld        = 5
+	exitLate        = 6
+	exitLocked      = 7
+)
+
+// usageError marks what the user wrote as wrong, as opposed to what became of it.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+// missingError means that there is no such thing.
+type missingError struct{ error }
+
+func (e missingError) Unwrap() error { return e.error }
+
+func missingf(format string, args ...any) error {
+	return missingError{fmt.Errorf(format, args...)}
+}
+
+var (
+	// errNoProfile means that init has not been run.
+	errNoProfile = errors.New("there is no such profile")
+	// errProfile means that a profile would be overwritten.
+	errProfile = errors.New("the profile exists")
+	// errNoTerminal means that something has to be asked, and nobody is there to answer.
+	errNoTerminal = errors.New("there is no terminal to ask at")
+	// errNoKey means that neither keyring nor file nor terminal gave what opens the vault.
+	errNoKey = errors.New("the profile is locked")
+	// errLate means that a message was not stored in the time that was given.
+	errLate = errors.New("not stored in time: it stays in the outbox")
+)
+
+// exitCode maps an error to what the program exits with.
+func exitCode(err error) int {
+	var usage usageError
+	var missing missingError
+	var held *client.HeldError
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &held), errors.Is(err, errChanged), errors.Is(err, store.ErrPin):
+		return exitHeld
+	case errors.Is(err, errLate):
+		return exitLate
+	case errors.Is(err, errNoKey), errors.Is(err, errNoTerminal), errors.Is(err, vault.ErrPassphrase), errors.Is(err, vault.ErrLocked), errors.Is(err, vault.ErrKeyring):
+		return exitLocked
+	case errors.As(err, &missing), errors.Is(err, ons.ErrNotFound), errors.Is(err, store.ErrNotFound), errors.Is(err, errNoProfile),
+		errors.Is(err, errGone):
+		return exitNotFound
+	case errors.Is(err, ons.ErrUnavailable), errors.Is(err, client.ErrFewNodes), errors.Is(err, client.ErrDisagree), errors.Is(err, client.ErrSeeds),
+		errors.Is(err, client.ErrCertificate), errors.Is(err, client.ErrNode), errors.Is(err, client.ErrPath), errors.Is(err, client.ErrNodes),
+		errors.Is(err, errIll), errors.Is(err, client.ErrSwarm), errors.Is(err, client.ErrStored), errors.Is(err, client.ErrProxy), errors.Is(err, context.DeadlineExceeded):
+		return exitUnavailable
+	}
+	return exitError
+}
+
+// hintFor says what to do next, where we know it.
+func hintFor(err error) string {
+	var held *client.HeldError
+	switch {
+	case errors.As(err, &held):
+		return "ask them by another way whether that is so; then `courier names approve " + held.Name + "` sends what waits, to the new account"
+	case errors.Is(err, errChanged):
+		return "`courier names pins` says who they were and are; ask them by another way, then `courier names approve NAME`"
+	case errors.Is(err, errGone):
+		return "what is sent to them still goes to whom they stood for"
+	case errors.Is(err, store.ErrPin):
+		return "`courier names pins` says what the name points to"
+	case errors.Is(err, errNoProfile):
+		return "make one with `courier init`, or name another with --profile; `courier profiles` lists those there are"
+	case errors.Is(err, errProfile):
+		return "name a new one with --profile NAME"
+	case errors.Is(err, vault.ErrPassphrase):
+		return "try again, or name the file that holds it with --passphrase-file (COURIER_PASSPHRASE_FILE)"
+	case errors.Is(err, errNoKey), errors.Is(err, vault.ErrLocked):
+		return "name a file that holds the passphrase with COURIER_PASSPHRASE_FILE, or run `courier vault unlock` once where there is a keyring"
+	case errors.Is(err, errNoTerminal):
+		return "run it at a terminal, or see --help for how it is told without one"
+	case errors.Is(err, errLate):
+		return "`courier outbox list` says why; `courier listen` goes on trying"
+	case errors.Is(err, client.ErrBIP39):
+		return "use the 13 words that Session shows under Recovery Password"
+	case errors.Is(err, client.ErrSeeds), errors.Is(err, client.ErrNodes), errors.Is(err, client.ErrPath):
+		return "`courier net doctor` says what is wrong; other seed nodes are named with --seeds (COURIER_SEEDS)"
+	case errors.Is(err, client.ErrFewNodes), errors.Is(err, client.ErrDisagree):
+		return "try again, or ask more nodes with --ask; `courier names receipt` says who said what"
+	case errors.Is(err, ons.ErrNotFound):
+		return "check how it is spelt; ids and nicknames (@nick) are taken too"
+	case errors.Is(err, client.ErrID):
+		return "the name stands for something else than an account of Session"
+	case errors.Is(err, store.ErrKey):
+		return "the vault and the database are of different profiles"
+	case errors.Is(err, store.ErrSchemaNew), errors.Is(err, vault.ErrNewer):
+		return "a newer courier wrote it: use that one"
+	case errors.Is(err, client.ErrProxy):
+		return "check --proxy (COURIER_PROXY)"
+	case errors.Is(err, fs.ErrPermission):
+		return "profiles belong to who made them: look at the owner of the folder, or name another with --home"
+	}
+	return ""
+}

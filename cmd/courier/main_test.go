@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"os/exec"
+	"runtime/debug"
+	"slices"
+
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+)
+
+var update = flag.Bool("update", false, "rewrite the goldens")
+
+// TestMain lets the test binary be the program: as `courier` inside test scripts.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"courier": mainOrPanic})
+}
+
+// panicVariable, where it is set, has the program break down when it writes to standard output.
+const panicVariable = "TEST_COURIER_PANICS"
+
+// panicky panics about what it is to write.
+type panicky struct{}
+
+func (panicky) Write(b []byte) (int, error) { panic("about " + string(b)) }
+
+// mainOrPanic is main as the test binary has it.
+func mainOrPanic() {
+	if os.Getenv(panicVariable) == "" {
+		main()
+		return
+	}
+	os.Exit(program{stdin: os.Stdin, stdout: panicky{}, stderr: os.Stderr, env: os.Getenv}.main())
+}
+
+// runProgram runs one command line in this process, with nothing to ask at.
+func runProgram(t *testing.T, env map[string]string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	p := program{stdout: &out, stderr: &errs, env: func(name string) string { return env[name] }}
+	code = p.run(context.WithoutCancel(t.Context()), args)
+	return code, out.String(), errs.String()
+}
+
+// TestWrongUsage gives every command that is only a parent of others a word that is none of them, and each flag's variable nonsense.
+func TestWrongUsage(t *testing.T) {
+	t.Parallel()
+	root, _ := program{env: func(string) string { return "" }}.root()
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+		if cmd.HasSubCommands() {
+			path := append(strings.Fields(cmd.CommandPath())[1:], "foo")
+			if code, out, stderr := runProgram(t, nil, path...); code != exitUsage || out != "" || stderr == "" {
+				t.Errorf("%v: exit code %d, printed %.80q and %.80q", path, code, out, stderr)
+			}
+		}
+	}
+	walk(root)
+	for name, value := range map[string]string{
+		"COURIER_OUTPUT": "xml", "COURIER_NO_INPUT": "perhaps", "COURIER_NETWORK": "moon", "COURIER_SEEDS": "here", "COURIER_PROXY": "gopher://x",
+		"COURIER_MAX_LATENCY": "-1s", "COURIER_AGREE": "two", "COURIER_ASK": "9", "COURIER_PROFILE": "../x", "COURIER_LOG_FORMAT": "yaml",
+	} {
+		env := map[string]string{name: value, "COURIER_HOME": t.TempDir()}
+		if code, out, stderr := runProgram(t, env, "version"); code != exitUsage || out != "" || stderr == "" {
+			t.Errorf("%s=%s: exit code %d, printed %.80q and %.80q", name, value, code, out, stderr)
+		}
+	}
+	env := map[string]string{"COURIER_OUTPUT": "xml", "COURIER_HOME": t.TempDir()}
+	if code, out, _ := runProgram(t, env, "version", "-o", "json"); code != exitOK || !strings.HasPrefix(out, "{\n") {
+		t.Errorf("a flag over its variable: exit code %d, printed %.80q", code, out)
+	}
+}
+
+// raced reports whether the race detector is on.
+func raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// plainProgram returns a folder with the program without the race detector, which makes deriving keys ten times as slow; "" where this
+// test binary is such a program itself.
+func plainProgram(t *testing.T) string {
+	t.Helper()
+	if !raced() {
+		return ""
+	}
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", dir, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build the program: %v\n%s", err, out)
+	}
+	return dir
+}
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	plain := plainProgram(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", UpdateScripts: *update,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("XDG_DATA_HOME", env.WorkDir+"/data")
+			env.Setenv("DBUS_SESSION_BUS_ADDRESS", "")
+			env.Setenv("COURIER_NO_INPUT", "1") // scripts that want a terminal take this away
+			env.Setenv("TZ", "UTC")
+			if plain != "" {
+				env.Setenv("PATH", plain+string(os.PathListSeparator)+env.Getenv("PATH"))
+			}
+			env.Setenv("COURIER_PASSPHRASE_FILE", env.WorkDir+"/passphrase")
+			return os.WriteFile(env.WorkDir+"/passphrase", []byte("open sesame\n"), 0o600)
+		},
+		Cmds: townCommands,
+	})
+}
+
+// code runs a command and checks its exit code: code N PROGRAM ARGS…
+func code(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N PROGRAM ARGS…")
+	}
+	got := "0"
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := err.(interface{ ExitCode() int })
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = strings.TrimSpace(string(rune('0' + exit.ExitCode())))
+	}
+	if got != args[0] {
+		ts.Fatalf("exit code %s, want %s", got, args[0])
+	}
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"onsight/client"
+	"onsight/client/store"
+	"onsight/client/vault"
+	"onsight/ons"
+)
+
+// purpose is what the database's key is derived for.
+const purpose = "courier database"
+
+// desk is an opened profile, and what commands work at. Close it.
+type desk struct {
+	*client.Client
+	store    *store.Store
+	account  store.Account
+	unlocked time.Duration // how long it took to get the key
+	how      string        // where it came from
+}
+
+// unlocking is a key, and how it was come by.
+type unlocking struct {
+	key  vault.Key
+	took time.Duration
+	how  string // keyring, file or terminal
+}
+
+// open opens the profile: its vault, its database, and the client of its account, which asks nobody anything yet.
+func (p program) open(ctx context.Context, f *flags) (*desk, error) {
+	v, err := p.openVault(f)
+	if err != nil {
+		return nil, err
+	}
+	got, err := p.unlock(ctx, f, v)
+	if err != nil {
+		return nil, err
+	}
+	log := f.logger(p)
+	log.Debug("vault open", "by", got.how, "took", got.took)
+	s, err := store.Open(ctx, store.Config{Path: f.storePath(), Key: got.key.Derive(purpose), Log: log})
+	if err != nil {
+		return nil, err
+	}
+	d := &desk{store: s, unlocked: got.took, how: got.how}
+	if err := d.begin(ctx, p, f); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return d, nil
+}
+
+func (d *desk) begin(ctx context.Context, p program, f *flags) (err error) {
+	if d.account, err = d.store.Account(ctx); err != nil {
+		return err
+	}
+	network := ons.Network(d.account.Network)
+	if err := f.checkNetwork(network); err != nil {
+		return err
+	}
+	d.Client, err = client.New(client.Config{
+		Store: d.store, Account: client.NewAccount(d.account.Seed), Network: network, Seeds: f.seedNodes(), Proxy: f.by,
+		MaxLatency: f.maxLatency, Agree: f.agree, Ask: f.ask, Extra: f.voices(network), Log: f.logger(p),
+		Notice: func(rule string) { p.tell("the network is small: %s", rule) },
+	})
+	return err
+}
+
+// Close closes the client, then its database.
+func (d *desk) Close() error { return errors.Join(d.Client.Close(), d.store.Close()) }
+
+// openVault reads the vault of the profile, which is still locked.
+func (p program) openVault(f *flags) (*vault.Vault, error) {
+	v, err := vault.Open(f.vaultPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("profile %s in %s: %w", f.profile, f.home, errNoProfile)
+	}
+	return v, err
+}
+
+// unlock gets the vault's key: out of the keyring, or with the passphrase out of the file that was named, or from the terminal.
+func (p program) unlock(ctx context.Context, f *flags, v *vault.Vault) (unlocking, error) {
+	begun := time.Now()
+	key, locked := unlessOver(ctx, v.Recall)
+	if locked == nil {
+		return unlocking{key, time.Since(begun), "keyring"}, nil
+	}
+	if !v.HasPassphrase() || ctx.Err() != nil {
+		return unlocking{}, locked
+	}
+	passphrase, how, err := p.passphrase(ctx, f)
+	if errors.Is(err, errNoTerminal) {
+		return unlocking{}, fmt.Errorf("%w: %w, and no passphrase file was named", errNoKey, locked)
+	}
+	if err != nil {
+		return unlocking{}, err
+	}
+	defer clear(passphrase)
+	begun = time.Now()
+	if key, err = v.Unlock(passphrase); err != nil {
+		return unlocking{}, err
+	}
+	return unlocking{key, time.Since(begun), how}, nil
+}
+
+// passphrase reads it out of the file that was named, or at the terminal. Clear it when it was used.
+func (p program) passphrase(ctx context.Context, f *flags) (passphrase []byte, how string, err error) {
+	if f.passphrase != "" {
+		passphrase, err = p.secretFile(f.passphrase)
+		return passphrase, "file", err
+	}
+	passphrase, err = p.secret(ctx, f, "passphrase of profile "+f.profile+": ")
+	return passphrase, "terminal", err
+}
+
+// at opens the profile, does what is to be done there, and closes it.
+func (p program) at(ctx context.Context, f *flags, do func(*desk) error) (err error) {
+	d, err := p.open(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	return do(d)
+}
