@@ -67,6 +67,7 @@ func (c *Client) fromSeeds(ctx context.Context) ([]store.Node, error) {
 	answers := make(chan answer, len(c.cfg.Seeds))
 	for _, s := range c.cfg.Seeds {
 		go func() {
+			defer c.bug()
 			body, err := s.ask(ctx, c.dial)
 			var list []store.Node
 			if err == nil {

@@ -35,6 +35,7 @@ type Config struct {
 	Fresh      time.Duration // how old the list of nodes grows before Refresh asks for another; 0: 2 h
 	Encryption string        // of onion requests: "aes-gcm" or "xchacha20"; "": aes-gcm, which most clients use
 
+	Bug    func(any)        // told of a panic in a goroutine of the client's own; must not return; nil: it ends the program, as usual
 	Notice func(string)     // told, once, of each rule about paths that the network is too small for; may ask nothing that waits; nil: nobody is
 	Now    func() time.Time // the machine's clock, which the network's is compared with; nil: time.Now
 	Rand   *rand.Rand       // chooses nodes, in tests; nil: as nobody can foresee. Used by one goroutine at a time
@@ -161,6 +162,17 @@ func (c *Client) String() string { return "client of " + c.account.String() }
 func (c *Client) GoString() string { return c.String() }
 
 func (c *Client) mainnet() bool { return c.cfg.Network == ons.Mainnet }
+
+// bug tells of a panic: the runtime would print what functions were called with, such as hashes and keys. It must be deferred.
+func (c *Client) bug() {
+	if c.cfg.Bug == nil {
+		return
+	}
+	if v := recover(); v != nil {
+		c.cfg.Bug(v)
+		panic("client: internal error: Config.Bug returned")
+	}
+}
 
 // relax says, once, which rule the network is too small for.
 func (c *Client) relax(rule string) {

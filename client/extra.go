@@ -30,6 +30,7 @@ func (c *Client) askExtra(ctx context.Context, n ons.Name) func(wait bool) []sai
 	for i, e := range c.cfg.Extra {
 		answers[i] = make(chan said, 1)
 		go func() {
+			defer c.bug()
 			s := said{source: e.String()}
 			s.sealed, s.height, s.err = e.Lookup(ctx, n.Hash())
 			if errors.Is(s.err, ons.ErrNotFound) {

@@ -247,6 +247,7 @@ func (c *Client) test(ctx context.Context, candidates []*store.Node) (fast, slow
 	begun := time.Now()
 	for _, n := range candidates {
 		go func() {
+			defer c.bug()
 			at, err := addrPort(n)
 			if err != nil {
 				answers <- answer{node: n, err: err}

@@ -45,6 +45,7 @@ func (c *Client) Flush(ctx context.Context) (stored int, next time.Time, err err
 		var wg sync.WaitGroup
 		for i, p := range due {
 			wg.Go(func() {
+				defer c.bug()
 				sent, why := c.deliver(ctx, p)
 				if sent {
 					mu.Lock()

@@ -272,6 +272,7 @@ func (c *Client) agreed(ctx context.Context, p *pool) ([]store.Node, error) {
 	answers := make(chan answer, len(asked))
 	for _, n := range asked {
 		go func() {
+			defer c.bug()
 			list, err := c.listOf(ctx, n)
 			if err != nil {
 				c.cfg.Log.Debug("no list of nodes", "error", err)

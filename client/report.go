@@ -27,6 +27,7 @@ func (c *Client) CheckSeeds(ctx context.Context) []SeedReport {
 	done := make(chan struct{})
 	for i, s := range c.cfg.Seeds {
 		go func() {
+			defer c.bug()
 			r := SeedReport{URL: s.URL}
 			begun := time.Now()
 			body, err := s.ask(ctx, c.dial)
@@ -79,6 +80,7 @@ func (c *Client) CheckGuards(ctx context.Context) ([]GuardReport, error) {
 	done := make(chan struct{})
 	for i, n := range nodes {
 		go func() {
+			defer c.bug()
 			var took snode.Timings
 			at, err := addrPort(n)
 			if err == nil {

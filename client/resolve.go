@@ -201,7 +201,10 @@ func (c *Client) poll(ctx context.Context, n ons.Name) (agreed *said, heard []sa
 	ask := func() {
 		node := nodes[asked]
 		asked++
-		go func() { answers <- c.askName(within, node, request) }()
+		go func() {
+			defer c.bug()
+			answers <- c.askName(within, node, request)
+		}()
 	}
 	for asked < min(c.cfg.Ask, len(nodes)) {
 		ask()

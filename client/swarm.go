@@ -220,6 +220,7 @@ func (c *Client) Sync(ctx context.Context) error {
 	errs := make(chan error, len(asked))
 	for _, n := range asked {
 		go func() {
+			defer c.bug()
 			_, err := c.ask(ctx, n, infoRequest)
 			errs <- err
 		}()

@@ -394,15 +394,30 @@ func (a *aviary) quit(t *testing.T) {
 	a.says(t, "what it left when it quit", stderr.Bytes())
 }
 
-// panics has the program break down over a text that it was about to print.
+// panics has the program break down over a text that it was about to print, and in a goroutine that asks for a name.
 func (a *aviary) panics(t *testing.T) {
-	cmd := a.command(t.Context(), "alice", "messages", "read", "me")
-	cmd.Env = append(cmd.Env, panicVariable+"=1")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	_ = cmd.Run()
-	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != exitError || !strings.Contains(stderr.String(), "courier: internal error: ") || !strings.Contains(stderr.String(), "courier.panicky.Write") {
-		t.Errorf("got %v, and no word of where it was: %.2000s", cmd.ProcessState, &stderr)
+	for _, c := range []struct{ how, args, at string }{
+		{"stdout", "messages read me", "courier.panicky.Write"},
+		{"log", "names resolve " + canaryHere + " --verbose --log-format json", "client.(*Client).askName"},
+	} {
+		if c.how == "log" {
+			faults, err := devnet.ParseFaults("all:lossy=0.6")
+			if err == nil {
+				err = a.Inject(faults...)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := a.command(t.Context(), "alice", strings.Fields(c.args)...)
+		cmd.Env = append(cmd.Env, panicVariable+"="+c.how)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		_ = cmd.Run()
+		text := stderr.String()
+		if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != exitError || !strings.Contains(text, "courier: internal error: ") || !strings.Contains(text, c.at) {
+			t.Errorf("%s: got %v, and no word of where it was: %.2000s", c.how, cmd.ProcessState, text)
+		}
+		a.search(t, c.how+": what it left when it broke down", stderr.Bytes(), false)
 	}
-	a.search(t, "what it left when it broke down", stderr.Bytes(), false)
 }

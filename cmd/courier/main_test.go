@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"io"
 	"os"
 	"os/exec"
 	"runtime/debug"
@@ -23,7 +24,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"courier": mainOrPanic})
 }
 
-// panicVariable, where it is set, has the program break down when it writes to standard output.
+// panicVariable has the program break down where it says: when it writes to standard output (stdout), or in a goroutine (log).
 const panicVariable = "TEST_COURIER_PANICS"
 
 // panicky panics about what it is to write.
@@ -31,13 +32,29 @@ type panicky struct{}
 
 func (panicky) Write(b []byte) (int, error) { panic("about " + string(b)) }
 
+// panickyLog panics about log lines of requests that got lost, which goroutines of the client write.
+type panickyLog struct{ io.Writer }
+
+func (w panickyLog) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("request lost")) {
+		panic("about canary")
+	}
+	return w.Writer.Write(b)
+}
+
 // mainOrPanic is main as the test binary has it.
 func mainOrPanic() {
-	if os.Getenv(panicVariable) == "" {
+	p := program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv}
+	switch os.Getenv(panicVariable) {
+	case "stdout":
+		p.stdout = panicky{}
+	case "log":
+		p.stderr = panickyLog{os.Stderr}
+	default:
 		main()
 		return
 	}
-	os.Exit(program{stdin: os.Stdin, stdout: panicky{}, stderr: os.Stderr, env: os.Getenv}.main())
+	os.Exit(p.main())
 }
 
 // runProgram runs one command line in this process, with nothing to ask at.

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"onsight/client"
 	"onsight/client/store"
 	"onsight/client/vault"
+	"onsight/internal/stack"
 	"onsight/ons"
 )
 
@@ -66,6 +68,10 @@ func (d *desk) begin(ctx context.Context, p program, f *flags) (err error) {
 	d.Client, err = client.New(client.Config{
 		Store: d.store, Account: client.NewAccount(d.account.Seed), Network: network, Seeds: f.seedNodes(), Proxy: f.by,
 		MaxLatency: f.maxLatency, Agree: f.agree, Ask: f.ask, Extra: f.voices(network), Log: f.logger(p),
+		Bug: func(v any) {
+			stack.Report(p.stderr, "courier", v)
+			os.Exit(exitError)
+		},
 		Notice: func(rule string) { p.tell("the network is small: %s", rule) },
 	})
 	return err
