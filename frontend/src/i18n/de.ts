@@ -207,7 +207,7 @@ export const de: Catalogue = {
     asOfSlider: 'Wie er nach diesem Block war:',
     asOfNow: 'jetzt',
     asOfNone: 'Damals nicht registriert.',
-    asOfAbove: 'Was darüber steht, gilt jetzt.',
+    asOfAbove: 'Der Rest dieser Seite gilt jetzt.',
     asOfBack: 'Zurück zu jetzt',
     asOfPast: (n) => `Nach Block ${n}`,
     asOfValue: 'Er stand für',

@@ -214,7 +214,7 @@ export const en = {
     asOfSlider: 'As it was after block',
     asOfNow: 'now',
     asOfNone: 'Not registered then.',
-    asOfAbove: 'What stands above is as it is now.',
+    asOfAbove: 'The rest of this page is as of now.',
     asOfBack: 'Back to now',
     asOfPast: (n: string) => `After block ${n}`,
     asOfValue: 'It stood for',
