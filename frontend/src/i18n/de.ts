@@ -67,15 +67,16 @@ export const de: Catalogue = {
     loading: 'fragt …',
     tip: 'neuester Block',
     hash: 'Sein Hash',
-    age: 'Sein Alter',
+    age: 'Entstanden',
     final: 'Endgültig bis',
     finalWhy: 'Keine Reorganisation kann Blöcke bis hierher ändern.',
     behindTitle: 'Der Index kennt die neuesten Blöcke nicht',
     behindText: (lag) => `Er liegt ${lag} Blöcke hinter der Kette. Was zu sehen ist, gilt für einen früheren Block, und ein Name, der fehlt, kann seitdem registriert worden sein.`,
     emptyText: 'Er hat noch keinen Block gelesen.',
     lostTitle: 'Der Server antwortet nicht',
+    lostNever: 'Er hat nicht geantwortet, seit diese Seite geöffnet wurde; von ihm ist also nichts bekannt. Er wird alle paar Sekunden wieder gefragt.',
     lostText: 'Was zu sehen ist, gilt für seine letzte Antwort. Er wird alle paar Sekunden wieder gefragt.',
-    reorg: (n, from) => `Die Kette wurde reorganisiert: Ihre neuesten ${n} Blöcke, über ${from}, wurden ersetzt. Was zu sehen ist, wurde noch einmal nachgesehen.`,
+    reorg: (n, from, count) => `Die Kette wurde reorganisiert: ${count === 1 ? 'Ihr neuester Block' : `Ihre neuesten ${n} Blöcke`}, über ${from}, ${count === 1 ? 'wurde' : 'wurden'} ersetzt. Was zu sehen ist, wurde noch einmal nachgesehen.`,
     network: (name) => `Netz: ${name}`,
     progress: 'Gelesene Blöcke',
   },
@@ -94,7 +95,7 @@ export const de: Catalogue = {
     unknown: 'höchstens einige Bits seines Hashes; der Server hat noch nicht gesagt, wie viele. Niemals der Name.',
     owner: 'die Adresse des Besitzers, die öffentlich ist.',
     list: 'zum Suchen nichts: Die Liste aller Knoten wird geholt und hier durchgesehen. Ist es einer davon, so fragt seine Seite den Server dann nach diesem Knoten, mit seinem Schlüssel.',
-    broken: 'Das kann nicht registriert werden, also wird niemand gefragt.',
+    broken: 'nichts: Das kann nicht registriert werden, also wird niemand gefragt.',
   },
 
   home: {
@@ -157,6 +158,7 @@ export const de: Catalogue = {
       unreadable: 'Er ist vergeben, aber was sein Besitzer abgelegt hat, lässt sich mit diesem Namen nicht öffnen. Apps können ihn nicht verwenden.',
       available: 'Niemand hat ihn. Er kann aus einer Oxen-Wallet gekauft werden.',
       behind: 'Der Index hat keinen Eintrag dazu, kennt aber die neuesten Blöcke nicht. Er kann seitdem registriert worden sein.',
+      notYet: 'Der Index kennt die neuesten Blöcke noch nicht und gab keine Antwort: Ob es einen Eintrag dazu gibt, ist nicht bekannt.',
       unasked: 'Gefragt wurde nur nach dem, was im selben Bereich von Hashes liegt; dieser liegt in einem anderen.',
       refused: 'Der Server bietet Bereiche mit zu wenigen Namen, um deinen darunter zu verbergen; darum wurde er nicht gefragt. Stattdessen kann sein ganzes Register geholt werden: Das verrät nichts.',
       failed: 'Der Server gab keine Antwort. Das sagt nichts über den Namen.',
@@ -193,7 +195,7 @@ export const de: Catalogue = {
     hash: 'Hash',
     about: (date) => `etwa ${date}`,
     final: 'endgültig',
-    notFinal: (n) => `${n} Bestätigungen, noch nicht endgültig`,
+    notFinal: (n, count) => `${n} ${count === 1 ? 'Bestätigung' : 'Bestätigungen'}, noch nicht endgültig`,
     more: 'Besitzer, Daten und Verlauf',
     moreWhy: 'Das Register in diesem Browser hat nur Werte.',
     moreBits: (bits, among) => `Nach dem Rest zu fragen sendet ${bits} Bits des Hashes, die sich etwa ${among} Namen teilen.`,
@@ -273,7 +275,7 @@ export const de: Catalogue = {
     title: 'Was zuletzt geschah',
     none: 'Noch nichts.',
     failed: 'Nach dem Protokoll konnte nicht gefragt werden.',
-    reorg: (n) => `${n} Blöcke wurden durch andere ersetzt`,
+    reorg: (n, count) => (count === 1 ? 'Ein Block wurde durch einen anderen ersetzt' : `${n} Blöcke wurden durch andere ersetzt`),
     name: {
       buy: (type) => `${type}-Name gekauft`,
       update: (type) => `${type}-Name geändert`,
@@ -299,6 +301,7 @@ export const de: Catalogue = {
   },
 
   found: {
+    title: 'Was eingegeben wurde',
     gone: 'Gib ein, was gesucht wird. Es steht in keiner Adresse dieser Seite, darum kennt eine neu geladene Seite es nicht.',
     sessionID: 'Eine Session-ID ist ein Konto. Die Kette hält IDs nur unter Namen verschlüsselt, darum kann niemand die Namen einer ID finden. Prüfe stattdessen den Namen: Er muss zu dieser ID führen.',
     lokiAddress: 'Eine Lokinet-Adresse wird verwendet, wie sie ist. Die Kette hält Adressen nur unter Namen verschlüsselt, darum kann niemand die Namen einer Adresse finden.',
@@ -542,7 +545,7 @@ export const de: Catalogue = {
     behind: 'Der Index hat noch nicht weit genug gelesen, um das zu sagen.',
     limited: (s) => `Der Server wurde gerade zu viel gefragt. In ${s} Sekunden geht es wieder.`,
     stale: 'Was zu sehen ist, ist älter.',
-    nothing: 'Nichts zu zeigen.',
+    unknown: 'Nicht bekannt: Der Server gab darauf keine Antwort.',
   },
   asOf: { block: (n, when) => `Nach dem Index dieses Servers bei Block ${n}, ${when}.` },
 
@@ -703,6 +706,10 @@ export const de: Catalogue = {
   ...restDe,
 
   lost: { title: 'Keine solche Seite', text: 'Hier ist nichts.', home: 'Zum Start' },
-  failed: 'Diese Seite konnte nicht geladen werden.',
+  unloaded: {
+    says: 'Diese Seite konnte nicht geladen werden.',
+    typed: 'Dazu wird alles neu geladen, und was eingegeben wurde, ist dann vergessen: Gib es danach noch einmal ein.',
+    again: 'Neu laden',
+  },
   broke: 'Diese Seite war nicht anzuzeigen: Was der Server antwortete, ist nicht, was es sein soll.',
 };

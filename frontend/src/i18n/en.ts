@@ -74,15 +74,16 @@ export const en = {
     loading: 'asking…',
     tip: 'newest block',
     hash: 'Its hash',
-    age: 'Its age',
+    age: 'Made',
     final: 'Final up to',
     finalWhy: 'No reorganisation can change blocks up to here.',
     behindTitle: 'The index does not know the newest blocks',
     behindText: (lag: string) => `It is ${lag} blocks below the chain. What is shown is true of an earlier block, and a name that is missing may have been registered since.`,
     emptyText: 'It has not read a block yet.',
     lostTitle: 'The server does not answer',
+    lostNever: 'It has not answered since this page was opened, so nothing is known from it. It is asked again every few seconds.',
     lostText: 'What is shown is as of its last answer. It is asked again every few seconds.',
-    reorg: (n: string, from: string) => `The chain was reorganised: its newest ${n} blocks, above ${from}, were replaced. What is shown was looked at again.`,
+    reorg: (n: string, from: string, count: number) => `The chain was reorganised: ${count === 1 ? 'its newest block' : `its newest ${n} blocks`}, above ${from}, ${count === 1 ? 'was' : 'were'} replaced. What is shown was looked at again.`,
     network: (name: string) => `Network: ${name}`,
     progress: 'Blocks read',
   },
@@ -101,7 +102,7 @@ export const en = {
     unknown: 'at most some bits of its hash; the server has not said yet how many. Never the name.',
     owner: 'the owner’s address, which is public.',
     list: 'nothing to look for it: the list of all nodes is fetched and looked through here. If it is one of them, its page then asks the server for that node, by its key.',
-    broken: 'This cannot be registered, so nobody is asked.',
+    broken: 'nothing: this cannot be registered, so nobody is asked.',
   },
 
   home: {
@@ -164,6 +165,7 @@ export const en = {
       unreadable: 'It is taken, but what its owner stored does not open with this name. Apps cannot use it.',
       available: 'Nobody has it. It can be bought from an Oxen wallet.',
       behind: 'The index has no record of it, but does not know the newest blocks. It may have been registered since.',
+      notYet: 'The index does not know the newest blocks yet, and gave no answer: whether there is a record of it is not known.',
       unasked: 'Only what the range of hashes holds was asked for, and this one is in another.',
       refused: 'The server offers ranges with too few names to hide yours among, so it was not asked. Its whole registry can be downloaded instead: that reveals nothing.',
       failed: 'The server did not give an answer. That says nothing about the name.',
@@ -200,7 +202,7 @@ export const en = {
     hash: 'Hash',
     about: (date: string) => `about ${date}`,
     final: 'final',
-    notFinal: (n: string) => `${n} confirmations, not final yet`,
+    notFinal: (n: string, count: number) => `${n} ${count === 1 ? 'confirmation' : 'confirmations'}, not final yet`,
     more: 'Owner, dates and history',
     moreWhy: 'The registry in this browser has values only.',
     moreBits: (bits: string, among: string) => `Asking for the rest sends ${bits} bits of the hash, which some ${among} names share.`,
@@ -280,7 +282,7 @@ export const en = {
     title: 'What happened last',
     none: 'Nothing yet.',
     failed: 'The log could not be asked for.',
-    reorg: (n: string) => `${n} blocks were replaced by others`,
+    reorg: (n: string, count: number) => (count === 1 ? 'One block was replaced by another' : `${n} blocks were replaced by others`),
     name: {
       buy: (type: string) => `${type} name bought`,
       update: (type: string) => `${type} name changed`,
@@ -306,6 +308,7 @@ export const en = {
   },
 
   found: {
+    title: 'What was typed',
     gone: 'Type what to look for. It is in no address of this page, so a page that is loaded afresh does not know it.',
     sessionID: 'A Session id is an account. The chain holds ids only encrypted under names, so nobody can find the names of an id. Check the name instead: it must lead to this id.',
     lokiAddress: 'A Lokinet address is used as it is. The chain holds addresses only encrypted under names, so nobody can find the names of one.',
@@ -549,7 +552,7 @@ export const en = {
     behind: 'The index has not read far enough to tell.',
     limited: (s: string) => `The server was asked too much just now. Try again in ${s} seconds.`,
     stale: 'What is shown is older.',
-    nothing: 'Nothing to show.',
+    unknown: 'Not known: the server gave no answer to it.',
   },
   asOf: { block: (n: string, when: string) => `As this server’s index had it at block ${n}, ${when}.` },
 
@@ -710,6 +713,10 @@ export const en = {
   ...restEn,
 
   lost: { title: 'No such page', text: 'There is nothing here.', home: 'To the home page' },
-  failed: 'This page could not be loaded.',
+  unloaded: {
+    says: 'This page could not be loaded.',
+    typed: 'To load it, everything is loaded afresh, and what was typed is forgotten: type it again then.',
+    again: 'Load afresh',
+  },
   broke: 'This page could not be shown: what the server answered is not what it should be.',
 };
