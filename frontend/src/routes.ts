@@ -7,6 +7,7 @@ export interface Route {
   readonly pattern: string; // the path
   readonly load: () => Promise<Component>;
   readonly nav?: keyof Catalogue['nav']; // its word in the navigation
+  readonly title?: (t: Catalogue) => string; // of the window, where that is another
   readonly key?: string; // goes there after a g
   readonly foot?: boolean; // which stands at the foot of the page
 }
@@ -14,13 +15,13 @@ export interface Route {
 export const routes: readonly Route[] = [
   { pattern: '/', load: async () => Home, nav: 'home', key: 'h' },
   { pattern: '/name', load: async () => (await import('./pages/Name.svelte')).default, nav: 'name', key: 'n' },
-  { pattern: '/found', load: async () => (await import('./pages/Found.svelte')).default },
+  { pattern: '/found', load: async () => (await import('./pages/Found.svelte')).default, title: (t) => t.found.title },
   { pattern: '/nodes', load: async () => (await import('./pages/Nodes.svelte')).default, nav: 'nodes', key: 'o' },
-  { pattern: '/node', load: async () => (await import('./pages/Node.svelte')).default },
+  { pattern: '/node', load: async () => (await import('./pages/Node.svelte')).default, title: (t) => t.node.title },
   { pattern: '/names', load: async () => (await import('./pages/Names.svelte')).default, nav: 'names', key: 'a' },
-  { pattern: '/owner', load: async () => (await import('./pages/Owner.svelte')).default },
+  { pattern: '/owner', load: async () => (await import('./pages/Owner.svelte')).default, title: (t) => t.owner.title },
   { pattern: '/events', load: async () => (await import('./pages/Log.svelte')).default, nav: 'events', key: 'e' },
-  { pattern: '/reorgs', load: async () => (await import('./pages/Reorgs.svelte')).default },
+  { pattern: '/reorgs', load: async () => (await import('./pages/Reorgs.svelte')).default, title: (t) => t.reorgs.title },
   { pattern: '/choose', load: async () => (await import('./pages/Choose.svelte')).default, nav: 'choose', key: 'c' },
   { pattern: '/paths', load: async () => (await import('./pages/Paths.svelte')).default, nav: 'paths', key: 'p' },
   { pattern: '/swarms', load: async () => (await import('./pages/Swarms.svelte')).default, nav: 'swarms', key: 's' },

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { startBrowser, startDemo } from './harness.js';
+import { open, startBrowser, startDemo } from './harness.js';
 
 let demo;
 let browser;
@@ -106,6 +106,73 @@ test('a page that cannot be drawn says so, and others go on', { timeout: 60_000 
     await page.getByText('This page could not be shown', { exact: false }).waitFor();
     await page.getByRole('link', { name: 'Nodes', exact: true }).click();
     await page.locator('.count').waitFor();
+  } finally {
+    await context.close();
+  }
+});
+
+test('a page that could not be loaded can be, once the server is there again', { timeout: 60_000 }, async () => {
+  const context = await browser.newContext({ locale: 'en-GB' });
+  try {
+    const page = await open(context, demo.url);
+    const errors = [];
+    page.on('pageerror', (e) => errors.push(String(e)));
+    const cut = (route) => route.abort();
+    await page.route(`${demo.url}/**`, cut);
+    await page.getByRole('link', { name: 'Swarms', exact: true }).click();
+    await page.getByText('This page could not be loaded.').waitFor();
+    await page.getByRole('button', { name: 'Load afresh' }).click();
+    await page.getByRole('alert').getByText('The server does not answer.').waitFor(); // and this page is still here
+    await page.unroute(`${demo.url}/**`, cut);
+    await page.getByRole('button', { name: 'Load afresh' }).click();
+    await page.locator('.ring').waitFor();
+    assert.deepEqual(errors, []);
+  } finally {
+    await context.close();
+  }
+});
+
+test('after an upgrade a page loads all afresh once, but not what was typed away', { timeout: 60_000 }, async () => {
+  const context = await browser.newContext({ locale: 'en-GB' });
+  try {
+    const page = await open(context, demo.url);
+    const html = await (await fetch(demo.url)).text();
+    let loads = 0;
+    page.on('domcontentloaded', () => loads++);
+    // The parts of this page are gone. The page that the server has now names a script that is always another, as of servers that take turns.
+    await page.route(/\/assets\/(Swarms|Name)-/, (route) => route.fulfill({ status: 404 }));
+    await page.route((url) => url.pathname === '/', async (route) => {
+      if (route.request().isNavigationRequest()) await route.continue();
+      else await route.fulfill({ contentType: 'text/html', body: html.replace(/index-[^"]+\.js/, 'index-other.js') });
+    });
+    await page.locator('#box').fill('alice');
+    await page.locator('#box').press('Enter');
+    await page.getByText('what was typed is forgotten', { exact: false }).waitFor();
+    assert.equal(loads, 0);
+    const loaded = page.waitForEvent('domcontentloaded');
+    await page.getByRole('link', { name: 'Swarms', exact: true }).click();
+    await loaded;
+    const asked = page.waitForResponse((r) => new URL(r.url()).pathname === '/');
+    await page.getByText('This page could not be loaded.').waitFor();
+    await asked;
+    await page.getByRole('button', { name: 'Load afresh' }).waitFor();
+    assert.equal(loads, 1);
+  } finally {
+    await context.close();
+  }
+});
+
+test('what was not learnt is not shown as nothing', { timeout: 60_000 }, async () => {
+  const context = await browser.newContext({ locale: 'en-GB' });
+  try {
+    const page = await context.newPage();
+    await page.route(/\/v1\//, (route) => route.fulfill({ status: 503, contentType: 'application/problem+json', body: '{"code":"busy"}' }));
+    await page.goto(`${demo.url}/names`);
+    await page.getByText('Not known: the server gave no answer to it.').first().waitFor();
+    await page.getByText('It has not answered since this page was opened', { exact: false }).waitFor();
+    await page.goto(demo.url);
+    await page.getByText('Not known: the server gave no answer to it.').waitFor();
+    await page.getByText('The nodes could not be asked for.').waitFor();
   } finally {
     await context.close();
   }

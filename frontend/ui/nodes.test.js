@@ -235,6 +235,25 @@ describe('the list of nodes', () => {
     });
   }
 
+  inBrowser('is gone into by j, and come back to at the row that was left', async (page) => {
+    await go(page, '/nodes');
+    const at = () => page.evaluate(() => document.activeElement?.closest('[data-row]')?.dataset.row);
+    await rows(page).first().waitFor();
+    for (let i = 0; i < 21; i++) await page.keyboard.press('j');
+    await page.locator('[data-row="20"] a:focus').waitFor();
+    assert.equal(await at(), '20');
+    await page.keyboard.press('Enter');
+    await page.getByText('Node registered').waitFor();
+    await page.goBack();
+    await page.locator('[data-row="20"] a:focus').waitFor();
+  });
+
+  inBrowser('says which order and columns of an address there are not', async (page) => {
+    await go(page, '/nodes?order=nope&columns=state,zz');
+    await page.getByText('“Sort by” is not written', { exact: false }).waitFor();
+    await page.getByText('“Columns” is not written', { exact: false }).waitFor();
+  });
+
   inBrowser('draws of 2,000 nodes those that are seen', async (page) => {
     await manyNodes(page, demo.url, 2000);
     await go(page, '/nodes');
@@ -304,6 +323,20 @@ describe('a node', () => {
     await page.getByText('It is in no swarm.').waitFor();
   });
 
+  inBrowser('whose credit is used up is told in words', async (page) => {
+    const n = await some();
+    const d = await getJSON(`/v1/nodes/${n.key}`);
+    const past = { height: 1, time: new Date(Date.now() - 60_000).toISOString() };
+    const json = { ...d, state: 'decommissioned', credit: -491, credit_hours: -16.4, bad: ['it has -491 blocks of credit'], forecast: { ...d.forecast, deregistered_at: past } };
+    await page.route(new RegExp(`/v1/nodes/${n.key}$`), (route) => route.fulfill({ json }));
+    await page.goto(`${demo.url}/node#${n.key}`);
+    await page.getByText('Its credit has been used up for about 16 hours.').waitFor();
+    await page.getByText('It may be deregistered at any time.').waitFor();
+    await page.getByText('Its credit is used up.').waitFor();
+    await page.getByText(/of 100, if it were in service/).waitFor();
+    assert.doesNotMatch(await page.locator('main').innerText(), /-\d+ (blocks|hours)/);
+  });
+
   inBrowser('is named in no request for a page', async (page, asked) => {
     const n = await some();
     await go(page, '/nodes');
@@ -315,6 +348,8 @@ describe('a node', () => {
   inBrowser('that there is not is told apart from one that is not named', async (page) => {
     await page.goto(`${demo.url}/node#${'ab'.repeat(32)}`);
     await page.getByText('No node has this key', { exact: false }).waitFor();
+    await page.goto(`${demo.url}/node#zz`);
+    await page.getByText('This is no key of a node', { exact: false }).waitFor();
     await page.goto(`${demo.url}/node`);
     await page.getByText('No node is named', { exact: false }).waitFor();
   });

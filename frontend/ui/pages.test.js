@@ -247,9 +247,20 @@ describe('a value of 2020', () => {
     await press();
     await page.getByTestId('value').waitFor({ timeout: 90_000 });
     assert.equal(await page.getByTestId('value').textContent(), other);
+    assert.ok(await page.evaluate(() => document.activeElement.contains(document.querySelector('[data-testid=value]')))); // not at the page's begin
     await page.getByRole('tab', { name: /Wallet/ }).click();
     await page.locator('[data-state=available]').waitFor();
     assert.equal(await page.getByTestId('value').count(), 0);
+    await page.getByRole('tab', { name: /Session/ }).click();
+    assert.equal(await page.getByTestId('value').textContent(), other); // it need not be opened again
+  });
+
+  test('that is being opened can be stopped', async () => {
+    await press();
+    await page.getByRole('button', { name: 'Stop', exact: true }).click();
+    await page.getByRole('button', { name: 'Open it anyway' }).waitFor();
+    assert.equal(await page.getByRole('progressbar').count(), 0);
+    assert.notEqual(await page.evaluate(() => document.activeElement.tagName), 'BODY');
   });
 
   test('that takes more memory than there is can be tried again', async () => {
@@ -320,6 +331,47 @@ describe('what is no name', () => {
     await page.getByText('Its value opens only with the name', { exact: false }).waitFor();
     await lookUp(page, '05' + 'ab'.repeat(32));
     await page.getByText('nobody can find the names of an id', { exact: false }).waitFor();
+  });
+
+  inBrowser('a node, though its key was taken for a hash', async (page) => {
+    const { nodes } = await (await fetch(`${demo.url}/v1/nodes?limit=1`)).json();
+    await lookUp(page, nodes[0].key);
+    await page.getByText('No name of this type with this hash is registered.').waitFor();
+    assert.doesNotMatch(await page.locator('main').textContent(), /bought from|Buy it/);
+    await page.locator('[data-part=readings]').getByRole('button', { name: 'service node' }).click();
+    await page.waitForURL(`**/node#${nodes[0].key}`);
+    assert.equal(await page.title(), 'Service node · onsight');
+    await page.getByRole('link', { name: 'Home', exact: true }).click();
+    await page.locator('#box').fill(nodes[0].key);
+    await page.getByRole('button', { name: 'service node', pressed: true }).waitFor(); // the list is here by now
+  });
+
+  inBrowser('a height, and a transaction of a name', async (page, context) => {
+    const { records } = await (await fetch(`${demo.url}/v1/names/range/0/0`)).json();
+    const { height, immutable_height: final } = await (await fetch(`${demo.url}/v1/status`)).json();
+    await lookUp(page, String(final));
+    await page.locator('[data-part=readings]').getByRole('button', { name: 'block height' }).click();
+    await page.getByText(`Block ${final.toLocaleString('en-GB')} is in the index.`).waitFor();
+    await page.getByText('It is final: no reorganisation can replace it.').waitFor();
+    assert.match(await page.title(), /^What was typed/);
+    await lookUp(page, `${Math.floor(height / 1000) + 9},000`);
+    await page.getByText('The index does not have block', { exact: false }).waitFor();
+    const sent = [];
+    context.on('request', (r) => sent.push(r.url() + (r.postData() ?? '')));
+    await page.locator('#box').fill(records[0].txid);
+    await page.getByRole('button', { name: 'transaction' }).click();
+    await page.locator('#box').press('Enter');
+    await page.locator('[data-seen=said]').getByTitle(records[0].name_hash).first().waitFor();
+    assert.ok(sent.some((s) => s.includes('/v1/events')));
+    assert.ok(!sent.some((s) => s.includes(records[0].txid) || s.includes(records[0].name_hash)));
+  });
+
+  inBrowser('a name with a wrong character: it is named, and names that come near', async (page) => {
+    await lookUp(page, 'iv an');
+    await page.getByText('Not allowed in it:').waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Look it up again' }).count(), 0);
+    await page.getByRole('button', { name: 'ivan', exact: true }).click();
+    await page.getByTestId('value').waitFor();
   });
 
   inBrowser('a page that is not there says so, and is an error to programs', async (page) => {

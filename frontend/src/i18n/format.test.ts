@@ -5,6 +5,12 @@ vi.stubGlobal('localStorage', { getItem: () => null, setItem() {} });
 vi.stubGlobal('navigator', { languages: ['en'] });
 const { i18n } = await import('./i18n.svelte.js');
 
+test('about how long is said of the number, not of the direction', () => {
+  expect(i18n.around(47 * 60, 0)).toBe('in about 47 minutes');
+  expect(i18n.around(-3 * 3600, 0)).toBe('about 3 hours ago');
+  expect(i18n.around(1.5 * 86_400, 0)).toBe('tomorrow');
+});
+
 test('what is no time and no number is written, too', () => {
   for (const n of [NaN, Infinity, -Infinity, 1e300]) {
     expect([i18n.date(n), i18n.moment(n), i18n.day(n), i18n.distance(n, 0)]).toEqual(['–', '–', '–', '–']);

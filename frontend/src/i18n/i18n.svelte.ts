@@ -22,7 +22,7 @@ const isTime = (seconds: number): boolean => Math.abs(seconds) <= 8.64e12;
 class I18n {
   language = $state<Language>('en');
   t = $state.raw<Catalogue>(en);
-  private locale = $state('en'); // for numbers and dates: the language as it is written where the visitor is
+  locale = $state('en'); // for numbers and dates: the language as it is written where the visitor is
 
   /** Loads the language that was chosen before, else the first of the browser's that there is. */
   async start(): Promise<void> {
@@ -78,6 +78,11 @@ class I18n {
     if (!isTime(d)) return nothing;
     const [unit, size] = units.find(([, s]) => Math.abs(d) >= s) ?? (['second', 1] as const);
     return new Intl.RelativeTimeFormat(this.locale, { numeric: 'auto' }).format(Math.trunc(d / size), unit);
+  }
+
+  /** The same of what is reckoned only: "in about 3 hours". A word without a number, as "tomorrow", is as vague by itself. */
+  around(seconds: number, now: number): string {
+    return this.distance(seconds, now).replace(/\p{N}+/u, (n) => this.t.name.about(n));
   }
 }
 

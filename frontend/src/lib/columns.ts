@@ -22,7 +22,7 @@ export function formatColumns(chosen: readonly Column[]): string | null {
 
 /** Widths in rem. */
 export const width: Readonly<Record<Column, number>> = {
-  state: 8.75, reachable: 9.5, latency: 5.5, p95: 5.5, trend: 6.75, loss: 5, credit: 6.75, proof: 6.25, version: 4.75, storage_version: 5, lokinet_version: 5, swarm: 6.5, operator: 7, ip: 8, country: 5,
+  state: 8.75, reachable: 9.5, latency: 5.5, p95: 5.5, trend: 6.75, loss: 5, credit: 6.75, proof: 6.25, version: 4.75, storage_version: 5, lokinet_version: 5, swarm: 9.75, operator: 7, ip: 8, country: 5,
   as: 8, stake: 7, decommissions: 8.5, registered: 7, score: 4.5,
 };
 

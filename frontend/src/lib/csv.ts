@@ -14,13 +14,21 @@ export function toCSV(head: readonly string[], rows: readonly (readonly Cell[])[
   return [head, ...rows].map((row) => `${row.map(quoted).join(',')}\r\n`).join('');
 }
 
-/** What a table has of each node: amounts atomic and times as the API has them. */
+const feeWhole = 18446744073709551612; // what operator_fee is a share of
+
+/** What a table has of each node, with units where a number needs one: amounts in full, which is atomic, times as the API has them. */
 const columns: readonly (readonly [string, (n: Node) => Cell])[] = [
-  ...(['key', 'ed25519', 'x25519', 'state', 'reachable', 'latency', 'loss', 'score', 'credit', 'decommissions', 'proof', 'version', 'storage_version', 'lokinet_version',
-    'swarm', 'operator', 'operator_fee', 'stake', 'required', 'ip', 'country', 'as', 'registered', 'since', 'unlock_height'] as const).map((f) => [f, (n: Node) => n[f]] as const),
+  ...(['key', 'ed25519', 'x25519', 'state', 'reachable'] as const).map((f) => [f, (n: Node) => n[f]] as const),
+  ['latency_seconds', (n) => n.latency],
+  ...(['loss', 'score', 'credit', 'decommissions', 'proof', 'version', 'storage_version', 'lokinet_version',
+    'swarm', 'operator'] as const).map((f) => [f, (n: Node) => n[f]] as const),
+  ['operator_fee_share', (n) => (n.operator_fee === undefined ? undefined : Math.round((Number(n.operator_fee) / feeWhole) * 1e6) / 1e6)],
+  ['stake_atomic', (n) => n.stake],
+  ['required_atomic', (n) => n.required],
+  ...(['ip', 'country', 'as', 'registered', 'since', 'unlock_height'] as const).map((f) => [f, (n: Node) => n[f]] as const),
   ['storage_port', (n) => n.ports?.storage],
-  ['latency_p50', (n) => n.estimate?.p50],
-  ['latency_p95', (n) => n.estimate?.p95],
+  ['latency_p50_seconds', (n) => n.estimate?.p50],
+  ['latency_p95_seconds', (n) => n.estimate?.p95],
   ['checks', (n) => n.estimate?.tried],
   ['checks_failed', (n) => n.estimate?.lost],
 ];

@@ -51,7 +51,7 @@ export function badText(t: Catalogue, s: string, number: (n: number) => string):
   const state = /^it is (\w+)$/.exec(s)?.[1];
   if (state) return bad.state((t.nodes.states as Record<string, string>)[state] ?? state);
   const credit = /^it has (-?\d+) blocks of credit/.exec(s)?.[1];
-  if (credit) return bad.credit(number(Number(credit)));
+  if (credit) return Number(credit) > 0 ? bad.credit(number(Number(credit))) : bad.creditUsed;
   switch (s) {
     case 'its address is unknown':
       return bad.nowhere;

@@ -91,7 +91,7 @@ const stamp = (ms: number): string => new Date(ms).toISOString().replace(/[-:]|\
 
 /** A calendar (RFC 5545) of when names end: a day each, with a reminder two weeks before. Names that never end are not in it. */
 export function asCalendar<N extends Owned>(list: readonly N[], says: (n: N) => string, now: number): string {
-  const lines = ['BEGIN:VCALENDAR', 'VERSION:2.0', 'PRODID:-//onsight//names//EN'];
+  const lines = ['BEGIN:VCALENDAR', 'VERSION:2.0', 'PRODID:-//onsight//names'];
   for (const n of list) {
     if (!n.expires_at || n.status === 'expired') continue;
     const day = stamp(Date.parse(n.expires_at)).slice(0, 8);

@@ -3,7 +3,7 @@ import { undoneSince } from './past.js';
 import type { PastRecord } from './range.js';
 
 const entry = (txid: string): PastRecord => ({
-  txid, kind: 'buy', type: 'session', hash: '', sealed: { ciphertext: new Uint8Array(), nonce: null }, owner: '', backup: null, registered: 1, updated: 1, expires: 0,
+  txid, kind: 'buy', type: 'session', hash: '', sealed: { ciphertext: new Uint8Array(), nonce: null }, owner: '', backup: null, registered: 1, registeredAt: null, updated: 1, updatedAt: null, expires: 0,
 });
 const ids = (all: readonly PastRecord[]): string[] => all.map((r) => r.txid);
 

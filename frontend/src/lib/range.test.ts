@@ -65,7 +65,7 @@ test('first bits', () => {
 describe('a range', () => {
   const record = (first: number, i: number) => ({
     type: 'session' as const, name_hash: hex(Uint8Array.of(first, i, ...new Array<number>(30).fill(0))), encrypted_value: '00'.repeat(49), nonce: '00'.repeat(24),
-    owner: 'L', backup_owner: null, register_height: 1, update_height: 2, expiration_height: null, txid: '00'.repeat(32),
+    owner: 'L', backup_owner: null, register_height: 1, registered_at: null, update_height: 2, updated_at: '2026-11-22T00:00:00Z', expiration_height: null, txid: '00'.repeat(32),
   });
   const many = (n: number) => Array.from({ length: n }, (_, i) => record(0xb0, i));
 
@@ -81,6 +81,7 @@ describe('a range', () => {
   test('of what happened', () => {
     const rows = many(64).flatMap((r) => [{ ...r, kind: 'buy' as const }, { ...r, kind: 'update' as const, update_height: 3 }]);
     const got = readHistory(rows, 4, 0xb, [rows[6]!.name_hash]);
+    expect([got[0]!.registeredAt, got[0]!.updatedAt]).toEqual([null, Date.UTC(2026, 10, 22) / 1000]); // a block's own time, or none
     expect(got.map((r) => [r.kind, r.updated, r.hash])).toEqual([['buy', 2, rows[6]!.name_hash], ['update', 3, rows[6]!.name_hash]]);
     expect(() => readHistory(rows.slice(0, 126), 4, 0xb, [rows[6]!.name_hash])).toThrow(RefusedError);
   });

@@ -13,7 +13,9 @@ export interface RangedRecord {
   readonly owner: string;
   readonly backup: string | null;
   readonly registered: number;
+  readonly registeredAt: number | null; // Unix seconds of that block; null: the server does not know
   readonly updated: number;
+  readonly updatedAt: number | null;
   readonly expires: number;
   readonly txid: string;
 }
@@ -32,10 +34,14 @@ interface Row {
   readonly owner: string;
   readonly backup_owner: string | null;
   readonly register_height: number;
+  readonly registered_at: string | null;
   readonly update_height: number;
+  readonly updated_at: string | null;
   readonly expiration_height: number | null;
   readonly txid: string;
 }
+
+const seconds = (time: string | null | undefined): number | null => (time && Number.isFinite(Date.parse(time)) ? Date.parse(time) / 1000 : null);
 
 /** Reads the rows of a range. Throws RefusedError for those of another range, and a range that holds too few different hashes. */
 function readRows(rows: readonly Row[], width: number, number: number): { records: RangedRecord[]; hashes: number } {
@@ -50,7 +56,7 @@ function readRows(rows: readonly Row[], width: number, number: number): { record
     if (!sealed) throw new RefusedError('gives a value that no name can have');
     return {
       type: r.type, hash: text, sealed, owner: r.owner, backup: r.backup_owner,
-      registered: r.register_height, updated: r.update_height, expires: r.expiration_height ?? 0, txid: r.txid,
+      registered: r.register_height, registeredAt: seconds(r.registered_at), updated: r.update_height, updatedAt: seconds(r.updated_at), expires: r.expiration_height ?? 0, txid: r.txid,
     };
   });
   if (width > 0 && hashes.size < leastHashes) throw new RefusedError(`gives a range of ${hashes.size} names`);

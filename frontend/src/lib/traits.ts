@@ -140,5 +140,5 @@ export function concentration(sizes: readonly number[]): { hhi: number; gini: nu
     if (2 * sum <= total) nakamoto++;
     sum += size;
   }
-  return { hhi, gini, nakamoto };
+  return { hhi, gini: Math.max(0, gini), nakamoto }; // rounding takes it a little below
 }
