@@ -334,6 +334,39 @@ func TestTroubles(t *testing.T) {
 	}
 }
 
+// TestRefusals: what a few members of a swarm refuse, with whatever status, the others take. What all refuse is given up.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 401, 403, 404} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			n := startTown(t, devnet.Config{Seed: 81, Nodes: 14})
+			n.inject(fmt.Sprintf("0-3:status=%d", status))
+			a, b := n.client(1), n.client(2)
+			var want []string
+			for i := range 6 {
+				text := fmt.Sprint("text ", i)
+				a.send(t, b.id(), text)
+				want = append(want, "they: "+text)
+			}
+			if got := a.flush(t); got != 12 {
+				t.Errorf("%d parcels were stored, want 12", got)
+			}
+			b.poll(t)
+			same(t, b.texts(t, a.Account.ID()), want...)
+
+			n.inject(fmt.Sprintf("all:status=%d", status))
+			s := a.send(t, b.id(), "refused by all")
+			if _, _, err := a.Flush(t.Context()); err == nil {
+				t.Error("nothing was said of what all refuse")
+			}
+			if m, err := a.Store.Message(t.Context(), s.Seq); err != nil || m.State != store.Failed {
+				t.Errorf("the message is %+v, %v, want it failed", m, err)
+			}
+		})
+	}
+}
+
 // TestWrongClock: with the machine's clock hours off, messages are sent and fetched nevertheless.
 func TestWrongClock(t *testing.T) {
 	t.Parallel()

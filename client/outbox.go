@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -83,7 +82,7 @@ func (c *Client) putOff(ctx context.Context, p store.Parcel, why error) error {
 		err = errors.Join(c.store.Postpone(ctx, p.ID, now, "interrupted"), ctx.Err())
 	case now.After(p.Sent.Add(p.TTL)):
 		err = c.store.GiveUp(ctx, p.ID, "too old: "+reason(why), now)
-	case refused(why):
+	case errors.Is(why, errRefused):
 		err = c.store.GiveUp(ctx, p.ID, reason(why), now)
 	default:
 		err = c.store.Postpone(ctx, p.ID, now.Add(c.pause(p.Attempts)), reason(why))
@@ -92,13 +91,6 @@ func (c *Client) putOff(ctx context.Context, p store.Parcel, why error) error {
 		return nil // another process has delivered it meanwhile
 	}
 	return err
-}
-
-// refused reports whether trying again is of no use.
-func refused(err error) bool {
-	var status *StatusError
-	return errors.As(err, &status) && status.Status >= 400 && status.Status < 500 && status.Status != http.StatusMisdirectedRequest &&
-		status.Status != http.StatusTooManyRequests && status.Status != http.StatusNotAcceptable && status.Status != http.StatusTooEarly
 }
 
 // pause is how long to wait after so many attempts, between half and all of what doubles each time.
@@ -130,10 +122,6 @@ func (c *Client) deliver(ctx context.Context, p store.Parcel) (sent bool, why er
 			break
 		}
 		tried[a.node.Ed25519] = true
-		if a.status != http.StatusOK {
-			why = &StatusError{a.status}
-			break
-		}
 		copies, ok := parseStored(a.body, a.node.Ed25519, hash)
 		if !ok {
 			why = ErrStored

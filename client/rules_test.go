@@ -349,19 +349,6 @@ func TestDraw(t *testing.T) {
 	}
 }
 
-// TestRefused: only what no other node would take is given up.
-func TestRefused(t *testing.T) {
-	t.Parallel()
-	for status, want := range map[int]bool{400: true, 403: true, 401: true, 406: false, 421: false, 425: false, 429: false, 500: false, 503: false} {
-		if got := refused(fmt.Errorf("x: %w", &StatusError{status})); got != want {
-			t.Errorf("%d: got %v", status, got)
-		}
-	}
-	if refused(errors.New("x")) {
-		t.Error("an error of the network is taken for a refusal")
-	}
-}
-
 // TestOrder: slow members of a swarm are left alone while there are three others, those that may have failed come last.
 func TestOrder(t *testing.T) {
 	t.Parallel()
