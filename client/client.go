@@ -68,6 +68,9 @@ type Client struct {
 	due     []string // of relaxed, to be said
 	builds  int
 	closed  bool
+
+	timeless time.Time      // when the network's time was asked for in vain; zero: never
+	ahead    *time.Duration // of the network's clock, as it is stored; nil: not by this Client
 }
 
 // ErrClosed is what everything fails with after Close.

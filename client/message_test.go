@@ -367,17 +367,43 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestWrongClock: with the machine's clock hours off, messages are sent and fetched nevertheless.
+// TestWrongClock: with the machine's clock hours or weeks off, messages are sent and fetched nevertheless, and carry the network's time:
+// with the clock put right again, and without a network too.
 func TestWrongClock(t *testing.T) {
 	t.Parallel()
 	n := startTown(t, devnet.Config{Seed: 37, Nodes: 16})
-	for i, off := range []time.Duration{5 * time.Hour, -5 * time.Hour} {
-		off := func(c *client.Config) { c.Now = func() time.Time { return time.Now().Add(off) } }
+	for i, skew := range []time.Duration{5 * time.Hour, -5 * time.Hour, 20 * 24 * time.Hour, -20 * 24 * time.Hour} {
+		off := func(c *client.Config) { c.Now = func() time.Time { return time.Now().Add(skew) } }
 		a, b := n.client(byte(10+2*i), off), n.client(byte(11+2*i), off)
-		a.send(t, b.id(), "hello")
-		a.flush(t)
-		b.poll(t)
-		same(t, b.texts(t, a.Account.ID()), "they: hello")
+		var all []string
+		send := func(text string, parcels int) {
+			t.Helper()
+			s := a.send(t, b.id(), text)
+			m, err := a.Store.Message(t.Context(), s.Seq)
+			if err != nil || time.Since(m.Sent).Abs() > time.Minute {
+				t.Errorf("%v off: %q was sent at %v, %v", skew, text, m.Sent, err)
+			}
+			all = append(all, "they: "+text)
+			if parcels == 0 {
+				return
+			}
+			if got := a.flush(t); got != parcels {
+				t.Errorf("%v off: %d parcels of %q were stored, want %d", skew, got, text, parcels)
+			}
+			b.poll(t)
+			same(t, b.texts(t, a.Account.ID()), all...)
+		}
+		send("hello", 2)
+		n.inject("all:down")
+		a.cfg.Timeout = time.Second
+		a.open(t)
+		send("without a network", 0)
+		n.inject("all:ok")
+		skewed := a.cfg.Now
+		a.cfg.Now = nil // it was put right
+		a.open(t)
+		send("right", 4)
+		a.cfg.Now = skewed
 	}
 }
 

@@ -32,6 +32,11 @@ var ErrStored = errors.New("node did not store the message")
 func (c *Client) Flush(ctx context.Context) (stored int, next time.Time, err error) {
 	var mu sync.Mutex // guards stored and last
 	var last error
+	if c.clock.known() {
+		if err := c.store.Hasten(ctx, c.Now(), maxPause+lease); err != nil {
+			return 0, time.Time{}, err
+		}
+	}
 	for {
 		due, err := c.store.Claim(ctx, c.Now(), lease, maxParcels)
 		if err != nil {
@@ -80,7 +85,7 @@ func (c *Client) putOff(ctx context.Context, p store.Parcel, why error) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		err = errors.Join(c.store.Postpone(ctx, p.ID, now, "interrupted"), ctx.Err())
-	case now.After(p.Sent.Add(p.TTL)):
+	case c.expired(p):
 		err = c.store.GiveUp(ctx, p.ID, "too old: "+reason(why), now)
 	case errors.Is(why, errRefused):
 		err = c.store.GiveUp(ctx, p.ID, reason(why), now)
@@ -91,6 +96,11 @@ func (c *Client) putOff(ctx context.Context, p store.Parcel, why error) error {
 		return nil // another process has delivered it meanwhile
 	}
 	return err
+}
+
+// expired reports whether no server takes a parcel any more, as far as the network's time is known.
+func (c *Client) expired(p store.Parcel) bool {
+	return c.clock.known() && c.Now().After(p.Sent.Add(p.TTL))
 }
 
 // pause is how long to wait after so many attempts, between half and all of what doubles each time.
@@ -104,7 +114,7 @@ func (c *Client) pause(attempts int) time.Duration {
 
 // deliver brings a parcel to its swarm. Whoever has it already says so, so that a second time does no harm.
 func (c *Client) deliver(ctx context.Context, p store.Parcel) (sent bool, why error) {
-	if now := c.Now(); now.After(p.Sent.Add(p.TTL)) {
+	if c.expired(p) {
 		return false, fmt.Errorf("%w: no server takes it any more", ErrSwarm)
 	}
 	id := ID(p.Swarm)
