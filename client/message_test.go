@@ -430,6 +430,25 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
+// TestPollRefused: a member that refuses ends no round, nor does one whose answers are none, and it is said if all refuse.
+func TestPollRefused(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 82, Nodes: 14})
+	a, b := n.client(1), n.client(2)
+	a.send(t, b.id(), "hello")
+	a.flush(t)
+	for i := range 13 {
+		n.inject(fmt.Sprintf("all:ok,%d-%d:status=%d", i, min(i+3, 13), []int{400, 401, 403}[i%3]))
+		b.open(t)
+		b.poll(t)
+	}
+	same(t, b.texts(t, a.Account.ID()), "they: hello")
+	n.inject("all:status=401")
+	if _, err := b.Poll(t.Context()); !errors.Is(err, client.ErrSwarm) {
+		t.Errorf("got error %v, want ErrSwarm", err)
+	}
+}
+
 // TestNothingOutsideOnionsOfMessages watches all that leaves while texts are sent and fetched.
 func TestNothingOutsideOnionsOfMessages(t *testing.T) {
 	quiet(t)

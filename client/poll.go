@@ -27,21 +27,26 @@ const (
 // or says why no member of the own swarm could be asked.
 func (c *Client) Poll(ctx context.Context) (fresh int, err error) {
 	asked := map[[32]byte]bool{}
-	for i := range pollers {
+	for served := 0; served < pollers; {
 		node, n, err := c.drain(ctx, asked)
 		fresh += n
-		if err != nil {
-			if i > 0 && errors.Is(err, ErrSwarm) {
-				break // there may be no other
-			}
+		switch {
+		case err == nil:
+			served++
+		case !errors.Is(err, ErrSwarm), node == [32]byte{} && served == 0:
 			return fresh, fmt.Errorf("fetch messages: %w", err)
+		case node == [32]byte{}: // there is no other
+			return fresh, nil
+		default: // what came before it failed is stored
+			c.cfg.Log.Debug("fetching ended early", "error", err)
+			c.suspect(node)
 		}
 		asked[node] = true
 	}
 	return fresh, nil
 }
 
-// drain fetches all that a member has, one that is not in not.
+// drain fetches all that a member has, one that is not in not. node is who was asked: nobody, if no member did what was asked.
 func (c *Client) drain(ctx context.Context, not map[[32]byte]bool) (node [32]byte, fresh int, err error) {
 	const namespace = 0
 	var at string
@@ -50,6 +55,9 @@ func (c *Client) drain(ctx context.Context, not map[[32]byte]bool) (node [32]byt
 		return c.retrieveRequest(namespace, at, now), err
 	}
 	a, err := c.askSwarm(ctx, c.account.ID(), not, request)
+	if err == nil {
+		node = a.node.Ed25519
+	}
 	for range maxPages {
 		if err == nil && a.status != http.StatusOK {
 			err = fmt.Errorf("%w: %w", ErrSwarm, &StatusError{a.status})
@@ -57,10 +65,8 @@ func (c *Client) drain(ctx context.Context, not map[[32]byte]bool) (node [32]byt
 		if err != nil {
 			return node, fresh, err
 		}
-		node = a.node.Ed25519
 		batch, more, err := c.parseMessages(a.body, namespace)
 		if err != nil {
-			c.suspect(node)
 			return node, fresh, fmt.Errorf("%w: %w", ErrSwarm, err)
 		}
 		if len(batch.Items) == 0 {
