@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -79,8 +80,8 @@ func FuzzReplies(f *testing.F) {
 		if _, ok := parseStored(body, [32]byte{1}, hash); ok {
 			t.Error("somebody signs for a key that nobody has")
 		}
-		if b, _, err := c.parseMessages(body, 0); err == nil {
-			for _, i := range b.Items {
+		if list, _, err := parseMessages(body); err == nil && len(list) > 0 {
+			for _, i := range c.read([32]byte{}, 0, list).Items {
 				if (i.Change == nil) == (i.Reason == "") {
 					t.Errorf("an item means %v, because %q", i.Change, i.Reason)
 				}
@@ -90,6 +91,33 @@ func FuzzReplies(f *testing.F) {
 			t.Errorf("time %v", at)
 		}
 	})
+}
+
+// TestManyItems: an answer with more items than a server gives, or with such as none gives, is refused before it takes much memory.
+func TestManyItems(t *testing.T) {
+	item := `{"hash":"` + strings.Repeat("A", hashChars) + `","data":"AAIB"},`
+	for _, c := range []struct {
+		what, item string
+		n          int
+		most       uint64
+	}{{"nothing", "{},", 1_000_000, 1 << 20}, {"no data", strings.Replace(item, "AAIB", "", 1), 50_000, 1 << 20}, {"small ones", item, 60_000, 20 << 20}} {
+		body := []byte(`{"messages":[` + strings.TrimSuffix(strings.Repeat(c.item, c.n), ",") + `],"more":true}`)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _, err := parseMessages(body)
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; err == nil || took > c.most {
+			t.Errorf("%d of %s: %d bytes, %v", c.n, c.what, took, err)
+		}
+	}
+	list, more, err := parseMessages([]byte(`{"more":true,"messages":[` + item + strings.TrimSuffix(item, ",") + `],"t":1,"hf":[19,6]}`))
+	if err != nil || !more || len(list) != 2 {
+		t.Fatalf("got %d, %v, %v", len(list), more, err)
+	}
+	client := &Client{account: NewAccount(Seed{1})}
+	if b := client.read([32]byte{}, 0, list); len(b.Items) != 1 {
+		t.Errorf("the same item stands %d times", len(b.Items))
+	}
 }
 
 // FuzzServers: what a seed node or a proxy answers with never panics, is not quoted in an error, and of what follows a proxy's answer
