@@ -431,6 +431,48 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
+// TestReplication: a message that one node only is known to have is looked after until others have it.
+func TestReplication(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 83, Nodes: 14})
+	n.inject("2-13:lie-signature")
+	clock := &fakeClock{}
+	a, b := n.client(1, func(c *client.Config) { c.Now = clock.now }), n.client(2)
+	s := a.send(t, b.id(), "hello")
+	come := func(to store.State) bool {
+		for range 40 {
+			_, next, err := a.Flush(t.Context())
+			m, merr := a.Store.Message(t.Context(), s.Seq)
+			if merr != nil {
+				t.Fatal(merr)
+			}
+			if m.State >= to {
+				return true
+			}
+			if err == nil && next.IsZero() {
+				return false
+			}
+			clock.pass(max(time.Until(next.Add(-clock.passed)), 0) + time.Second)
+		}
+		return false
+	}
+	if !come(store.Stored) {
+		t.Fatal("it was not stored")
+	}
+	if m, err := a.Store.Message(t.Context(), s.Seq); err != nil || m.State != store.Stored {
+		t.Fatalf("it is %+v, %v, want it stored by two at most", m, err)
+	}
+	n.inject("all:ok")
+	if !come(store.Replicated) {
+		t.Error("nobody looked who else has it")
+	}
+	if _, next, err := a.Flush(t.Context()); err != nil || !next.IsZero() {
+		t.Errorf("more is due at %v, %v", next, err)
+	}
+	b.poll(t)
+	same(t, b.texts(t, a.Account.ID()), "they: hello")
+}
+
 // TestPollRefused: a member that refuses ends no round, nor does one whose answers are none, and it is said if all refuse.
 func TestPollRefused(t *testing.T) {
 	t.Parallel()

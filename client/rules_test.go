@@ -2,6 +2,8 @@ package client
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -77,7 +79,7 @@ func FuzzReplies(f *testing.F) {
 		if m, ok := parseMoved(body); ok && len(m.members) == 0 {
 			t.Error("moved to nobody")
 		}
-		if _, ok := parseStored(body, [32]byte{1}, hash); ok {
+		if _, ok := parseStored(body, [32]byte{1}, hash, nil); ok {
 			t.Error("somebody signs for a key that nobody has")
 		}
 		if list, _, err := parseMessages(body); err == nil && len(list) > 0 {
@@ -91,6 +93,27 @@ func FuzzReplies(f *testing.F) {
 			t.Errorf("time %v", at)
 		}
 	})
+}
+
+// TestForgedCopies: signatures count of members of the swarm only, each once.
+func TestForgedCopies(t *testing.T) {
+	t.Parallel()
+	hash := strings.Repeat("A", hashChars)
+	var members []*store.Node
+	entries, asked := []string{}, [32]byte{}
+	for i := range byte(6) {
+		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{i}, 32))
+		public := [32]byte(key.Public().(ed25519.PublicKey))
+		if i < 2 {
+			members, asked = append(members, &store.Node{Ed25519: public}), public
+		}
+		entries = append(entries, fmt.Sprintf(`"%x":{"hash":"%s","signature":"%s"}`, public, hash,
+			base64.StdEncoding.EncodeToString(ed25519.Sign(key, snode.StoredText(hash)))))
+	}
+	copies, ok := parseStored([]byte(`{"hash":"`+hash+`","swarm":{`+strings.Join(entries, ",")+`}}`), asked, hash, members)
+	if !ok || len(copies) != 2 {
+		t.Errorf("%d copies, %v: want those of 2 members", len(copies), ok)
+	}
 }
 
 // TestManyItems: an answer with more items than a server gives, or with such as none gives, is refused before it takes much memory.
