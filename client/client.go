@@ -52,6 +52,7 @@ type Client struct {
 	posts      snode.Client // how links connect
 	encryption onion.Encryption
 	clock      clock
+	patience   time.Duration
 	building   chan struct{} // holds a token while somebody learns nodes or builds paths
 
 	mu      sync.Mutex // guards what follows
@@ -134,6 +135,7 @@ func New(cfg Config) (*Client, error) {
 		cfg: cfg, account: cfg.Account, store: cfg.Store, dial: dial, encryption: encryption,
 		direct:   snode.Client{Dial: dial, Timeout: min(cfg.Timeout, 5*time.Second), Now: cfg.Now},
 		posts:    snode.Client{Dial: dial, Timeout: cfg.Timeout},
+		patience: patience,
 		building: make(chan struct{}, 1), rand: cfg.Rand,
 		met: map[[32]byte]*meeting{}, links: map[[32]byte]*snode.Link{}, moved: map[ID]correction{},
 	}, nil

@@ -547,18 +547,60 @@ func TestRun(t *testing.T) {
 	quiet(t)
 	n := startTown(t, devnet.Config{Seed: 44, Nodes: 12})
 	a, b := n.client(1), n.client(2)
-	a.send(t, b.id(), "hello")
+	s := a.send(t, b.id(), "hello")
 	for _, r := range []*resident{a, b} {
 		ctx, cancel := context.WithCancel(t.Context())
 		err := r.Run(ctx, func(trouble error) {
 			if trouble != nil {
 				t.Error(trouble)
 			}
-			cancel()
+			if m, err := a.Store.Message(t.Context(), s.Seq); err != nil || m.State >= store.Stored && (r == a || len(b.texts(t, a.Account.ID())) > 0) {
+				cancel()
+			}
 		})
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got error %v, want context.Canceled", err)
 		}
 	}
 	same(t, b.texts(t, a.Account.ID()), "they: hello")
+}
+
+// TestRunDeadSwarm: while a swarm that is dead is tried, for no longer than a parcel is another process's, messages are fetched.
+func TestRunDeadSwarm(t *testing.T) {
+	quiet(t)
+	n := startTown(t, devnet.Config{Seed: 45, Nodes: 14})
+	a, b := n.client(1), n.client(2)
+	b.send(t, a.id(), "hello")
+	b.flush(t)
+	n.inject("all:lie-signature,all:slow=150ms") // nobody is believed to have stored anything
+	a.SetPatience(3 * time.Second)
+	a.send(t, b.id(), "to nobody")
+	begun := time.Now()
+	if _, _, err := a.Flush(t.Context()); err == nil || time.Since(begun) > 6*time.Second {
+		t.Errorf("after %v: %v", time.Since(begun), err)
+	}
+	list, err := a.Store.Outbox(t.Context(), 0, 1)
+	if err != nil || len(list) != 1 || list[0].Reason == "" {
+		t.Fatalf("the outbox has %+v, %v", list, err)
+	}
+	if err := a.Store.Retry(t.Context(), list[0].Message, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	came := false
+	_ = a.Run(ctx, func(error) {
+		came = slices.Contains(a.texts(t, b.Account.ID()), "they: hello")
+		list, err := a.Store.Outbox(t.Context(), 0, 1)
+		if err != nil || len(list) != 1 || list[0].Reason != "" {
+			t.Errorf("the round ended with the outbox %+v, %v", list, err)
+			cancel()
+		}
+		if came {
+			cancel()
+		}
+	})
+	if !came {
+		t.Error("nothing was fetched while something was sent")
+	}
 }

@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	lease      = 2 * time.Minute // longer than all attempts for one parcel take
+	lease      = 2 * time.Minute // of a parcel
+	patience   = lease * 3 / 4   // that attempts for it take at most, so that no other process makes some too
 	maxParcels = 8               // that are sent at a time
 	minPause   = 2 * time.Second // after the first failure; it doubles
 	maxPause   = 10 * time.Minute
@@ -163,8 +164,10 @@ func (c *Client) deliver(ctx context.Context, p store.Parcel) (sent bool, why er
 	hash := snode.Hash(snode.ID(id), p.Namespace, p.Data)
 	have := map[[32]byte]bool{}
 	tried := map[[32]byte]bool{}
+	within, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
 	for range maxStores {
-		a, err := c.askSwarm(ctx, id, tried, func(_ *store.Node, now time.Time) ([]byte, error) { return storeRequest(p, now), nil })
+		a, err := c.askSwarm(within, id, tried, func(_ *store.Node, now time.Time) ([]byte, error) { return storeRequest(p, now), nil })
 		if err != nil {
 			why = err
 			break
