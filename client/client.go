@@ -52,6 +52,7 @@ type Client struct {
 	posts      snode.Client // how links connect
 	encryption onion.Encryption
 	clock      clock
+	patience   time.Duration
 	building   chan struct{} // holds a token while somebody learns nodes or builds paths
 
 	mu      sync.Mutex // guards what follows
@@ -68,6 +69,9 @@ type Client struct {
 	due     []string // of relaxed, to be said
 	builds  int
 	closed  bool
+
+	timeless time.Time      // when the network's time was asked for in vain; zero: never
+	ahead    *time.Duration // of the network's clock, as it is stored; nil: not by this Client
 }
 
 // ErrClosed is what everything fails with after Close.
@@ -131,6 +135,7 @@ func New(cfg Config) (*Client, error) {
 		cfg: cfg, account: cfg.Account, store: cfg.Store, dial: dial, encryption: encryption,
 		direct:   snode.Client{Dial: dial, Timeout: min(cfg.Timeout, 5*time.Second), Now: cfg.Now},
 		posts:    snode.Client{Dial: dial, Timeout: cfg.Timeout},
+		patience: patience,
 		building: make(chan struct{}, 1), rand: cfg.Rand,
 		met: map[[32]byte]*meeting{}, links: map[[32]byte]*snode.Link{}, moved: map[ID]correction{},
 	}, nil

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -9,8 +10,9 @@ import (
 // clock learns how far the network's clock is ahead of the machine's. No node alone moves it: what counts is the median of what
 // different nodes said last.
 type clock struct {
-	mu      sync.Mutex // guards what follows
-	samples []sample   // the oldest first, one of a node
+	mu      sync.Mutex    // guards what follows
+	samples []sample      // the oldest first, one of a node
+	before  time.Duration // what is taken for the offset until enough were heard
 }
 
 type sample struct {
@@ -49,12 +51,19 @@ func (k *clock) count() int {
 	return len(k.samples)
 }
 
-// offset returns how far the network is ahead; 0 as long as that is not known.
+// assume says what to take for the offset until enough nodes were heard.
+func (k *clock) assume(offset time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.before = offset
+}
+
+// offset returns how far the network is ahead, or as long as that is not known what is assumed.
 func (k *clock) offset() time.Duration {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.samples) < minSamples {
-		return 0
+		return k.before
 	}
 	var all []time.Duration
 	for _, s := range k.samples {
@@ -62,4 +71,51 @@ func (k *clock) offset() time.Duration {
 	}
 	slices.Sort(all)
 	return all[(len(all)-1)/2]
+}
+
+const (
+	timeLimit = 3 * time.Second  // that sealing waits for the network's time
+	noTime    = 30 * time.Second // how long it does not after that was in vain
+)
+
+// nextTime is the time of the next message, on the network's clock: whoever reads it sorts by that, and it cannot be changed when it is
+// sealed. Without a network it is what was learnt last.
+func (c *Client) nextTime(ctx context.Context) (time.Time, error) {
+	c.mu.Lock()
+	wait := time.Since(c.timeless) >= noTime || c.timeless.IsZero()
+	c.mu.Unlock()
+	if wait && !c.clock.known() {
+		within, cancel := context.WithTimeout(ctx, min(c.cfg.Timeout, timeLimit))
+		err := c.Sync(within)
+		cancel()
+		if err != nil {
+			c.cfg.Log.Debug("time not learnt", "error", err)
+			c.mu.Lock()
+			c.timeless = time.Now()
+			c.mu.Unlock()
+		}
+	}
+	if c.clock.known() {
+		c.keepTime(ctx)
+	} else if ahead, heard, err := c.store.Ahead(ctx); err != nil {
+		return time.Time{}, err
+	} else if !heard.After(c.cfg.Now()) { // else the machine's clock was set back since
+		c.clock.assume(ahead)
+	}
+	return c.store.NextTime(ctx, c.Now())
+}
+
+// keepTime stores how far the network's clock is ahead, for a process that cannot ask.
+func (c *Client) keepTime(ctx context.Context) {
+	ahead := c.clock.offset()
+	c.mu.Lock()
+	kept := c.ahead != nil && (*c.ahead-ahead).Abs() < time.Second
+	c.ahead = &ahead
+	c.mu.Unlock()
+	if kept {
+		return
+	}
+	if err := c.store.SetAhead(ctx, ahead, c.cfg.Now()); err != nil {
+		c.cfg.Log.Debug("time not stored", "error", err)
+	}
 }

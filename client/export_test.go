@@ -1,6 +1,10 @@
 package client
 
-import "onsight/client/store"
+import (
+	"time"
+
+	"onsight/client/store"
+)
 
 // Builds returns how many paths were built so far.
 func (c *Client) Builds() int {
@@ -17,3 +21,6 @@ func ParseList(result []byte, mainnet bool) ([]store.Node, error) {
 	}
 	return c.parseList(result)
 }
+
+// SetPatience sets how long attempts for a parcel take at most.
+func (c *Client) SetPatience(d time.Duration) { c.patience = d }

@@ -334,17 +334,76 @@ func TestTroubles(t *testing.T) {
 	}
 }
 
-// TestWrongClock: with the machine's clock hours off, messages are sent and fetched nevertheless.
+// TestRefusals: what a few members of a swarm refuse, with whatever status, the others take. What all refuse is given up.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 401, 403, 404} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			n := startTown(t, devnet.Config{Seed: 81, Nodes: 14})
+			n.inject(fmt.Sprintf("0-3:status=%d", status))
+			a, b := n.client(1), n.client(2)
+			var want []string
+			for i := range 6 {
+				text := fmt.Sprint("text ", i)
+				a.send(t, b.id(), text)
+				want = append(want, "they: "+text)
+			}
+			if got := a.flush(t); got != 12 {
+				t.Errorf("%d parcels were stored, want 12", got)
+			}
+			b.poll(t)
+			same(t, b.texts(t, a.Account.ID()), want...)
+
+			n.inject(fmt.Sprintf("all:status=%d", status))
+			s := a.send(t, b.id(), "refused by all")
+			if _, _, err := a.Flush(t.Context()); err == nil {
+				t.Error("nothing was said of what all refuse")
+			}
+			if m, err := a.Store.Message(t.Context(), s.Seq); err != nil || m.State != store.Failed {
+				t.Errorf("the message is %+v, %v, want it failed", m, err)
+			}
+		})
+	}
+}
+
+// TestWrongClock: with the machine's clock hours or weeks off, messages are sent and fetched nevertheless, and carry the network's time:
+// with the clock put right again, and without a network too.
 func TestWrongClock(t *testing.T) {
 	t.Parallel()
 	n := startTown(t, devnet.Config{Seed: 37, Nodes: 16})
-	for i, off := range []time.Duration{5 * time.Hour, -5 * time.Hour} {
-		off := func(c *client.Config) { c.Now = func() time.Time { return time.Now().Add(off) } }
+	for i, skew := range []time.Duration{5 * time.Hour, -5 * time.Hour, 20 * 24 * time.Hour, -20 * 24 * time.Hour} {
+		off := func(c *client.Config) { c.Now = func() time.Time { return time.Now().Add(skew) } }
 		a, b := n.client(byte(10+2*i), off), n.client(byte(11+2*i), off)
-		a.send(t, b.id(), "hello")
-		a.flush(t)
-		b.poll(t)
-		same(t, b.texts(t, a.Account.ID()), "they: hello")
+		var all []string
+		send := func(text string, parcels int) {
+			t.Helper()
+			s := a.send(t, b.id(), text)
+			m, err := a.Store.Message(t.Context(), s.Seq)
+			if err != nil || time.Since(m.Sent).Abs() > time.Minute {
+				t.Errorf("%v off: %q was sent at %v, %v", skew, text, m.Sent, err)
+			}
+			all = append(all, "they: "+text)
+			if parcels == 0 {
+				return
+			}
+			if got := a.flush(t); got != parcels {
+				t.Errorf("%v off: %d parcels of %q were stored, want %d", skew, got, text, parcels)
+			}
+			b.poll(t)
+			same(t, b.texts(t, a.Account.ID()), all...)
+		}
+		send("hello", 2)
+		n.inject("all:down")
+		a.cfg.Timeout = time.Second
+		a.open(t)
+		send("without a network", 0)
+		n.inject("all:ok")
+		skewed := a.cfg.Now
+		a.cfg.Now = nil // it was put right
+		a.open(t)
+		send("right", 4)
+		a.cfg.Now = skewed
 	}
 }
 
@@ -355,9 +414,10 @@ func TestGarbage(t *testing.T) {
 	a, b := n.client(1), n.client(2)
 	now := time.Now()
 	var parcels []store.Parcel
-	for i := range 5 {
+	for i := range 450 { // more than are stored at once
 		parcels = append(parcels, store.Parcel{Swarm: b.Account.ID(), Data: []byte(fmt.Sprint("garbage ", i)), Sent: now, TTL: time.Hour})
 	}
+	parcels = append(parcels, store.Parcel{Swarm: b.Account.ID(), Data: []byte{}, Sent: now, TTL: time.Hour})
 	if _, err := a.Store.Queue(t.Context(), store.Outgoing{Parcels: parcels}, now); err != nil {
 		t.Fatal(err)
 	}
@@ -366,8 +426,69 @@ func TestGarbage(t *testing.T) {
 	b.poll(t)
 	same(t, b.texts(t, a.Account.ID()), "they: hello")
 	skipped, err := b.Store.Skipped(t.Context(), 10)
-	if err != nil || len(skipped) != 1 || skipped[0].N != 5 {
-		t.Errorf("skipped %+v, %v, want 5 of one kind", skipped, err)
+	if err != nil || len(skipped) != 2 || skipped[0].N != 450 || skipped[1].N != 1 {
+		t.Errorf("skipped %+v, %v, want 450 of one kind and an empty one", skipped, err)
+	}
+}
+
+// TestReplication: a message that one node only is known to have is looked after until others have it.
+func TestReplication(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 83, Nodes: 14})
+	n.inject("2-13:lie-signature")
+	clock := &fakeClock{}
+	a, b := n.client(1, func(c *client.Config) { c.Now = clock.now }), n.client(2)
+	s := a.send(t, b.id(), "hello")
+	come := func(to store.State) bool {
+		for range 40 {
+			_, next, err := a.Flush(t.Context())
+			m, merr := a.Store.Message(t.Context(), s.Seq)
+			if merr != nil {
+				t.Fatal(merr)
+			}
+			if m.State >= to {
+				return true
+			}
+			if err == nil && next.IsZero() {
+				return false
+			}
+			clock.pass(max(time.Until(next.Add(-clock.passed)), 0) + time.Second)
+		}
+		return false
+	}
+	if !come(store.Stored) {
+		t.Fatal("it was not stored")
+	}
+	if m, err := a.Store.Message(t.Context(), s.Seq); err != nil || m.State != store.Stored {
+		t.Fatalf("it is %+v, %v, want it stored by two at most", m, err)
+	}
+	n.inject("all:ok")
+	if !come(store.Replicated) {
+		t.Error("nobody looked who else has it")
+	}
+	if _, next, err := a.Flush(t.Context()); err != nil || !next.IsZero() {
+		t.Errorf("more is due at %v, %v", next, err)
+	}
+	b.poll(t)
+	same(t, b.texts(t, a.Account.ID()), "they: hello")
+}
+
+// TestPollRefused: a member that refuses ends no round, nor does one whose answers are none, and it is said if all refuse.
+func TestPollRefused(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 82, Nodes: 14})
+	a, b := n.client(1), n.client(2)
+	a.send(t, b.id(), "hello")
+	a.flush(t)
+	for i := range 13 {
+		n.inject(fmt.Sprintf("all:ok,%d-%d:status=%d", i, min(i+3, 13), []int{400, 401, 403}[i%3]))
+		b.open(t)
+		b.poll(t)
+	}
+	same(t, b.texts(t, a.Account.ID()), "they: hello")
+	n.inject("all:status=401")
+	if _, err := b.Poll(t.Context()); !errors.Is(err, client.ErrSwarm) {
+		t.Errorf("got error %v, want ErrSwarm", err)
 	}
 }
 
@@ -426,18 +547,60 @@ func TestRun(t *testing.T) {
 	quiet(t)
 	n := startTown(t, devnet.Config{Seed: 44, Nodes: 12})
 	a, b := n.client(1), n.client(2)
-	a.send(t, b.id(), "hello")
+	s := a.send(t, b.id(), "hello")
 	for _, r := range []*resident{a, b} {
 		ctx, cancel := context.WithCancel(t.Context())
 		err := r.Run(ctx, func(trouble error) {
 			if trouble != nil {
 				t.Error(trouble)
 			}
-			cancel()
+			if m, err := a.Store.Message(t.Context(), s.Seq); err != nil || m.State >= store.Stored && (r == a || len(b.texts(t, a.Account.ID())) > 0) {
+				cancel()
+			}
 		})
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got error %v, want context.Canceled", err)
 		}
 	}
 	same(t, b.texts(t, a.Account.ID()), "they: hello")
+}
+
+// TestRunDeadSwarm: while a swarm that is dead is tried, for no longer than a parcel is another process's, messages are fetched.
+func TestRunDeadSwarm(t *testing.T) {
+	quiet(t)
+	n := startTown(t, devnet.Config{Seed: 45, Nodes: 14})
+	a, b := n.client(1), n.client(2)
+	b.send(t, a.id(), "hello")
+	b.flush(t)
+	n.inject("all:lie-signature,all:slow=150ms") // nobody is believed to have stored anything
+	a.SetPatience(3 * time.Second)
+	a.send(t, b.id(), "to nobody")
+	begun := time.Now()
+	if _, _, err := a.Flush(t.Context()); err == nil || time.Since(begun) > 6*time.Second {
+		t.Errorf("after %v: %v", time.Since(begun), err)
+	}
+	list, err := a.Store.Outbox(t.Context(), 0, 1)
+	if err != nil || len(list) != 1 || list[0].Reason == "" {
+		t.Fatalf("the outbox has %+v, %v", list, err)
+	}
+	if err := a.Store.Retry(t.Context(), list[0].Message, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	came := false
+	_ = a.Run(ctx, func(error) {
+		came = slices.Contains(a.texts(t, b.Account.ID()), "they: hello")
+		list, err := a.Store.Outbox(t.Context(), 0, 1)
+		if err != nil || len(list) != 1 || list[0].Reason != "" {
+			t.Errorf("the round ended with the outbox %+v, %v", list, err)
+			cancel()
+		}
+		if came {
+			cancel()
+		}
+	})
+	if !came {
+		t.Error("nothing was fetched while something was sent")
+	}
 }

@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,11 +16,13 @@ import (
 )
 
 const (
-	lease      = 2 * time.Minute // longer than all attempts for one parcel take
+	lease      = 2 * time.Minute // of a parcel
+	patience   = lease * 3 / 4   // that attempts for it take at most, so that no other process makes some too
 	maxParcels = 8               // that are sent at a time
 	minPause   = 2 * time.Second // after the first failure; it doubles
 	maxPause   = 10 * time.Minute
-	maxStores  = 3 // members that a parcel is brought to until enough have it
+	maxChecks  = 20 // of who has a message
+	maxStores  = 3  // members that a parcel is brought to until enough have it
 )
 
 // ErrStored means that a node did not store what it was given, whatever it said.
@@ -33,6 +35,11 @@ var ErrStored = errors.New("node did not store the message")
 func (c *Client) Flush(ctx context.Context) (stored int, next time.Time, err error) {
 	var mu sync.Mutex // guards stored and last
 	var last error
+	if c.clock.known() {
+		if err := c.store.Hasten(ctx, c.Now(), maxPause+lease); err != nil {
+			return 0, time.Time{}, err
+		}
+	}
 	for {
 		due, err := c.store.Claim(ctx, c.Now(), lease, maxParcels)
 		if err != nil {
@@ -65,10 +72,40 @@ func (c *Client) Flush(ctx context.Context) (stored int, next time.Time, err err
 			return stored, time.Time{}, err
 		}
 	}
-	if next, err = c.store.NextDue(ctx); err == nil {
+	if err := c.recheck(ctx); err != nil {
+		return stored, time.Time{}, err
+	}
+	next, err = c.store.NextDue(ctx)
+	if err != nil {
+		return stored, next, err
+	}
+	check, err := c.store.NextCheck(ctx)
+	if next.IsZero() || !check.IsZero() && check.Before(next) {
+		next = check
+	}
+	if err == nil {
 		err = last
 	}
 	return stored, next, err
+}
+
+// recheck finds out who has the messages that too few nodes had: by bringing them once more, which the others hear of again.
+func (c *Client) recheck(ctx context.Context) error {
+	due, err := c.store.Unsure(ctx, c.Now(), maxParcels)
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	for _, p := range due {
+		wg.Go(func() {
+			defer c.bug()
+			if _, err := c.deliver(ctx, p); err != nil {
+				c.cfg.Log.Debug("replication not known", "error", err)
+			}
+		})
+	}
+	wg.Wait()
+	return ctx.Err()
 }
 
 // putOff notes that a parcel was not sent, and why.
@@ -81,9 +118,9 @@ func (c *Client) putOff(ctx context.Context, p store.Parcel, why error) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		err = errors.Join(c.store.Postpone(ctx, p.ID, now, "interrupted"), ctx.Err())
-	case now.After(p.Sent.Add(p.TTL)):
+	case c.expired(p):
 		err = c.store.GiveUp(ctx, p.ID, "too old: "+reason(why), now)
-	case refused(why):
+	case errors.Is(why, errRefused):
 		err = c.store.GiveUp(ctx, p.ID, reason(why), now)
 	default:
 		err = c.store.Postpone(ctx, p.ID, now.Add(c.pause(p.Attempts)), reason(why))
@@ -94,11 +131,9 @@ func (c *Client) putOff(ctx context.Context, p store.Parcel, why error) error {
 	return err
 }
 
-// refused reports whether trying again is of no use.
-func refused(err error) bool {
-	var status *StatusError
-	return errors.As(err, &status) && status.Status >= 400 && status.Status < 500 && status.Status != http.StatusMisdirectedRequest &&
-		status.Status != http.StatusTooManyRequests && status.Status != http.StatusNotAcceptable && status.Status != http.StatusTooEarly
+// expired reports whether no server takes a parcel any more, as far as the network's time is known.
+func (c *Client) expired(p store.Parcel) bool {
+	return c.clock.known() && c.Now().After(p.Sent.Add(p.TTL))
 }
 
 // pause is how long to wait after so many attempts, between half and all of what doubles each time.
@@ -112,29 +147,37 @@ func (c *Client) pause(attempts int) time.Duration {
 
 // deliver brings a parcel to its swarm. Whoever has it already says so, so that a second time does no harm.
 func (c *Client) deliver(ctx context.Context, p store.Parcel) (sent bool, why error) {
-	if now := c.Now(); now.After(p.Sent.Add(p.TTL)) {
+	enough := false
+	defer func() {
+		if (sent || p.State == store.Delivered) && p.Message != 0 && !p.Copy && !enough && p.Attempts < maxChecks {
+			within, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			if err := c.store.Recheck(within, p.ID, c.Now().Add(c.pause(p.Attempts))); err != nil {
+				c.cfg.Log.Warn("no check planned", "error", err)
+			}
+		}
+	}()
+	if c.expired(p) {
 		return false, fmt.Errorf("%w: no server takes it any more", ErrSwarm)
 	}
 	id := ID(p.Swarm)
 	hash := snode.Hash(snode.ID(id), p.Namespace, p.Data)
-	members, err := c.swarm(ctx, id)
-	if err != nil {
-		return false, err
-	}
 	have := map[[32]byte]bool{}
 	tried := map[[32]byte]bool{}
+	within, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
 	for range maxStores {
-		a, err := c.askSwarm(ctx, id, tried, func(_ *store.Node, now time.Time) ([]byte, error) { return storeRequest(p, now), nil })
+		a, err := c.askSwarm(within, id, tried, func(_ *store.Node, now time.Time) ([]byte, error) { return storeRequest(p, now), nil })
 		if err != nil {
 			why = err
 			break
 		}
 		tried[a.node.Ed25519] = true
-		if a.status != http.StatusOK {
-			why = &StatusError{a.status}
-			break
+		members, err := c.swarm(ctx, id) // which may be another by now
+		if err != nil {
+			return sent, err
 		}
-		copies, ok := parseStored(a.body, a.node.Ed25519, hash)
+		copies, ok := parseStored(a.body, a.node.Ed25519, hash, members)
 		if !ok {
 			why = ErrStored
 			c.suspect(a.node.Ed25519)
@@ -145,16 +188,18 @@ func (c *Client) deliver(ctx context.Context, p store.Parcel) (sent bool, why er
 		}
 		if !sent {
 			sent = true
-			if err := c.noteStored(ctx, p, &a, hash); err != nil {
-				return false, err
+			if p.State != store.Delivered {
+				if err := c.noteStored(ctx, p, &a, hash); err != nil {
+					return false, err
+				}
 			}
 		}
-		if len(have) >= min(c.cfg.Copies, len(members)) {
+		if enough = len(have) >= min(c.cfg.Copies, max(len(members), 1)); enough {
 			break
 		}
 	}
 	if sent && p.Message != 0 && !p.Copy {
-		err := c.store.Replicate(ctx, p.Message, len(have), len(have) >= min(c.cfg.Copies, max(len(members), 1)), c.Now())
+		err := c.store.Replicate(ctx, p.Message, len(have), enough, c.Now())
 		if err != nil && !errors.Is(err, store.ErrNotFound) { // it may have disappeared meanwhile
 			c.cfg.Log.Warn("replication not stored", "error", err)
 		}
@@ -190,9 +235,9 @@ func storeRequest(p store.Parcel, now time.Time) []byte {
 	}{base64.StdEncoding.EncodeToString(p.Data), p.Namespace, ID(p.Swarm).String(), at.UnixMilli(), p.TTL.Milliseconds()})
 }
 
-// parseStored returns which nodes say, signed, that they have a message, and whether the one that was asked is among them. Who answers
-// for others cannot make their signatures.
-func parseStored(body []byte, asked [32]byte, hash string) (copies [][32]byte, ok bool) {
+// parseStored returns which members of a swarm say, signed, that they have a message, and whether the one that was asked is among them. Who
+// answers for others cannot make their signatures, but those of keys that nobody knows.
+func parseStored(body []byte, asked [32]byte, hash string, members []*store.Node) (copies [][32]byte, ok bool) {
 	var v struct {
 		Hash  string `json:"hash"`
 		Swarm map[string]struct {
@@ -208,6 +253,9 @@ func parseStored(body []byte, asked [32]byte, hash string) (copies [][32]byte, o
 		var key [32]byte
 		signature, err := base64.StdEncoding.DecodeString(entry.Signature)
 		if err != nil || !parseKey(&key, name) || entry.Hash != hash || !ed25519.Verify(key[:], text, signature) {
+			continue
+		}
+		if key != asked && !slices.ContainsFunc(members, func(n *store.Node) bool { return n.Ed25519 == key }) {
 			continue
 		}
 		copies = append(copies, key)

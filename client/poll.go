@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +21,11 @@ import (
 const (
 	// pollers is how many members of the own swarm are asked in a round: one may lack what another has (messaging.md B.6).
 	pollers  = 2
-	maxPages = 200 // of one member in a round
+	maxPages = 40 // of one member in a round; the next goes on from there
+	// maxItems is more than a server gives at once: it stops at 3.9 MB, and counts at least 143 bytes for each (messaging.md C.5).
+	maxItems = 3_900_000/143 + 1
+	// chunk is how many items are opened and stored in one transaction, during which nobody else writes.
+	chunk = 200
 )
 
 // Poll fetches what has come: one round. Each item is opened, and stored together with where to go on; what was seen before, from
@@ -27,21 +33,26 @@ const (
 // or says why no member of the own swarm could be asked.
 func (c *Client) Poll(ctx context.Context) (fresh int, err error) {
 	asked := map[[32]byte]bool{}
-	for i := range pollers {
+	for served := 0; served < pollers; {
 		node, n, err := c.drain(ctx, asked)
 		fresh += n
-		if err != nil {
-			if i > 0 && errors.Is(err, ErrSwarm) {
-				break // there may be no other
-			}
+		switch {
+		case err == nil:
+			served++
+		case !errors.Is(err, ErrSwarm), node == [32]byte{} && served == 0:
 			return fresh, fmt.Errorf("fetch messages: %w", err)
+		case node == [32]byte{}: // there is no other
+			return fresh, nil
+		default: // what came before it failed is stored
+			c.cfg.Log.Debug("fetching ended early", "error", err)
+			c.suspect(node)
 		}
 		asked[node] = true
 	}
 	return fresh, nil
 }
 
-// drain fetches all that a member has, one that is not in not.
+// drain fetches all that a member has, one that is not in not. node is who was asked: nobody, if no member did what was asked.
 func (c *Client) drain(ctx context.Context, not map[[32]byte]bool) (node [32]byte, fresh int, err error) {
 	const namespace = 0
 	var at string
@@ -50,6 +61,9 @@ func (c *Client) drain(ctx context.Context, not map[[32]byte]bool) (node [32]byt
 		return c.retrieveRequest(namespace, at, now), err
 	}
 	a, err := c.askSwarm(ctx, c.account.ID(), not, request)
+	if err == nil {
+		node = a.node.Ed25519
+	}
 	for range maxPages {
 		if err == nil && a.status != http.StatusOK {
 			err = fmt.Errorf("%w: %w", ErrSwarm, &StatusError{a.status})
@@ -57,20 +71,22 @@ func (c *Client) drain(ctx context.Context, not map[[32]byte]bool) (node [32]byt
 		if err != nil {
 			return node, fresh, err
 		}
-		node = a.node.Ed25519
-		batch, more, err := c.parseMessages(a.body, namespace)
+		items, more, err := parseMessages(a.body)
 		if err != nil {
-			c.suspect(node)
 			return node, fresh, fmt.Errorf("%w: %w", ErrSwarm, err)
 		}
-		if len(batch.Items) == 0 {
+		if len(items) == 0 {
 			return node, fresh, nil
 		}
-		batch.Node = node
-		n, err := c.store.Receive(ctx, batch, c.Now())
-		fresh += n
-		if err != nil || !more || batch.Cursor == "" || batch.Cursor == at {
-			return node, fresh, err
+		for part := range slices.Chunk(items, chunk) {
+			n, err := c.store.Receive(ctx, c.read(node, namespace, part), c.Now())
+			fresh += n
+			if err != nil {
+				return node, fresh, err
+			}
+		}
+		if !more || items[len(items)-1].hash == at {
+			return node, fresh, nil
 		}
 		next, err := request(a.node, c.Now())
 		if err != nil {
@@ -98,37 +114,95 @@ func (c *Client) retrieveRequest(namespace int16, after string, now time.Time) [
 		base64.StdEncoding.EncodeToString(c.account.Sign(snode.RetrieveText(namespace, at))), at})
 }
 
-// parseMessages reads the answer to retrieve. An item is known by the hash of its bytes, whatever the node says: else it could have us
-// take what is to come for what has been.
-func (c *Client) parseMessages(body []byte, namespace int16) (b store.Batch, more bool, err error) {
-	var v struct {
-		Messages []struct {
-			Hash string `json:"hash"`
-			Data string `json:"data"`
-		} `json:"messages"`
-		More bool `json:"more"`
+// fetched is an item as a node gives it.
+type fetched struct {
+	hash string // by the node's word
+	data []byte // nil: none
+}
+
+// parseMessages reads the answer to retrieve. It ends at the first item that no server gives, so that an answer takes no more memory than
+// it may have messages.
+func parseMessages(body []byte) (list []fetched, more bool, err error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	is := func(want json.Delim) bool {
+		t, err := d.Token()
+		return err == nil && t == want
 	}
-	if json.Unmarshal(body, &v) != nil {
-		return b, false, errBody
+	if !is('{') {
+		return nil, false, errBody
 	}
-	b.Namespace = namespace
-	id := c.account.ID()
-	for _, m := range v.Messages {
-		data, err := base64.StdEncoding.DecodeString(m.Data)
+	for d.More() {
+		key, err := d.Token()
 		if err != nil {
-			return b, false, errBody // no server has that
+			return nil, false, errBody
 		}
-		i := store.Item{Hash: snode.Hash(snode.ID(id), namespace, data)}
-		i.Change, i.Reason = c.open(data)
+		switch key {
+		case "messages":
+			if list != nil || !is('[') {
+				return nil, false, errBody
+			}
+			for d.More() {
+				var m struct {
+					Hash string `json:"hash"`
+					Data string `json:"data"`
+				}
+				if len(list) == maxItems || d.Decode(&m) != nil || len(m.Hash) != hashChars || m.Data == "" {
+					return nil, false, errBody
+				}
+				f := fetched{hash: m.Hash}
+				if m.Data != "=" { // what servers write for nothing at all, which anybody may have stored
+					if f.data, err = base64.StdEncoding.DecodeString(m.Data); err != nil || len(f.data) == 0 {
+						return nil, false, errBody
+					}
+				}
+				list = append(list, f)
+			}
+			if !is(']') {
+				return nil, false, errBody
+			}
+		case "more":
+			if d.Decode(&more) != nil {
+				return nil, false, errBody
+			}
+		default:
+			var other json.RawMessage
+			if d.Decode(&other) != nil {
+				return nil, false, errBody
+			}
+		}
+	}
+	if !is('}') {
+		return nil, false, errBody
+	}
+	return list, more, nil
+}
+
+// hashChars is how long a message's hash is.
+const hashChars = 43
+
+// read opens what a node gave. An item is known by the hash of its bytes, whatever the node says: else it could have us take what is to
+// come for what has been.
+func (c *Client) read(node [32]byte, namespace int16, list []fetched) store.Batch {
+	b := store.Batch{Node: node, Namespace: namespace, Cursor: list[len(list)-1].hash}
+	id := c.account.ID()
+	once := map[string]bool{}
+	for _, f := range list {
+		i := store.Item{Hash: snode.Hash(snode.ID(id), namespace, f.data)}
+		if once[i.Hash] {
+			continue
+		}
+		once[i.Hash] = true
+		if f.data == nil {
+			i.Reason = "is empty"
+		} else {
+			i.Change, i.Reason = c.open(f.data)
+		}
 		if a, ok := i.Change.(*store.Arrived); ok {
 			a.Message.Hash = i.Hash
 		}
 		b.Items = append(b.Items, i)
-		if len(m.Hash) == len(i.Hash) {
-			b.Cursor = m.Hash
-		}
 	}
-	return b, v.More, nil
+	return b
 }
 
 // open says what an item of the own swarm means, or why it means nothing.

@@ -2,11 +2,14 @@ package client
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -76,11 +79,11 @@ func FuzzReplies(f *testing.F) {
 		if m, ok := parseMoved(body); ok && len(m.members) == 0 {
 			t.Error("moved to nobody")
 		}
-		if _, ok := parseStored(body, [32]byte{1}, hash); ok {
+		if _, ok := parseStored(body, [32]byte{1}, hash, nil); ok {
 			t.Error("somebody signs for a key that nobody has")
 		}
-		if b, _, err := c.parseMessages(body, 0); err == nil {
-			for _, i := range b.Items {
+		if list, _, err := parseMessages(body); err == nil && len(list) > 0 {
+			for _, i := range c.read([32]byte{}, 0, list).Items {
 				if (i.Change == nil) == (i.Reason == "") {
 					t.Errorf("an item means %v, because %q", i.Change, i.Reason)
 				}
@@ -90,6 +93,54 @@ func FuzzReplies(f *testing.F) {
 			t.Errorf("time %v", at)
 		}
 	})
+}
+
+// TestForgedCopies: signatures count of members of the swarm only, each once.
+func TestForgedCopies(t *testing.T) {
+	t.Parallel()
+	hash := strings.Repeat("A", hashChars)
+	var members []*store.Node
+	entries, asked := []string{}, [32]byte{}
+	for i := range byte(6) {
+		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{i}, 32))
+		public := [32]byte(key.Public().(ed25519.PublicKey))
+		if i < 2 {
+			members, asked = append(members, &store.Node{Ed25519: public}), public
+		}
+		entries = append(entries, fmt.Sprintf(`"%x":{"hash":"%s","signature":"%s"}`, public, hash,
+			base64.StdEncoding.EncodeToString(ed25519.Sign(key, snode.StoredText(hash)))))
+	}
+	copies, ok := parseStored([]byte(`{"hash":"`+hash+`","swarm":{`+strings.Join(entries, ",")+`}}`), asked, hash, members)
+	if !ok || len(copies) != 2 {
+		t.Errorf("%d copies, %v: want those of 2 members", len(copies), ok)
+	}
+}
+
+// TestManyItems: an answer with more items than a server gives, or with such as none gives, is refused before it takes much memory.
+func TestManyItems(t *testing.T) {
+	item := `{"hash":"` + strings.Repeat("A", hashChars) + `","data":"AAIB"},`
+	for _, c := range []struct {
+		what, item string
+		n          int
+		most       uint64
+	}{{"nothing", "{},", 1_000_000, 1 << 20}, {"no data", strings.Replace(item, "AAIB", "", 1), 50_000, 1 << 20}, {"small ones", item, 60_000, 20 << 20}} {
+		body := []byte(`{"messages":[` + strings.TrimSuffix(strings.Repeat(c.item, c.n), ",") + `],"more":true}`)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _, err := parseMessages(body)
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; err == nil || took > c.most {
+			t.Errorf("%d of %s: %d bytes, %v", c.n, c.what, took, err)
+		}
+	}
+	list, more, err := parseMessages([]byte(`{"more":true,"messages":[` + item + strings.TrimSuffix(item, ",") + `],"t":1,"hf":[19,6]}`))
+	if err != nil || !more || len(list) != 2 {
+		t.Fatalf("got %d, %v, %v", len(list), more, err)
+	}
+	client := &Client{account: NewAccount(Seed{1})}
+	if b := client.read([32]byte{}, 0, list); len(b.Items) != 1 {
+		t.Errorf("the same item stands %d times", len(b.Items))
+	}
 }
 
 // FuzzServers: what a seed node or a proxy answers with never panics, is not quoted in an error, and of what follows a proxy's answer
@@ -346,19 +397,6 @@ func TestDraw(t *testing.T) {
 		if k := float64(drawn[n.Ed25519]); k < each/2 || k > each*2 {
 			t.Errorf("node %d was drawn %v times, on average it is %v", n.Ed25519[0], k, each)
 		}
-	}
-}
-
-// TestRefused: only what no other node would take is given up.
-func TestRefused(t *testing.T) {
-	t.Parallel()
-	for status, want := range map[int]bool{400: true, 403: true, 401: true, 406: false, 421: false, 425: false, 429: false, 500: false, 503: false} {
-		if got := refused(fmt.Errorf("x: %w", &StatusError{status})); got != want {
-			t.Errorf("%d: got %v", status, got)
-		}
-	}
-	if refused(errors.New("x")) {
-		t.Error("an error of the network is taken for a refusal")
 	}
 }
 

@@ -116,7 +116,7 @@ func (c *Client) queue(ctx context.Context, to ID, l Letter, held int64) (seq in
 	}
 	for {
 		o := store.Outgoing{Key: l.Key, Held: held}
-		sent, err := c.store.NextTime(ctx, c.Now())
+		sent, err := c.nextTime(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -168,7 +168,7 @@ func profile(me store.Account) *envelope.Profile {
 
 // approval is what tells somebody that we take their messages.
 func (c *Client) approval(ctx context.Context, to ID, me store.Account) (store.Parcel, error) {
-	sent, err := c.store.NextTime(ctx, c.Now())
+	sent, err := c.nextTime(ctx)
 	if err != nil {
 		return store.Parcel{}, err
 	}

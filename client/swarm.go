@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-
 	"time"
 
 	"onsight/client/store"
@@ -24,6 +23,10 @@ const (
 
 // ErrSwarm means that no node of an account's swarm did what was asked.
 var ErrSwarm = errors.New("no node of the swarm answers")
+
+// errRefused means that members of a swarm, more than one and most of those that were asked, refuse for good to do what was asked, and
+// that none does it.
+var errRefused = errors.New("refused")
 
 // correction is where an account's messages are by the word of nodes that should have had them, until the list of nodes is renewed.
 type correction struct {
@@ -97,7 +100,8 @@ func (c *Client) order(members []*store.Node, not map[[32]byte]bool) []*store.No
 }
 
 // askSwarm has a node of an account's swarm do what rpc says, given the node and the network's time. Members that do not answer, refuse to work or
-// know better where the account is are gone around. Those of not are left out. The error wraps ErrSwarm, or is what ask's may be.
+// know better where the account is are gone around, so that the status of the answer is 200. Those of not are left out. The error wraps
+// ErrSwarm, and errRefused if trying again is of no use, or is what ask's may be.
 func (c *Client) askSwarm(ctx context.Context, id ID, not map[[32]byte]bool, rpc func(n *store.Node, now time.Time) ([]byte, error)) (answer, error) {
 	members, err := c.swarm(ctx, id)
 	if err != nil {
@@ -107,7 +111,7 @@ func (c *Client) askSwarm(ctx context.Context, id ID, not map[[32]byte]bool, rpc
 	tried := map[[32]byte]bool{}
 	votes := map[uint64]int{}
 	var astray [][32]byte
-	synced, adopted := false, false
+	synced, adopted, refusals := false, false, 0
 	last := fmt.Errorf("%w: it has no nodes that we know", ErrSwarm)
 	for len(queue) > 0 && len(tried) < maxMembers {
 		n := queue[0]
@@ -148,12 +152,19 @@ func (c *Client) askSwarm(ctx context.Context, id ID, not map[[32]byte]bool, rpc
 		case a.status >= 500, a.status == http.StatusTooManyRequests, a.status == http.StatusNotAcceptable, a.status == http.StatusTooEarly:
 			last = fmt.Errorf("%w: %w", ErrSwarm, &StatusError{a.status})
 			c.suspect(n.Ed25519)
+		case a.status != http.StatusOK: // of one member this says nothing of the others
+			last = fmt.Errorf("%w: %w", ErrSwarm, &StatusError{a.status})
+			c.suspect(n.Ed25519)
+			refusals++
 		default:
 			for _, liar := range astray { // the others know of no other swarm
 				c.suspect(liar)
 			}
 			return a, nil
 		}
+	}
+	if refusals >= believed && refusals*2 > len(tried) {
+		last = fmt.Errorf("%w: %w", errRefused, last)
 	}
 	return answer{}, last
 }

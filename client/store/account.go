@@ -31,7 +31,8 @@ type accountRow struct {
 	Name    string
 	Renamed int64
 	Created int64
-	Last    int64
+	Ahead   int64
+	Heard   int64
 }
 
 func (accountRow) TableName() string { return "account" }
@@ -73,13 +74,43 @@ func (s *Store) Rename(ctx context.Context, name string, at time.Time) error {
 }
 
 // NextTime returns the time of the account's next message: now, or the first free millisecond after. No two calls return the
-// same, in whatever process, because time and sender are what a message is known by.
+// same, in whatever process, because time and sender are what a message is known by. A clock that was ahead once moves none but the times
+// that were chosen by it.
 func (s *Store) NextTime(ctx context.Context, now time.Time) (time.Time, error) {
-	var last int64
+	var free int64
 	err := s.update(ctx, "choose a time", func(tx *gorm.DB) error {
-		return one(tx.Raw("UPDATE account SET last = max(last + 1, ?) RETURNING last", unix(now)), &last)
+		if err := tx.Exec("DELETE FROM times WHERE at < ?", unix(now.Add(-remember))).Error; err != nil {
+			return err
+		}
+		return one(tx.Raw(`INSERT INTO times (at)
+			WITH RECURSIVE t (at) AS (VALUES (?) UNION ALL SELECT t.at + 1 FROM t JOIN times USING (at))
+			SELECT max(at) FROM t RETURNING at`, unix(now)), &free)
 	})
-	return fromUnix(last), err
+	return fromUnix(free), err
+}
+
+// SetAhead notes how far the network's clock is ahead of the machine's, and what that one says.
+func (s *Store) SetAhead(ctx context.Context, ahead time.Duration, heard time.Time) error {
+	return s.update(ctx, "note the time", func(tx *gorm.DB) error {
+		return changed(tx.Exec("UPDATE account SET ahead = ?, heard = ?", ahead.Milliseconds(), unix(heard)))
+	})
+}
+
+// Ahead returns what SetAhead noted last, or zeros. The error is ErrNotFound without an account.
+func (s *Store) Ahead(ctx context.Context) (ahead time.Duration, heard time.Time, err error) {
+	var r accountRow
+	err = s.view(ctx, "read the time", func(tx *gorm.DB) error { return one(tx.Raw("SELECT ahead, heard FROM account"), &r) })
+	if err != nil || r.Heard == 0 {
+		return 0, time.Time{}, err
+	}
+	return time.Duration(r.Ahead) * time.Millisecond, fromUnix(r.Heard), nil
+}
+
+// Hasten makes parcels due that wait for longer than they may: the clock was wrong when that was decided.
+func (s *Store) Hasten(ctx context.Context, now time.Time, longest time.Duration) error {
+	return s.update(ctx, "hasten parcels", func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE outbox SET next = ? WHERE state = ? AND next > ?", unix(now), Pending, unix(now.Add(longest))).Error
+	})
 }
 
 // own returns the id of the account.

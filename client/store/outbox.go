@@ -194,7 +194,7 @@ func (s *Store) Deliver(ctx context.Context, id int64, node [32]byte, hash strin
 		if err := one(tx.Raw("SELECT * FROM outbox WHERE id = ?", id), &p); err != nil || p.State == uint8(Delivered) {
 			return err
 		}
-		if err := tx.Exec("UPDATE outbox SET state = ?, hash = ?, reason = '' WHERE id = ?", Delivered, hash, id).Error; err != nil {
+		if err := tx.Exec("UPDATE outbox SET state = ?, hash = ?, reason = '', next = ? WHERE id = ?", Delivered, hash, int64(never), id).Error; err != nil {
 			return err
 		}
 		self, err := own(tx)

@@ -199,9 +199,9 @@ func count(v string) (uint64, error) {
 
 func status(v string) (int, error) {
 	switch v {
-	case "429", "500", "502", "503", "504":
+	case "400", "401", "403", "404", "429", "500", "502", "503", "504":
 		n, err := strconv.Atoi(v)
 		return n, err
 	}
-	return 0, errors.New("wants 429, 500, 502, 503 or 504")
+	return 0, errors.New("wants 400, 401, 403, 404, 429, 500, 502, 503 or 504")
 }

@@ -56,7 +56,7 @@ func TestParseFaults(t *testing.T) {
 		"3:clock=soon":      "wants a duration",
 		"3:lossy=1.5":       "between 0 and 1",
 		"3:lossy=NaN":       "between 0 and 1",
-		"3:status=200":      "429, 500, 502, 503 or 504",
+		"3:status=200":      "404, 429, 500, 502, 503 or 504",
 		"oxend:fork":        "wants a number of blocks",
 		"oxend:fork=0":      "wants a number of blocks",
 		"oxend:backwards=x": "wants a number of blocks",

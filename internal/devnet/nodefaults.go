@@ -30,7 +30,8 @@ type NodeFaults struct {
 	// Lies the storage server tells.
 	Lies storage.Lies
 	// Status, if not zero, is what every request to a route is answered with, and the text the real server has for it: 429, 500,
-	// 502, 503 or 504.
+	// 502, 503 or 504. One of 400, 401, 403 and 404 is a refusal: what its storage server answers every onion request with that ends
+	// there, while the node hands on those of others and takes what its swarm forwards.
 	Status int
 }
 
@@ -48,7 +49,7 @@ func (f NodeFaults) check() error {
 		return fmt.Errorf("loss of %v is not between 0 and 1", f.Loss)
 	}
 	switch f.Status {
-	case 0, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, statusUnready, http.StatusGatewayTimeout:
+	case 0, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, statusUnready, http.StatusGatewayTimeout:
 		return nil
 	}
 	return fmt.Errorf("no node answers everything with status %d", f.Status)
@@ -151,6 +152,15 @@ func (n *Node) status(internal string, next [32]byte) (_ storage.Reply, faulty b
 		return text(status, "Service node is not ready: "+notSynced+"\n"), true
 	case http.StatusGatewayTimeout:
 		return text(status, "Request time out"), true
+	}
+	return storage.Reply{}, false
+}
+
+// refusal is what the node's storage server answers every client with, if it has that fault.
+func (n *Node) refusal() (_ storage.Reply, faulty bool) {
+	switch status := n.Faults().Status; status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+		return text(status, http.StatusText(status)), true
 	}
 	return storage.Reply{}, false
 }

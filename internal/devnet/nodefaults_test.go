@@ -368,7 +368,7 @@ func TestNodeFaultsChecked(t *testing.T) {
 	n := w.nodes[0]
 	good := NodeFaults{Delay: 1, Loss: 0.5, Clock: -time.Hour, Lies: storage.Lies{ONS: true}}
 	set(t, n, good)
-	for _, bad := range []NodeFaults{{Delay: -1}, {Loss: -0.1}, {Loss: 1.1}, {Loss: math.NaN()}, {Status: 200}, {Status: 404, Down: true}} {
+	for _, bad := range []NodeFaults{{Delay: -1}, {Loss: -0.1}, {Loss: 1.1}, {Loss: math.NaN()}, {Status: 200}, {Status: 418, Down: true}} {
 		if err := n.SetFaults(bad); err == nil || n.Faults() != good {
 			t.Errorf("%+v: %v, now %+v", bad, err, n.Faults())
 		}

@@ -65,6 +65,9 @@ func (n *Node) onion(ctx context.Context, p onion.Part) (storage.Reply, error) {
 	}
 	switch l.Kind {
 	case onion.Final:
+		if reply, faulty := n.refusal(); faulty {
+			return wrap(l.Reply, reply, l.JSON, l.Base64), nil
+		}
 		return wrap(l.Reply, n.storage.Call(ctx, l.Blob), l.JSON, l.Base64), nil
 	case onion.Proxy:
 		return n.askServer(ctx, l)

@@ -1,6 +1,6 @@
 -- +goose Up
--- The one account of this database. last: milliseconds; the time of the newest message of its own, so that no two have the same.
--- renamed: Unix seconds.
+-- The one account of this database. renamed: Unix seconds. ahead: milliseconds that the network's clock was ahead of the machine's when
+-- that one said heard, also milliseconds; 0: it is not known.
 CREATE TABLE account (
     id      INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     seed    BLOB    NOT NULL,
@@ -9,8 +9,15 @@ CREATE TABLE account (
     name    TEXT    NOT NULL,
     renamed BIGINT  NOT NULL,
     created BIGINT  NOT NULL,
-    last    BIGINT  NOT NULL DEFAULT 0
+    ahead   BIGINT  NOT NULL DEFAULT 0,
+    heard   BIGINT  NOT NULL DEFAULT 0
 );
 
+-- The times that messages of its own were given, so that no two have the same. at: milliseconds.
+CREATE TABLE times (
+    at BIGINT NOT NULL PRIMARY KEY
+) WITHOUT ROWID;
+
 -- +goose Down
+DROP TABLE times;
 DROP TABLE account;

@@ -17,6 +17,7 @@ CREATE TABLE outbox (
     hash      TEXT    NOT NULL DEFAULT ''
 );
 CREATE INDEX outbox_pending ON outbox (next) WHERE state = 1;
+CREATE INDEX outbox_unsure ON outbox (next) WHERE state = 2; -- of what was delivered: when to find out again who has it
 CREATE INDEX outbox_by_message ON outbox (message);
 CREATE INDEX outbox_by_follows ON outbox (follows);
 
