@@ -18,7 +18,13 @@ func (r *resident) id() string { return r.Account.ID().String() }
 
 func (r *resident) send(t *testing.T, to, text string) client.Sent {
 	t.Helper()
-	s, err := r.Send(t.Context(), client.Letter{To: to, Text: text})
+	l := client.Letter{Text: text}
+	if id, err := client.ParseID(to); err == nil {
+		l.To = id
+	} else {
+		l.Name = name(t, to)
+	}
+	s, err := r.Send(t.Context(), l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +107,7 @@ func TestConversation(t *testing.T) {
 	if second.Resolution != nil {
 		t.Error("the name was asked for again")
 	}
-	alice.send(t, "me", "note")
+	alice.send(t, alice.id(), "note")
 	alice.flush(t)
 	bob.poll(t)
 
@@ -160,7 +166,7 @@ func TestSendKey(t *testing.T) {
 	a, b := n.client(1), n.client(2)
 	var seqs []int64
 	for range 3 {
-		s, err := a.Send(t.Context(), client.Letter{To: b.id(), Text: "once", Key: "order-1"})
+		s, err := a.Send(t.Context(), client.Letter{To: b.Account.ID(), Text: "once", Key: "order-1"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,6 +178,23 @@ func TestSendKey(t *testing.T) {
 	a.flush(t)
 	b.poll(t)
 	same(t, b.texts(t, a.Account.ID()), "they: once")
+}
+
+// TestNamedMe: the name "me" is somebody's like any other, and a letter to it is no note to oneself.
+func TestNamedMe(t *testing.T) {
+	t.Parallel()
+	b := account(2).ID()
+	n := startTown(t, devnet.Config{Seed: 36, Nodes: 12}, "session me "+b.String())
+	a := n.client(1)
+	if s := a.send(t, "me", "hello"); s.To != b {
+		t.Errorf("it goes to %s, want %s", s.To, b)
+	}
+	if _, err := a.Send(t.Context(), client.Letter{Text: "x"}); err == nil {
+		t.Error("a letter to nobody was accepted")
+	}
+	if _, err := a.Send(t.Context(), client.Letter{To: client.ID{3, 1}, Text: "x"}); !errors.Is(err, client.ErrID) {
+		t.Errorf("got error %v for a group, want ErrID", err)
+	}
 }
 
 // TestHeld: what is sent to a name that has changed waits, and goes to whom was approved.
@@ -187,7 +210,7 @@ func TestHeld(t *testing.T) {
 	}
 	var held *client.HeldError
 	for range 2 {
-		s, err := a.Send(t.Context(), client.Letter{To: "bob", Text: "secret", Key: "k"})
+		s, err := a.Send(t.Context(), client.Letter{Name: name(t, "bob"), Text: "secret", Key: "k"})
 		if !errors.As(err, &held) || s.Held == 0 || s.Seq != 0 {
 			t.Fatalf("got %+v, %v", s, err)
 		}
@@ -267,7 +290,7 @@ func TestWrongSwarm(t *testing.T) {
 	}
 	a.open(t)
 	a.send(t, b.id(), "hello")
-	a.send(t, "me", "note")
+	a.send(t, a.id(), "note")
 	if got := a.flush(t); got != 3 {
 		t.Errorf("%d parcels were stored, want 3", got)
 	}

@@ -16,7 +16,8 @@ const ttl = 14 * 24 * time.Hour
 
 // Letter is a text to be sent.
 type Letter struct {
-	To    string // an id, a name, or "me"
+	To    ID       // whom to; zero: who Name stands for. One's own is a note to oneself
+	Name  ons.Name // of Session; not used if To is set
 	Text  string
 	Quote *store.Ref // the message that it answers; nil: none
 	Key   string     // names this send to its caller, who may try it again; empty: not
@@ -37,10 +38,10 @@ type Sent struct {
 //
 // Errors beside Resolve's: envelope's about the text, such as that it is too long.
 func (c *Client) Send(ctx context.Context, l Letter) (Sent, error) {
-	s, name, err := c.recipient(ctx, l.To)
+	s, err := c.recipient(ctx, &l)
 	var held *HeldError
 	if errors.As(err, &held) {
-		id, err := c.store.Hold(ctx, store.Held{Name: name, Text: l.Text, Key: l.Key, At: c.Now()})
+		id, err := c.store.Hold(ctx, store.Held{Name: l.Name.String(), Text: l.Text, Key: l.Key, At: c.Now()})
 		if err != nil {
 			return s, err
 		}
@@ -56,43 +57,42 @@ func (c *Client) Send(ctx context.Context, l Letter) (Sent, error) {
 	return s, err
 }
 
-// recipient finds out whom a letter is for, and by which name if by one.
-func (c *Client) recipient(ctx context.Context, to string) (s Sent, name string, err error) {
-	if to == "me" {
-		return Sent{To: c.account.ID()}, "", nil
+// recipient finds out whom a letter is for.
+func (c *Client) recipient(ctx context.Context, l *Letter) (s Sent, err error) {
+	switch {
+	case l.To != (ID{}):
+		if _, err := checkID(l.To); err != nil {
+			return Sent{}, err
+		}
+		return Sent{To: l.To}, nil
+	case l.Name.Type() != ons.Session || l.Name.String() == "":
+		return Sent{}, errors.New("a letter to nobody: neither an id nor a name of Session")
 	}
-	if id, err := ParseID(to); err == nil {
-		return Sent{To: id}, "", nil
-	}
-	n, err := ons.ParseName(ons.Session, to)
-	if err != nil {
-		return Sent{}, "", err
-	}
-	name = n.String()
+	name := l.Name.String()
 	pin, err := c.store.Pin(ctx, name)
 	pinned := err == nil
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return Sent{}, name, err
+		return Sent{}, err
 	}
 	if age := c.Now().Sub(pin.Checked); pinned && !pin.Held() && age >= 0 && age < c.cfg.Recheck {
-		return Sent{To: pin.ID}, name, nil
+		return Sent{To: pin.ID}, nil
 	}
 	r, err := c.Resolve(ctx, name)
 	s = Sent{To: r.ID, Resolution: &r}
 	var held *HeldError
 	switch {
 	case err == nil || errors.As(err, &held) || ctx.Err() != nil || !pinned:
-		return s, name, err
+		return s, err
 	case errors.Is(err, ErrID):
-		return s, name, err // it points elsewhere, and to no account
+		return s, err // it points elsewhere, and to no account
 	}
 	// That it cannot be found out, or that nobody has the name now, is no reason to take the one we know for another.
 	c.cfg.Log.Debug("name not checked", "error", err)
 	if pin.Held() {
-		return s, name, heldBy(pin)
+		return s, heldBy(pin)
 	}
 	s.To = pin.ID
-	return s, name, nil
+	return s, nil
 }
 
 // queue seals a text and stores it to be sent. held is the number of the held message that it is, or 0.
