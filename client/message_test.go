@@ -197,6 +197,35 @@ func TestNamedMe(t *testing.T) {
 	}
 }
 
+// TestRefusedReply: an answer that is refused accepts nobody, and one that is not accepts with the message.
+func TestRefusedReply(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 37, Nodes: 12})
+	a, b := n.client(1), n.client(2)
+	a.send(t, b.id(), "hello")
+	a.flush(t)
+	b.poll(t)
+	stranger := a.Account.ID()
+	if _, err := b.Send(t.Context(), client.Letter{To: stranger, Text: strings.Repeat("x", 2001)}); err == nil {
+		t.Fatal("a text that is too long was accepted")
+	}
+	list, err := b.Store.Outbox(t.Context(), 0, 10)
+	if contact, err := b.Store.Contact(t.Context(), stranger); err != nil || contact.Approved || !contact.Request() {
+		t.Errorf("after a refused answer the stranger is %+v, %v", contact, err)
+	}
+	if err != nil || len(list) != 0 {
+		t.Errorf("the outbox has %+v, %v", list, err)
+	}
+	s := b.send(t, a.id(), "hello yourself")
+	list, err = b.Store.Outbox(t.Context(), 0, 10)
+	if err != nil || len(list) != 3 || list[0].Message != 0 || list[1].Message != s.Seq || !list[2].Copy {
+		t.Errorf("the outbox has %+v, %v", list, err)
+	}
+	if contact, err := b.Store.Contact(t.Context(), stranger); err != nil || !contact.Approved {
+		t.Errorf("who was answered is %+v, %v", contact, err)
+	}
+}
+
 // TestHeld: what is sent to a name that has changed waits, and goes to whom was approved.
 func TestHeld(t *testing.T) {
 	t.Parallel()

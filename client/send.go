@@ -109,13 +109,15 @@ func (c *Client) queue(ctx context.Context, to ID, l Letter, held int64) (seq in
 	if l.Quote != nil {
 		visible.Quote = &envelope.Ref{Time: uint64(l.Quote.Sent.UnixMilli()), Author: l.Quote.Sender}
 	}
+	o := store.Outgoing{Key: l.Key, Held: held}
 	if contact.ApprovedMe && !contact.Approved && to != c.account.ID() { // to answer a request is to accept it (messaging.md J.6)
-		if err := c.Accept(ctx, to); err != nil {
+		p, err := c.approval(ctx, to, me)
+		if err != nil {
 			return 0, err
 		}
+		o.Approve, o.Ahead = to, []store.Parcel{p}
 	}
 	for {
-		o := store.Outgoing{Key: l.Key, Held: held}
 		sent, err := c.store.NextTime(ctx, c.Now())
 		if err != nil {
 			return 0, err

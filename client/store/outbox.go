@@ -96,6 +96,7 @@ func post(tx *gorm.DB, message int64, list []Parcel, now time.Time) error {
 type Outgoing struct {
 	Message *Message // nil: only parcels. Its Seq, Arrived and State are set by Queue
 	Parcels []Parcel // in the order they are to be sent
+	Ahead   []Parcel // those before them that are not of the message: what tells that we approve
 	Approve [33]byte // whose messages we take from now on; zero: nobody new. Who is written to is approved anyway
 	Key     string   // names this send to its caller, who may try it again; empty: not
 	Held    int64    // the held message that this one is; 0: none
@@ -126,6 +127,9 @@ func (s *Store) Queue(ctx context.Context, o Outgoing, now time.Time) (seq int64
 			if seq, err = write(tx, *o.Message, o.Key, now); err != nil {
 				return err
 			}
+		}
+		if err := post(tx, 0, o.Ahead, now); err != nil {
+			return err
 		}
 		return post(tx, seq, o.Parcels, now)
 	})
