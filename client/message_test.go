@@ -234,9 +234,17 @@ func TestHeld(t *testing.T) {
 	a, c := n.client(1, func(c *client.Config) { c.Recheck = time.Nanosecond }), n.client(3)
 	a.send(t, "bob", "first")
 	a.flush(t)
+	was, err := a.Send(t.Context(), client.Letter{Name: name(t, "bob"), Text: "before", Key: "before"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := n.Update(name(t, "bob"), value(t, new.String())); err != nil {
 		t.Fatal(err)
 	}
+	if s, err := a.Send(t.Context(), client.Letter{Name: name(t, "bob"), Text: "before", Key: "before"}); err != nil || s.Seq != was.Seq || s.To != old || s.Held != 0 {
+		t.Errorf("what was sent before is %+v, %v", s, err)
+	}
+	a.flush(t)
 	var held *client.HeldError
 	for range 2 {
 		s, err := a.Send(t.Context(), client.Letter{Name: name(t, "bob"), Text: "secret", Key: "k"})

@@ -41,8 +41,13 @@ func (c *Client) Send(ctx context.Context, l Letter) (Sent, error) {
 	s, err := c.recipient(ctx, &l)
 	var held *HeldError
 	if errors.As(err, &held) {
-		id, err := c.store.Hold(ctx, store.Held{Name: l.Name.String(), Text: l.Text, Key: l.Key, At: c.Now()})
+		id, seq, err := c.store.Hold(ctx, store.Held{Name: l.Name.String(), Text: l.Text, Key: l.Key, At: c.Now()})
 		if err != nil {
+			return s, err
+		}
+		if seq != 0 { // it was sent before the name changed
+			m, err := c.store.Message(ctx, seq)
+			s.To, s.Seq = m.Chat, seq
 			return s, err
 		}
 		s.Held = id

@@ -216,19 +216,22 @@ type Held struct {
 }
 
 // Hold keeps a message until somebody decides, and returns its number. With a key that was used before nothing happens, and
-// the number is that of the message it was used for.
-func (s *Store) Hold(ctx context.Context, h Held) (id int64, err error) {
+// the number is that of the message it was used for: id of one that is held, or seq of one that is not.
+func (s *Store) Hold(ctx context.Context, h Held) (id, seq int64, err error) {
 	err = s.update(ctx, "hold message", func(tx *gorm.DB) error {
 		var key *string
 		if h.Key != "" {
 			key = &h.Key
+			if err := tx.Raw("SELECT seq FROM messages WHERE send_key = ?", h.Key).Scan(&seq).Error; err != nil || seq != 0 {
+				return err
+			}
 			if err := tx.Raw("SELECT id FROM held WHERE send_key = ?", h.Key).Scan(&id).Error; err != nil || id != 0 {
 				return err
 			}
 		}
 		return one(tx.Raw("INSERT INTO held (name, text, send_key, at) VALUES (?, ?, ?, ?) RETURNING id", h.Name, h.Text, key, unix(h.At)), &id)
 	})
-	return id, err
+	return id, seq, err
 }
 
 // Waiting returns up to limit messages to a name that are held, oldest first, those after the one with the given number.
