@@ -266,6 +266,45 @@ func TestHeld(t *testing.T) {
 	same(t, c.texts(t, a.Account.ID()), "they: secret")
 }
 
+// TestHeldBad: what cannot be sealed is not held, one that is does not keep the others, and answers stay answers.
+func TestHeldBad(t *testing.T) {
+	t.Parallel()
+	old, new := account(2).ID(), account(3).ID()
+	n := startTown(t, devnet.Config{Seed: 38, Nodes: 14}, "session bob "+old.String())
+	a := n.client(1, func(c *client.Config) { c.Recheck = time.Nanosecond })
+	first := a.send(t, "bob", "first")
+	if _, err := n.Update(name(t, "bob"), value(t, new.String())); err != nil {
+		t.Fatal(err)
+	}
+	bob := name(t, "bob")
+	var held *client.HeldError
+	if s, err := a.Send(t.Context(), client.Letter{Name: bob, Text: strings.Repeat("x", 2001)}); err == nil || errors.As(err, &held) || s.Held != 0 {
+		t.Errorf("a text that is too long: %+v, %v", s, err)
+	}
+	// One that an earlier program held.
+	if _, _, err := a.Store.Hold(t.Context(), store.Held{Name: "bob", Text: strings.Repeat("x", 2001), At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := a.Store.Message(t.Context(), first.Seq)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quote := &store.Ref{Sender: m.Sender, Sent: m.Sent}
+	if _, err := a.Send(t.Context(), client.Letter{Name: bob, Text: "second", Quote: quote}); !errors.As(err, &held) {
+		t.Fatal(err)
+	}
+	if err := a.Approve(t.Context(), "bob", held.New); err == nil {
+		t.Error("nothing was said of the text that is too long")
+	}
+	list, err := a.Store.Messages(t.Context(), new, 0, 10)
+	if err != nil || len(list) != 1 || list[0].Text != "second" || list[0].Quote == nil || *list[0].Quote != *quote {
+		t.Errorf("got messages %+v, %v", list, err)
+	}
+	if waiting, err := a.Store.Waiting(t.Context(), "bob", 0, 10); err != nil || len(waiting) != 1 {
+		t.Errorf("held are %d, %v", len(waiting), err)
+	}
+}
+
 // TestOffline: a text for somebody whose pin is known is accepted without a network, and sent later.
 func TestOffline(t *testing.T) {
 	t.Parallel()

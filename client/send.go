@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,10 @@ func (c *Client) Send(ctx context.Context, l Letter) (Sent, error) {
 	s, err := c.recipient(ctx, &l)
 	var held *HeldError
 	if errors.As(err, &held) {
-		id, seq, err := c.store.Hold(ctx, store.Held{Name: l.Name.String(), Text: l.Text, Key: l.Key, At: c.Now()})
+		if err := c.check(ctx, held.Old, &l); err != nil {
+			return s, err
+		}
+		id, seq, err := c.store.Hold(ctx, store.Held{Name: l.Name.String(), Text: l.Text, Quote: l.Quote, Key: l.Key, At: c.Now()})
 		if err != nil {
 			return s, err
 		}
@@ -100,6 +104,28 @@ func (c *Client) recipient(ctx context.Context, l *Letter) (s Sent, err error) {
 	return s, nil
 }
 
+// check seals a letter that has to wait, and throws that away: what cannot be sealed is not to wait.
+func (c *Client) check(ctx context.Context, to ID, l *Letter) error {
+	me, err := c.store.Account(ctx)
+	if err != nil {
+		return err
+	}
+	now := c.Now()
+	if _, err := c.pack(to, envelope.Message{Time: uint64(now.UnixMilli()), Body: body(l, me)}, now); err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	return nil
+}
+
+// body is what a letter says.
+func body(l *Letter, me store.Account) *envelope.Visible {
+	v := &envelope.Visible{Text: l.Text, Profile: profile(me)}
+	if l.Quote != nil {
+		v.Quote = &envelope.Ref{Time: uint64(l.Quote.Sent.UnixMilli()), Author: l.Quote.Sender}
+	}
+	return v
+}
+
 // queue seals a text and stores it to be sent. held is the number of the held message that it is, or 0.
 func (c *Client) queue(ctx context.Context, to ID, l Letter, held int64) (seq int64, err error) {
 	me, err := c.store.Account(ctx)
@@ -110,10 +136,7 @@ func (c *Client) queue(ctx context.Context, to ID, l Letter, held int64) (seq in
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return 0, err
 	}
-	visible := &envelope.Visible{Text: l.Text, Profile: profile(me)}
-	if l.Quote != nil {
-		visible.Quote = &envelope.Ref{Time: uint64(l.Quote.Sent.UnixMilli()), Author: l.Quote.Sender}
-	}
+	visible := body(&l, me)
 	o := store.Outgoing{Key: l.Key, Held: held}
 	if contact.ApprovedMe && !contact.Approved && to != c.account.ID() { // to answer a request is to accept it (messaging.md J.6)
 		p, err := c.approval(ctx, to, me)
@@ -215,7 +238,7 @@ func (c *Client) Approve(ctx context.Context, name string, id ID) error {
 }
 
 // Release queues what is held for a name, unless it still has to wait, and returns how much. Approve does it too; it is for a process
-// that ended between the two.
+// that ended between the two. What cannot be queued stays and does not keep the others; the error is the first's.
 func (c *Client) Release(ctx context.Context, name string) (released int, err error) {
 	n, err := ons.ParseName(ons.Session, name)
 	if err != nil {
@@ -229,21 +252,23 @@ func (c *Client) Release(ctx context.Context, name string) (released int, err er
 		return 0, heldBy(pin)
 	}
 	var after int64
+	var failed error
 	for {
 		waiting, err := c.store.Waiting(ctx, n.String(), after, 100)
 		if err != nil || len(waiting) == 0 {
-			return released, err
+			return released, cmp.Or(err, failed)
 		}
 		for _, h := range waiting {
 			after = h.ID
-			_, err := c.queue(ctx, pin.ID, Letter{Text: h.Text, Key: h.Key}, h.ID)
-			if errors.Is(err, store.ErrNotFound) {
-				continue // another process was faster
+			_, err := c.queue(ctx, pin.ID, Letter{Text: h.Text, Quote: h.Quote, Key: h.Key}, h.ID)
+			switch {
+			case ctx.Err() != nil:
+				return released, ctx.Err()
+			case err == nil:
+				released++
+			case !errors.Is(err, store.ErrNotFound): // or another process was faster
+				failed = cmp.Or(failed, fmt.Errorf("held message %d: %w", h.ID, err))
 			}
-			if err != nil {
-				return released, err
-			}
-			released++
 		}
 	}
 }

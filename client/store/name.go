@@ -208,11 +208,12 @@ func (s *Store) Receipts(ctx context.Context, name string, limit int) (list []Re
 
 // Held is a message to a name that has to wait for a decision. It is sealed when that is made: for whom, is not known before.
 type Held struct {
-	ID   int64
-	Name string
-	Text string
-	Key  string // as in Outgoing
-	At   time.Time
+	ID    int64
+	Name  string
+	Text  string
+	Quote *Ref   // the message that it answers; nil: none
+	Key   string // as in Outgoing
+	At    time.Time
 }
 
 // Hold keeps a message until somebody decides, and returns its number. With a key that was used before nothing happens, and
@@ -229,7 +230,14 @@ func (s *Store) Hold(ctx context.Context, h Held) (id, seq int64, err error) {
 				return err
 			}
 		}
-		return one(tx.Raw("INSERT INTO held (name, text, send_key, at) VALUES (?, ?, ?, ?) RETURNING id", h.Name, h.Text, key, unix(h.At)), &id)
+		var sent *int64
+		var author []byte
+		if h.Quote != nil {
+			at := unix(h.Quote.Sent)
+			sent, author = &at, h.Quote.Sender[:]
+		}
+		return one(tx.Raw("INSERT INTO held (name, text, quote_sent, quote_author, send_key, at) VALUES (?, ?, ?, ?, ?, ?) RETURNING id",
+			h.Name, h.Text, sent, author, key, unix(h.At)), &id)
 	})
 	return id, seq, err
 }
@@ -237,17 +245,22 @@ func (s *Store) Hold(ctx context.Context, h Held) (id, seq int64, err error) {
 // Waiting returns up to limit messages to a name that are held, oldest first, those after the one with the given number.
 func (s *Store) Waiting(ctx context.Context, name string, after int64, limit int) (list []Held, err error) {
 	var rows []struct {
-		ID      int64
-		Name    string
-		Text    string
-		SendKey *string
-		At      int64
+		ID          int64
+		Name        string
+		Text        string
+		QuoteSent   *int64
+		QuoteAuthor []byte
+		SendKey     *string
+		At          int64
 	}
 	err = s.view(ctx, "list held messages", func(tx *gorm.DB) error {
 		return tx.Raw("SELECT * FROM held WHERE name = ? AND id > ? ORDER BY id LIMIT ?", name, after, limit).Scan(&rows).Error
 	})
 	for _, r := range rows {
 		h := Held{ID: r.ID, Name: r.Name, Text: r.Text, At: fromUnix(r.At)}
+		if r.QuoteSent != nil {
+			h.Quote = &Ref{Sender: array[[33]byte](r.QuoteAuthor), Sent: fromUnix(*r.QuoteSent)}
+		}
 		if r.SendKey != nil {
 			h.Key = *r.SendKey
 		}

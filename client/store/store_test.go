@@ -656,9 +656,9 @@ func TestHeld(t *testing.T) {
 	if again := hold(Held{Name: "bob", Text: "hello", Key: "k", At: at(2)}); again != one {
 		t.Errorf("held twice: %d and %d", one, again)
 	}
-	two := hold(Held{Name: "bob", Text: "again", At: at(3)})
+	two := hold(Held{Name: "bob", Text: "again", Quote: &Ref{bob, at(2)}, At: at(3)})
 	waiting := got[[]Held](t)(s.Waiting(ctx, "bob", 0, 10))
-	if diff := cmp.Diff([]Held{{one, "bob", "hello", "k", at(1)}, {two, "bob", "again", "", at(3)}}, waiting); diff != "" {
+	if diff := cmp.Diff([]Held{{one, "bob", "hello", nil, "k", at(1)}, {two, "bob", "again", &Ref{bob, at(2)}, "", at(3)}}, waiting); diff != "" {
 		t.Error(diff)
 	}
 	m := text(bob, me, 10, "hello")
