@@ -266,6 +266,56 @@ func TestHeld(t *testing.T) {
 	same(t, c.texts(t, a.Account.ID()), "they: secret")
 }
 
+// TestHeldFree: what is held is sent when the name points back, and when a process ended between approving and sending.
+func TestHeldFree(t *testing.T) {
+	t.Parallel()
+	old, new := account(2).ID(), account(3).ID()
+	n := startTown(t, devnet.Config{Seed: 39, Nodes: 14}, "session bob "+old.String())
+	a := n.client(1, func(c *client.Config) { c.Recheck = time.Nanosecond })
+	a.send(t, "bob", "first")
+	change := func(id client.ID) {
+		t.Helper()
+		if _, err := n.Update(name(t, "bob"), value(t, id.String())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold := func(text string) {
+		t.Helper()
+		var held *client.HeldError
+		if _, err := a.Send(t.Context(), client.Letter{Name: name(t, "bob"), Text: text}); !errors.As(err, &held) {
+			t.Fatal(err)
+		}
+	}
+	change(new)
+	hold("points back")
+	change(old)
+	if _, err := a.Resolve(t.Context(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	same(t, a.texts(t, old), "I: first", "I: points back")
+
+	change(new)
+	hold("flushed")
+	if err := a.Store.Approve(t.Context(), "bob", new, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	a.flush(t)
+	same(t, a.texts(t, new), "I: flushed")
+
+	change(old)
+	hold("approved again")
+	if err := a.Store.Approve(t.Context(), "bob", old, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Approve(t.Context(), "bob", new); !errors.Is(err, store.ErrPin) {
+		t.Errorf("got error %v for approving another", err)
+	}
+	if err := a.Approve(t.Context(), "bob", old); err != nil {
+		t.Error(err)
+	}
+	same(t, a.texts(t, old), "I: first", "I: points back", "I: approved again")
+}
+
 // TestHeldBad: what cannot be sealed is not held, one that is does not keep the others, and answers stay answers.
 func TestHeldBad(t *testing.T) {
 	t.Parallel()

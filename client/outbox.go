@@ -33,6 +33,7 @@ var ErrStored = errors.New("node did not store the message")
 func (c *Client) Flush(ctx context.Context) (stored int, next time.Time, err error) {
 	var mu sync.Mutex // guards stored and last
 	var last error
+	c.releaseAll(ctx)
 	for {
 		due, err := c.store.Claim(ctx, c.Now(), lease, maxParcels)
 		if err != nil {

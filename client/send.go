@@ -223,22 +223,24 @@ func (c *Client) Accept(ctx context.Context, id ID) error {
 	return err
 }
 
-// Approve pins a name to the account that it points to now, and queues what was held for it. The error is store.ErrPin if that is
-// another one than was approved.
+// Approve pins a name to the account that it points to now, and queues what was held for it, also if it was approved before or points
+// back. The error is store.ErrPin if that is another one than was approved.
 func (c *Client) Approve(ctx context.Context, name string, id ID) error {
 	n, err := ons.ParseName(ons.Session, name)
 	if err != nil {
 		return err
 	}
 	if err := c.store.Approve(ctx, n.String(), id, c.Now()); err != nil {
-		return err
+		if pin, again := c.store.Pin(ctx, n.String()); again != nil || pin.Held() || pin.ID != id || !errors.Is(err, store.ErrPin) {
+			return err
+		}
 	}
 	_, err = c.Release(ctx, name)
 	return err
 }
 
-// Release queues what is held for a name, unless it still has to wait, and returns how much. Approve does it too; it is for a process
-// that ended between the two. What cannot be queued stays and does not keep the others; the error is the first's.
+// Release queues what is held for a name, unless it still has to wait, and returns how much. Approve does it too, as does
+// Resolve when the name points back, and Flush for a process that ended between the two. What cannot be queued stays and does not keep the others; the error is the first's.
 func (c *Client) Release(ctx context.Context, name string) (released int, err error) {
 	n, err := ons.ParseName(ons.Session, name)
 	if err != nil {
@@ -270,5 +272,18 @@ func (c *Client) Release(ctx context.Context, name string) (released int, err er
 				failed = cmp.Or(failed, fmt.Errorf("held message %d: %w", h.ID, err))
 			}
 		}
+	}
+}
+
+// releaseAll queues what is held for names that are not held any more. What is in the way of it stays for another time.
+func (c *Client) releaseAll(ctx context.Context) {
+	names, err := c.store.Free(ctx)
+	for _, name := range names {
+		if _, again := c.Release(ctx, name); again != nil {
+			err = cmp.Or(err, again)
+		}
+	}
+	if err != nil {
+		c.cfg.Log.Debug("held messages not released", "error", err)
 	}
 }

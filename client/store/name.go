@@ -269,6 +269,14 @@ func (s *Store) Waiting(ctx context.Context, name string, after int64, limit int
 	return list, err
 }
 
+// Free returns the names, up to a thousand, for which something is held though they are pinned to where they point.
+func (s *Store) Free(ctx context.Context) (names []string, err error) {
+	err = s.view(ctx, "look for held messages", func(tx *gorm.DB) error {
+		return tx.Raw("SELECT name FROM pins WHERE next IS NULL AND name IN (SELECT name FROM held) ORDER BY name LIMIT 1000").Scan(&names).Error
+	})
+	return names, err
+}
+
 // Drop deletes a held message. The error is ErrNotFound if there is none.
 func (s *Store) Drop(ctx context.Context, id int64) error {
 	return s.update(ctx, "drop held message", func(tx *gorm.DB) error { return changed(tx.Exec("DELETE FROM held WHERE id = ?", id)) })
