@@ -61,7 +61,11 @@ func example(ctx context.Context) error {
 	}
 	defer done()
 
-	sent, err := a.Send(ctx, client.Letter{To: "bob", Text: "hello"})
+	name, err := ons.ParseName(ons.Session, "bob")
+	if err != nil {
+		return err
+	}
+	sent, err := a.Send(ctx, client.Letter{Name: name, Text: "hello"})
 	if err != nil {
 		return err
 	}

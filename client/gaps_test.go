@@ -143,7 +143,7 @@ func TestSubnetGoneSend(t *testing.T) {
 	}
 	r.cfg.Seeds = []client.SeedNode{{URL: "http://127.0.0.1:1/"}}
 	r.open(t)
-	r.send(t, "me", "note")
+	r.send(t, r.id(), "note")
 	if got := r.flush(t); got != 1 {
 		t.Errorf("%d parcels were stored, want 1", got)
 	}

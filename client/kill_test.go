@@ -54,7 +54,7 @@ func childMain(job []string) error {
 			return err
 		}
 		for n := from; n <= killed(); n++ {
-			l := client.Letter{To: account(2).ID().String(), Text: fmt.Sprint("text ", n), Key: fmt.Sprint(n)}
+			l := client.Letter{To: account(2).ID(), Text: fmt.Sprint("text ", n), Key: fmt.Sprint(n)}
 			if _, err := c.Send(ctx, l); err != nil {
 				return err
 			}

@@ -18,7 +18,13 @@ func (r *resident) id() string { return r.Account.ID().String() }
 
 func (r *resident) send(t *testing.T, to, text string) client.Sent {
 	t.Helper()
-	s, err := r.Send(t.Context(), client.Letter{To: to, Text: text})
+	l := client.Letter{Text: text}
+	if id, err := client.ParseID(to); err == nil {
+		l.To = id
+	} else {
+		l.Name = name(t, to)
+	}
+	s, err := r.Send(t.Context(), l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +107,7 @@ func TestConversation(t *testing.T) {
 	if second.Resolution != nil {
 		t.Error("the name was asked for again")
 	}
-	alice.send(t, "me", "note")
+	alice.send(t, alice.id(), "note")
 	alice.flush(t)
 	bob.poll(t)
 
@@ -160,7 +166,7 @@ func TestSendKey(t *testing.T) {
 	a, b := n.client(1), n.client(2)
 	var seqs []int64
 	for range 3 {
-		s, err := a.Send(t.Context(), client.Letter{To: b.id(), Text: "once", Key: "order-1"})
+		s, err := a.Send(t.Context(), client.Letter{To: b.Account.ID(), Text: "once", Key: "order-1"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,6 +180,52 @@ func TestSendKey(t *testing.T) {
 	same(t, b.texts(t, a.Account.ID()), "they: once")
 }
 
+// TestNamedMe: the name "me" is somebody's like any other, and a letter to it is no note to oneself.
+func TestNamedMe(t *testing.T) {
+	t.Parallel()
+	b := account(2).ID()
+	n := startTown(t, devnet.Config{Seed: 36, Nodes: 12}, "session me "+b.String())
+	a := n.client(1)
+	if s := a.send(t, "me", "hello"); s.To != b {
+		t.Errorf("it goes to %s, want %s", s.To, b)
+	}
+	if _, err := a.Send(t.Context(), client.Letter{Text: "x"}); err == nil {
+		t.Error("a letter to nobody was accepted")
+	}
+	if _, err := a.Send(t.Context(), client.Letter{To: client.ID{3, 1}, Text: "x"}); !errors.Is(err, client.ErrID) {
+		t.Errorf("got error %v for a group, want ErrID", err)
+	}
+}
+
+// TestRefusedReply: an answer that is refused accepts nobody, and one that is not accepts with the message.
+func TestRefusedReply(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 37, Nodes: 12})
+	a, b := n.client(1), n.client(2)
+	a.send(t, b.id(), "hello")
+	a.flush(t)
+	b.poll(t)
+	stranger := a.Account.ID()
+	if _, err := b.Send(t.Context(), client.Letter{To: stranger, Text: strings.Repeat("x", 2001)}); err == nil {
+		t.Fatal("a text that is too long was accepted")
+	}
+	list, err := b.Store.Outbox(t.Context(), 0, 10)
+	if contact, err := b.Store.Contact(t.Context(), stranger); err != nil || contact.Approved || !contact.Request() {
+		t.Errorf("after a refused answer the stranger is %+v, %v", contact, err)
+	}
+	if err != nil || len(list) != 0 {
+		t.Errorf("the outbox has %+v, %v", list, err)
+	}
+	s := b.send(t, a.id(), "hello yourself")
+	list, err = b.Store.Outbox(t.Context(), 0, 10)
+	if err != nil || len(list) != 3 || list[0].Message != 0 || list[1].Message != s.Seq || !list[2].Copy {
+		t.Errorf("the outbox has %+v, %v", list, err)
+	}
+	if contact, err := b.Store.Contact(t.Context(), stranger); err != nil || !contact.Approved {
+		t.Errorf("who was answered is %+v, %v", contact, err)
+	}
+}
+
 // TestHeld: what is sent to a name that has changed waits, and goes to whom was approved.
 func TestHeld(t *testing.T) {
 	t.Parallel()
@@ -182,12 +234,20 @@ func TestHeld(t *testing.T) {
 	a, c := n.client(1, func(c *client.Config) { c.Recheck = time.Nanosecond }), n.client(3)
 	a.send(t, "bob", "first")
 	a.flush(t)
+	was, err := a.Send(t.Context(), client.Letter{Name: name(t, "bob"), Text: "before", Key: "before"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := n.Update(name(t, "bob"), value(t, new.String())); err != nil {
 		t.Fatal(err)
 	}
+	if s, err := a.Send(t.Context(), client.Letter{Name: name(t, "bob"), Text: "before", Key: "before"}); err != nil || s.Seq != was.Seq || s.To != old || s.Held != 0 {
+		t.Errorf("what was sent before is %+v, %v", s, err)
+	}
+	a.flush(t)
 	var held *client.HeldError
 	for range 2 {
-		s, err := a.Send(t.Context(), client.Letter{To: "bob", Text: "secret", Key: "k"})
+		s, err := a.Send(t.Context(), client.Letter{Name: name(t, "bob"), Text: "secret", Key: "k"})
 		if !errors.As(err, &held) || s.Held == 0 || s.Seq != 0 {
 			t.Fatalf("got %+v, %v", s, err)
 		}
@@ -204,6 +264,95 @@ func TestHeld(t *testing.T) {
 	a.flush(t)
 	c.poll(t)
 	same(t, c.texts(t, a.Account.ID()), "they: secret")
+}
+
+// TestHeldFree: what is held is sent when the name points back, and when a process ended between approving and sending.
+func TestHeldFree(t *testing.T) {
+	t.Parallel()
+	old, new := account(2).ID(), account(3).ID()
+	n := startTown(t, devnet.Config{Seed: 39, Nodes: 14}, "session bob "+old.String())
+	a := n.client(1, func(c *client.Config) { c.Recheck = time.Nanosecond })
+	a.send(t, "bob", "first")
+	change := func(id client.ID) {
+		t.Helper()
+		if _, err := n.Update(name(t, "bob"), value(t, id.String())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold := func(text string) {
+		t.Helper()
+		var held *client.HeldError
+		if _, err := a.Send(t.Context(), client.Letter{Name: name(t, "bob"), Text: text}); !errors.As(err, &held) {
+			t.Fatal(err)
+		}
+	}
+	change(new)
+	hold("points back")
+	change(old)
+	if _, err := a.Resolve(t.Context(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	same(t, a.texts(t, old), "I: first", "I: points back")
+
+	change(new)
+	hold("flushed")
+	if err := a.Store.Approve(t.Context(), "bob", new, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	a.flush(t)
+	same(t, a.texts(t, new), "I: flushed")
+
+	change(old)
+	hold("approved again")
+	if err := a.Store.Approve(t.Context(), "bob", old, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Approve(t.Context(), "bob", new); !errors.Is(err, store.ErrPin) {
+		t.Errorf("got error %v for approving another", err)
+	}
+	if err := a.Approve(t.Context(), "bob", old); err != nil {
+		t.Error(err)
+	}
+	same(t, a.texts(t, old), "I: first", "I: points back", "I: approved again")
+}
+
+// TestHeldBad: what cannot be sealed is not held, one that is does not keep the others, and answers stay answers.
+func TestHeldBad(t *testing.T) {
+	t.Parallel()
+	old, new := account(2).ID(), account(3).ID()
+	n := startTown(t, devnet.Config{Seed: 38, Nodes: 14}, "session bob "+old.String())
+	a := n.client(1, func(c *client.Config) { c.Recheck = time.Nanosecond })
+	first := a.send(t, "bob", "first")
+	if _, err := n.Update(name(t, "bob"), value(t, new.String())); err != nil {
+		t.Fatal(err)
+	}
+	bob := name(t, "bob")
+	var held *client.HeldError
+	if s, err := a.Send(t.Context(), client.Letter{Name: bob, Text: strings.Repeat("x", 2001)}); err == nil || errors.As(err, &held) || s.Held != 0 {
+		t.Errorf("a text that is too long: %+v, %v", s, err)
+	}
+	// One that an earlier program held.
+	if _, _, err := a.Store.Hold(t.Context(), store.Held{Name: "bob", Text: strings.Repeat("x", 2001), At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := a.Store.Message(t.Context(), first.Seq)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quote := &store.Ref{Sender: m.Sender, Sent: m.Sent}
+	if _, err := a.Send(t.Context(), client.Letter{Name: bob, Text: "second", Quote: quote}); !errors.As(err, &held) {
+		t.Fatal(err)
+	}
+	if err := a.Approve(t.Context(), "bob", held.New); err == nil {
+		t.Error("nothing was said of the text that is too long")
+	}
+	list, err := a.Store.Messages(t.Context(), new, 0, 10)
+	if err != nil || len(list) != 1 || list[0].Text != "second" || list[0].Quote == nil || *list[0].Quote != *quote {
+		t.Errorf("got messages %+v, %v", list, err)
+	}
+	if waiting, err := a.Store.Waiting(t.Context(), "bob", 0, 10); err != nil || len(waiting) != 1 {
+		t.Errorf("held are %d, %v", len(waiting), err)
+	}
 }
 
 // TestOffline: a text for somebody whose pin is known is accepted without a network, and sent later.
@@ -267,7 +416,7 @@ func TestWrongSwarm(t *testing.T) {
 	}
 	a.open(t)
 	a.send(t, b.id(), "hello")
-	a.send(t, "me", "note")
+	a.send(t, a.id(), "note")
 	if got := a.flush(t); got != 3 {
 		t.Errorf("%d parcels were stored, want 3", got)
 	}

@@ -40,6 +40,7 @@ func (c *Client) Flush(ctx context.Context) (stored int, next time.Time, err err
 			return 0, time.Time{}, err
 		}
 	}
+	c.releaseAll(ctx)
 	for {
 		due, err := c.store.Claim(ctx, c.Now(), lease, maxParcels)
 		if err != nil {

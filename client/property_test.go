@@ -128,7 +128,7 @@ func (w *world) play(t *rapid.T, number uint32) {
 			to = bob
 		}
 		texts++
-		l := client.Letter{To: to.ID().String(), Text: fmt.Sprint("text ", texts), Key: fmt.Sprint(texts)}
+		l := client.Letter{To: to.ID(), Text: fmt.Sprint("text ", texts), Key: fmt.Sprint(texts)}
 		for range rapid.IntRange(1, 2).Draw(t, "tries") { // a caller that does not know whether it was accepted
 			if _, err := processes[i].c.Send(ctx, l); err != nil {
 				t.Fatal(err)

@@ -76,7 +76,7 @@ func TestReports(t *testing.T) {
 	if err := n.node(guards[0].Ed25519).Down(); err != nil {
 		t.Fatal(err)
 	}
-	r.send(t, "me", "note")
+	r.send(t, r.id(), "note")
 	for range 3 {
 		r.flush(t)
 		r.poll(t)

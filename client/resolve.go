@@ -123,6 +123,9 @@ func (c *Client) Resolve(ctx context.Context, name string) (Resolution, error) {
 	case r.Pin.Held():
 		return r, heldBy(r.Pin)
 	}
+	if _, err := c.Release(ctx, name); err != nil { // it may have pointed elsewhere
+		c.cfg.Log.Debug("held messages not released", "error", err)
+	}
 	return r, nil
 }
 

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,8 @@ const ttl = 14 * 24 * time.Hour
 
 // Letter is a text to be sent.
 type Letter struct {
-	To    string // an id, a name, or "me"
+	To    ID       // whom to; zero: who Name stands for. One's own is a note to oneself
+	Name  ons.Name // of Session; not used if To is set
 	Text  string
 	Quote *store.Ref // the message that it answers; nil: none
 	Key   string     // names this send to its caller, who may try it again; empty: not
@@ -37,11 +39,19 @@ type Sent struct {
 //
 // Errors beside Resolve's: envelope's about the text, such as that it is too long.
 func (c *Client) Send(ctx context.Context, l Letter) (Sent, error) {
-	s, name, err := c.recipient(ctx, l.To)
+	s, err := c.recipient(ctx, &l)
 	var held *HeldError
 	if errors.As(err, &held) {
-		id, err := c.store.Hold(ctx, store.Held{Name: name, Text: l.Text, Key: l.Key, At: c.Now()})
+		if err := c.check(ctx, held.Old, &l); err != nil {
+			return s, err
+		}
+		id, seq, err := c.store.Hold(ctx, store.Held{Name: l.Name.String(), Text: l.Text, Quote: l.Quote, Key: l.Key, At: c.Now()})
 		if err != nil {
+			return s, err
+		}
+		if seq != 0 { // it was sent before the name changed
+			m, err := c.store.Message(ctx, seq)
+			s.To, s.Seq = m.Chat, seq
 			return s, err
 		}
 		s.Held = id
@@ -56,43 +66,64 @@ func (c *Client) Send(ctx context.Context, l Letter) (Sent, error) {
 	return s, err
 }
 
-// recipient finds out whom a letter is for, and by which name if by one.
-func (c *Client) recipient(ctx context.Context, to string) (s Sent, name string, err error) {
-	if to == "me" {
-		return Sent{To: c.account.ID()}, "", nil
+// recipient finds out whom a letter is for.
+func (c *Client) recipient(ctx context.Context, l *Letter) (s Sent, err error) {
+	switch {
+	case l.To != (ID{}):
+		if _, err := checkID(l.To); err != nil {
+			return Sent{}, err
+		}
+		return Sent{To: l.To}, nil
+	case l.Name.Type() != ons.Session || l.Name.String() == "":
+		return Sent{}, errors.New("a letter to nobody: neither an id nor a name of Session")
 	}
-	if id, err := ParseID(to); err == nil {
-		return Sent{To: id}, "", nil
-	}
-	n, err := ons.ParseName(ons.Session, to)
-	if err != nil {
-		return Sent{}, "", err
-	}
-	name = n.String()
+	name := l.Name.String()
 	pin, err := c.store.Pin(ctx, name)
 	pinned := err == nil
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return Sent{}, name, err
+		return Sent{}, err
 	}
 	if age := c.Now().Sub(pin.Checked); pinned && !pin.Held() && age >= 0 && age < c.cfg.Recheck {
-		return Sent{To: pin.ID}, name, nil
+		return Sent{To: pin.ID}, nil
 	}
 	r, err := c.Resolve(ctx, name)
 	s = Sent{To: r.ID, Resolution: &r}
 	var held *HeldError
 	switch {
 	case err == nil || errors.As(err, &held) || ctx.Err() != nil || !pinned:
-		return s, name, err
+		return s, err
 	case errors.Is(err, ErrID):
-		return s, name, err // it points elsewhere, and to no account
+		return s, err // it points elsewhere, and to no account
 	}
 	// That it cannot be found out, or that nobody has the name now, is no reason to take the one we know for another.
 	c.cfg.Log.Debug("name not checked", "error", err)
 	if pin.Held() {
-		return s, name, heldBy(pin)
+		return s, heldBy(pin)
 	}
 	s.To = pin.ID
-	return s, name, nil
+	return s, nil
+}
+
+// check seals a letter that has to wait, and throws that away: what cannot be sealed is not to wait.
+func (c *Client) check(ctx context.Context, to ID, l *Letter) error {
+	me, err := c.store.Account(ctx)
+	if err != nil {
+		return err
+	}
+	now := c.Now()
+	if _, err := c.pack(to, envelope.Message{Time: uint64(now.UnixMilli()), Body: body(l, me)}, now); err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	return nil
+}
+
+// body is what a letter says.
+func body(l *Letter, me store.Account) *envelope.Visible {
+	v := &envelope.Visible{Text: l.Text, Profile: profile(me)}
+	if l.Quote != nil {
+		v.Quote = &envelope.Ref{Time: uint64(l.Quote.Sent.UnixMilli()), Author: l.Quote.Sender}
+	}
+	return v
 }
 
 // queue seals a text and stores it to be sent. held is the number of the held message that it is, or 0.
@@ -105,17 +136,16 @@ func (c *Client) queue(ctx context.Context, to ID, l Letter, held int64) (seq in
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return 0, err
 	}
-	visible := &envelope.Visible{Text: l.Text, Profile: profile(me)}
-	if l.Quote != nil {
-		visible.Quote = &envelope.Ref{Time: uint64(l.Quote.Sent.UnixMilli()), Author: l.Quote.Sender}
-	}
+	visible := body(&l, me)
+	o := store.Outgoing{Key: l.Key, Held: held}
 	if contact.ApprovedMe && !contact.Approved && to != c.account.ID() { // to answer a request is to accept it (messaging.md J.6)
-		if err := c.Accept(ctx, to); err != nil {
+		p, err := c.approval(ctx, to, me)
+		if err != nil {
 			return 0, err
 		}
+		o.Approve, o.Ahead = to, []store.Parcel{p}
 	}
 	for {
-		o := store.Outgoing{Key: l.Key, Held: held}
 		sent, err := c.nextTime(ctx)
 		if err != nil {
 			return 0, err
@@ -193,22 +223,24 @@ func (c *Client) Accept(ctx context.Context, id ID) error {
 	return err
 }
 
-// Approve pins a name to the account that it points to now, and queues what was held for it. The error is store.ErrPin if that is
-// another one than was approved.
+// Approve pins a name to the account that it points to now, and queues what was held for it, also if it was approved before or points
+// back. The error is store.ErrPin if that is another one than was approved.
 func (c *Client) Approve(ctx context.Context, name string, id ID) error {
 	n, err := ons.ParseName(ons.Session, name)
 	if err != nil {
 		return err
 	}
 	if err := c.store.Approve(ctx, n.String(), id, c.Now()); err != nil {
-		return err
+		if pin, again := c.store.Pin(ctx, n.String()); again != nil || pin.Held() || pin.ID != id || !errors.Is(err, store.ErrPin) {
+			return err
+		}
 	}
 	_, err = c.Release(ctx, name)
 	return err
 }
 
-// Release queues what is held for a name, unless it still has to wait, and returns how much. Approve does it too; it is for a process
-// that ended between the two.
+// Release queues what is held for a name, unless it still has to wait, and returns how much. Approve does it too, as does
+// Resolve when the name points back, and Flush for a process that ended between the two. What cannot be queued stays and does not keep the others; the error is the first's.
 func (c *Client) Release(ctx context.Context, name string) (released int, err error) {
 	n, err := ons.ParseName(ons.Session, name)
 	if err != nil {
@@ -222,21 +254,36 @@ func (c *Client) Release(ctx context.Context, name string) (released int, err er
 		return 0, heldBy(pin)
 	}
 	var after int64
+	var failed error
 	for {
 		waiting, err := c.store.Waiting(ctx, n.String(), after, 100)
 		if err != nil || len(waiting) == 0 {
-			return released, err
+			return released, cmp.Or(err, failed)
 		}
 		for _, h := range waiting {
 			after = h.ID
-			_, err := c.queue(ctx, pin.ID, Letter{Text: h.Text, Key: h.Key}, h.ID)
-			if errors.Is(err, store.ErrNotFound) {
-				continue // another process was faster
+			_, err := c.queue(ctx, pin.ID, Letter{Text: h.Text, Quote: h.Quote, Key: h.Key}, h.ID)
+			switch {
+			case ctx.Err() != nil:
+				return released, ctx.Err()
+			case err == nil:
+				released++
+			case !errors.Is(err, store.ErrNotFound): // or another process was faster
+				failed = cmp.Or(failed, fmt.Errorf("held message %d: %w", h.ID, err))
 			}
-			if err != nil {
-				return released, err
-			}
-			released++
 		}
+	}
+}
+
+// releaseAll queues what is held for names that are not held any more. What is in the way of it stays for another time.
+func (c *Client) releaseAll(ctx context.Context) {
+	names, err := c.store.Free(ctx)
+	for _, name := range names {
+		if _, again := c.Release(ctx, name); again != nil {
+			err = cmp.Or(err, again)
+		}
+	}
+	if err != nil {
+		c.cfg.Log.Debug("held messages not released", "error", err)
 	}
 }

@@ -313,7 +313,8 @@ func TestNothingInClear(t *testing.T) {
 		got[int](t)(s.Receive(ctx, Batch{Cursor: canary, Items: []Item{item(fmt.Sprint(canary, i), a), {Hash: fmt.Sprint(i, canary), Reason: canary}}}, at(i)))
 	}
 	got[Pin](t)(s.Confirm(ctx, Receipt{Name: canary, At: at(1), ID: chat, Answers: []Answer{{Reason: canary}}}))
-	got[int64](t)(s.Hold(ctx, Held{Name: canary, Text: canary, At: at(1)}))
+	_, _, err := s.Hold(ctx, Held{Name: canary, Text: canary, At: at(1)})
+	must(t, err)
 	must(t, s.SetNickname(ctx, chat, canary))
 	if n := len(got[[]Message](t)(s.Search(ctx, Query{Text: canary + "*", Limit: 1000}))); n != 201 {
 		t.Errorf("found %d messages", n)

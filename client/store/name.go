@@ -208,49 +208,73 @@ func (s *Store) Receipts(ctx context.Context, name string, limit int) (list []Re
 
 // Held is a message to a name that has to wait for a decision. It is sealed when that is made: for whom, is not known before.
 type Held struct {
-	ID   int64
-	Name string
-	Text string
-	Key  string // as in Outgoing
-	At   time.Time
+	ID    int64
+	Name  string
+	Text  string
+	Quote *Ref   // the message that it answers; nil: none
+	Key   string // as in Outgoing
+	At    time.Time
 }
 
 // Hold keeps a message until somebody decides, and returns its number. With a key that was used before nothing happens, and
-// the number is that of the message it was used for.
-func (s *Store) Hold(ctx context.Context, h Held) (id int64, err error) {
+// the number is that of the message it was used for: id of one that is held, or seq of one that is not.
+func (s *Store) Hold(ctx context.Context, h Held) (id, seq int64, err error) {
 	err = s.update(ctx, "hold message", func(tx *gorm.DB) error {
 		var key *string
 		if h.Key != "" {
 			key = &h.Key
+			if err := tx.Raw("SELECT seq FROM messages WHERE send_key = ?", h.Key).Scan(&seq).Error; err != nil || seq != 0 {
+				return err
+			}
 			if err := tx.Raw("SELECT id FROM held WHERE send_key = ?", h.Key).Scan(&id).Error; err != nil || id != 0 {
 				return err
 			}
 		}
-		return one(tx.Raw("INSERT INTO held (name, text, send_key, at) VALUES (?, ?, ?, ?) RETURNING id", h.Name, h.Text, key, unix(h.At)), &id)
+		var sent *int64
+		var author []byte
+		if h.Quote != nil {
+			at := unix(h.Quote.Sent)
+			sent, author = &at, h.Quote.Sender[:]
+		}
+		return one(tx.Raw("INSERT INTO held (name, text, quote_sent, quote_author, send_key, at) VALUES (?, ?, ?, ?, ?, ?) RETURNING id",
+			h.Name, h.Text, sent, author, key, unix(h.At)), &id)
 	})
-	return id, err
+	return id, seq, err
 }
 
 // Waiting returns up to limit messages to a name that are held, oldest first, those after the one with the given number.
 func (s *Store) Waiting(ctx context.Context, name string, after int64, limit int) (list []Held, err error) {
 	var rows []struct {
-		ID      int64
-		Name    string
-		Text    string
-		SendKey *string
-		At      int64
+		ID          int64
+		Name        string
+		Text        string
+		QuoteSent   *int64
+		QuoteAuthor []byte
+		SendKey     *string
+		At          int64
 	}
 	err = s.view(ctx, "list held messages", func(tx *gorm.DB) error {
 		return tx.Raw("SELECT * FROM held WHERE name = ? AND id > ? ORDER BY id LIMIT ?", name, after, limit).Scan(&rows).Error
 	})
 	for _, r := range rows {
 		h := Held{ID: r.ID, Name: r.Name, Text: r.Text, At: fromUnix(r.At)}
+		if r.QuoteSent != nil {
+			h.Quote = &Ref{Sender: array[[33]byte](r.QuoteAuthor), Sent: fromUnix(*r.QuoteSent)}
+		}
 		if r.SendKey != nil {
 			h.Key = *r.SendKey
 		}
 		list = append(list, h)
 	}
 	return list, err
+}
+
+// Free returns the names, up to a thousand, for which something is held though they are pinned to where they point.
+func (s *Store) Free(ctx context.Context) (names []string, err error) {
+	err = s.view(ctx, "look for held messages", func(tx *gorm.DB) error {
+		return tx.Raw("SELECT name FROM pins WHERE next IS NULL AND name IN (SELECT name FROM held) ORDER BY name LIMIT 1000").Scan(&names).Error
+	})
+	return names, err
 }
 
 // Drop deletes a held message. The error is ErrNotFound if there is none.

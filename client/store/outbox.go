@@ -96,23 +96,32 @@ func post(tx *gorm.DB, message int64, list []Parcel, now time.Time) error {
 type Outgoing struct {
 	Message *Message // nil: only parcels. Its Seq, Arrived and State are set by Queue
 	Parcels []Parcel // in the order they are to be sent
+	Ahead   []Parcel // those before them that are not of the message: what tells that we approve
 	Approve [33]byte // whose messages we take from now on; zero: nobody new. Who is written to is approved anyway
 	Key     string   // names this send to its caller, who may try it again; empty: not
 	Held    int64    // the held message that this one is; 0: none
 }
 
 // Queue accepts what is to be sent and returns the number of its message. When it has returned, the message will be sent,
-// whatever happens to the process. If the key was used before nothing happens, and the number is that of the message it was
-// used for. The error is ErrTaken, or ErrNotFound for a held message that is not held any more; then nothing has changed.
+// whatever happens to the process. If the key was used before nothing is sent, and the number is that of the message it was
+// used for. What is held under the key is not any more. The error is ErrTaken, or ErrNotFound for a held message that is not held any more; then nothing has changed.
 func (s *Store) Queue(ctx context.Context, o Outgoing, now time.Time) (seq int64, err error) {
 	err = s.update(ctx, "queue message", func(tx *gorm.DB) error {
 		if o.Key != "" {
-			if err := tx.Raw("SELECT seq FROM messages WHERE send_key = ?", o.Key).Scan(&seq).Error; err != nil || seq != 0 {
+			if err := tx.Raw("SELECT seq FROM messages WHERE send_key = ?", o.Key).Scan(&seq).Error; err != nil {
 				return err
 			}
 		}
+		if seq != 0 { // then what is held under this key was sent, and waits no more
+			return tx.Exec("DELETE FROM held WHERE id = ? OR send_key = ?", o.Held, o.Key).Error
+		}
 		if o.Held != 0 {
 			if err := changed(tx.Exec("DELETE FROM held WHERE id = ?", o.Held)); err != nil {
+				return err
+			}
+		}
+		if o.Key != "" {
+			if err := tx.Exec("DELETE FROM held WHERE send_key = ?", o.Key).Error; err != nil {
 				return err
 			}
 		}
@@ -126,6 +135,9 @@ func (s *Store) Queue(ctx context.Context, o Outgoing, now time.Time) (seq int64
 			if seq, err = write(tx, *o.Message, o.Key, now); err != nil {
 				return err
 			}
+		}
+		if err := post(tx, 0, o.Ahead, now); err != nil {
+			return err
 		}
 		return post(tx, seq, o.Parcels, now)
 	})

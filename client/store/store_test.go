@@ -643,13 +643,22 @@ func TestHeld(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := mustCreate(t, tempPath(t))
-	one := got[int64](t)(s.Hold(ctx, Held{Name: "bob", Text: "hello", Key: "k", At: at(1)}))
-	if again := got[int64](t)(s.Hold(ctx, Held{Name: "bob", Text: "hello", Key: "k", At: at(2)})); again != one {
+	hold := func(h Held) (id int64) {
+		t.Helper()
+		id, seq, err := s.Hold(ctx, h)
+		must(t, err)
+		if seq != 0 {
+			t.Errorf("it was sent before as %d", seq)
+		}
+		return id
+	}
+	one := hold(Held{Name: "bob", Text: "hello", Key: "k", At: at(1)})
+	if again := hold(Held{Name: "bob", Text: "hello", Key: "k", At: at(2)}); again != one {
 		t.Errorf("held twice: %d and %d", one, again)
 	}
-	two := got[int64](t)(s.Hold(ctx, Held{Name: "bob", Text: "again", At: at(3)}))
+	two := hold(Held{Name: "bob", Text: "again", Quote: &Ref{bob, at(2)}, At: at(3)})
 	waiting := got[[]Held](t)(s.Waiting(ctx, "bob", 0, 10))
-	if diff := cmp.Diff([]Held{{one, "bob", "hello", "k", at(1)}, {two, "bob", "again", "", at(3)}}, waiting); diff != "" {
+	if diff := cmp.Diff([]Held{{one, "bob", "hello", nil, "k", at(1)}, {two, "bob", "again", &Ref{bob, at(2)}, "", at(3)}}, waiting); diff != "" {
 		t.Error(diff)
 	}
 	m := text(bob, me, 10, "hello")
@@ -657,6 +666,19 @@ func TestHeld(t *testing.T) {
 	seq := got[int64](t)(s.Queue(ctx, o, at(10)))
 	if again := got[int64](t)(s.Queue(ctx, o, at(11))); again != seq {
 		t.Errorf("sent twice: %d and %d", seq, again)
+	}
+	// A key that was used for a message is used: nothing is held under it, and what was is sent.
+	if id, was, err := s.Hold(ctx, Held{Name: "bob", Text: "hello", Key: "k", At: at(11)}); err != nil || id != 0 || was != seq {
+		t.Errorf("held %d, sent before %d, %v", id, was, err)
+	}
+	both := hold(Held{Name: "bob", Text: "both", Key: "both", At: at(11)})
+	m3 := text(bob, me, 11, "both")
+	sent := got[int64](t)(s.Queue(ctx, Outgoing{Message: &m3, Key: "both"}, at(11)))
+	if again := got[int64](t)(s.Queue(ctx, Outgoing{Message: &m3, Key: "both", Held: both}, at(11))); again != sent {
+		t.Errorf("sent twice: %d and %d", sent, again)
+	}
+	if waiting := got[[]Held](t)(s.Waiting(ctx, "bob", one, 10)); len(waiting) != 1 || waiting[0].ID != two {
+		t.Errorf("held are %+v", waiting)
 	}
 	must(t, s.Drop(ctx, two))
 	if err := s.Drop(ctx, two); !errors.Is(err, ErrNotFound) {
@@ -666,7 +688,7 @@ func TestHeld(t *testing.T) {
 	if _, err := s.Queue(ctx, Outgoing{Message: &m2, Held: two}, at(12)); !errors.Is(err, ErrNotFound) {
 		t.Errorf("what was dropped was sent: %v", err)
 	}
-	if list := got[[]Message](t)(s.Messages(ctx, bob, 0, 10)); len(list) != 1 {
+	if list := got[[]Message](t)(s.Messages(ctx, bob, 0, 10)); len(list) != 2 {
 		t.Errorf("%d messages", len(list))
 	}
 	// Accepting a request sends something that nobody sees.

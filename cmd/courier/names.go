@@ -419,7 +419,13 @@ func (p program) approve(ctx context.Context, f *flags, d *desk, name string, id
 		return missingf("%s: it was never used", name)
 	case err != nil:
 		return err
-	case !pin.Held():
+	case !pin.Held() && (id == client.ID{} || id == pin.ID):
+		switch released, err := d.Release(ctx, name); {
+		case err != nil:
+			return err
+		case released > 0: // it was approved before, or points back
+			return p.carryOut(ctx, d)
+		}
 		return missingf("%s: there is nothing to approve: it stands for %s", name, client.ID(pin.ID))
 	}
 	next := client.ID(pin.Next)

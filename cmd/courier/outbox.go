@@ -176,7 +176,7 @@ func (p program) listOutbox(ctx context.Context, f *flags, d *desk) error {
 				after = h.ID
 				v := outboxView{Held: h.ID, To: h.Name, State: "held", Reason: "the name points to another account: courier names approve " + h.Name}
 				if !pin.Held() {
-					v.Reason = "the name is approved: courier names approve " + h.Name + " sends it"
+					v.Reason = "the name is approved: courier outbox retry says what is in the way"
 				}
 				if err := l.add(v); err != nil {
 					return err

@@ -203,9 +203,9 @@ func (d *desk) post(ctx context.Context, opt sendOptions, w whom, quote *store.R
 			s.To, s.Resolution = r.ID, &r
 		}
 	} else {
-		l := client.Letter{To: w.to(), Text: opt.text, Quote: quote}
+		l := client.Letter{To: w.id, Name: w.name, Text: opt.text, Quote: quote}
 		if opt.key != "" {
-			l.Key = opt.key + " " + w.to()
+			l.Key = opt.key + " " + w.String()
 		}
 		v.queued = time.Now()
 		s, v.err = d.Send(ctx, l)

@@ -111,8 +111,8 @@ type whom struct {
 	name ons.Name
 }
 
-// to is what Client.Send takes.
-func (w whom) to() string {
+// String is the account, or else the name: none of which can be taken for the other.
+func (w whom) String() string {
 	if w.id != (client.ID{}) {
 		return w.id.String()
 	}

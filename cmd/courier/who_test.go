@@ -32,7 +32,7 @@ func TestWhom(t *testing.T) {
 	b.contacts[dave] = store.Contact{ID: dave, Nickname: "carol"}
 	b.contacts[testID(8)] = store.Contact{ID: testID(8), Nickname: "TWIN"}
 	for word, want := range map[string]string{
-		"me": self.String(), bob.String(): bob.String(), strings.ToUpper(bob.String()): bob.String(),
+		"me": self.String(), "name:me": "me", bob.String(): bob.String(), strings.ToUpper(bob.String()): bob.String(),
 		"@bobby": bob.String(), "name:bobby": "bobby", "bobby": "could be any", // a nickname of one, a name of another
 		"fresh": testID(6).String(), "@FRESH": testID(6).String(), "name:fresh": "fresh",
 		"unheard": "unheard", "UnHeard": "unheard",
@@ -45,7 +45,7 @@ func TestWhom(t *testing.T) {
 		got, err := b.whom(word)
 		said := ""
 		if err == nil {
-			said = got.to()
+			said = got.String()
 		} else {
 			said = err.Error()
 		}

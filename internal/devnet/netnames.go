@@ -87,6 +87,9 @@ func (n *Network) mined(id ons.Txid, err error) (ons.Txid, error) {
 }
 
 func (n *Network) buy(e NameEntry) (ons.Txid, error) {
+	if e.Name.Type() == ons.Session {
+		n.spoken.Store(e.Name.Hash().Base64(), e.Name)
+	}
 	return n.chain.BuyName(e.Name, e.Value, BuyOptions{Owner: n.people.of(e.Name).Owner(), Years: int(max(e.Years, 1)), Legacy: e.Legacy})
 }
 

@@ -104,6 +104,8 @@ type Network struct {
 	stop    context.CancelFunc
 	wg      sync.WaitGroup // the block clock
 
+	spoken sync.Map // the session names that were bought here, by their hashes in base64
+
 	mu     sync.Mutex // guards what follows, and is held while we move the chain
 	nodes  []*Node
 	down   map[int]time.Time // since when a node is down

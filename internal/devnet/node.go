@@ -53,7 +53,8 @@ type nodeConfig struct {
 	OMQPort   uint16     // zero: a free one
 	Version   [3]uint16  // of the storage server
 	World     world
-	Log       *slog.Logger // nil: silent
+	Log       *slog.Logger  // nil: silent
+	Forge     storage.Forge // nil: its lies about names open under no name
 }
 
 // String names the node and hides its key.
@@ -135,7 +136,7 @@ func newNode(c nodeConfig) (*Node, error) {
 	n.proxy = newProxy(c.World)
 	n.storage = storage.New(storage.Config{
 		Key: c.Key, Legacy: c.Legacy, Version: n.Version, Network: uplink{n}, Now: n.now,
-		Lies: func() storage.Lies { return n.Faults().Lies },
+		Lies: func() storage.Lies { return n.Faults().Lies }, Forge: c.Forge,
 	})
 	if err := n.listen(c.site()); err != nil {
 		return nil, fmt.Errorf("node %d: %w", c.Index, err)

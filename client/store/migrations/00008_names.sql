@@ -34,11 +34,13 @@ CREATE TABLE answers (
 
 -- Messages to a name that now points elsewhere, until somebody decides.
 CREATE TABLE held (
-    id       INTEGER PRIMARY KEY AUTOINCREMENT,
-    name     TEXT    NOT NULL,
-    text     TEXT    NOT NULL,
-    send_key TEXT    UNIQUE,
-    at       BIGINT  NOT NULL
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    name         TEXT    NOT NULL,
+    text         TEXT    NOT NULL,
+    quote_sent   BIGINT,
+    quote_author BLOB,
+    send_key     TEXT    UNIQUE,
+    at           BIGINT  NOT NULL
 );
 CREATE INDEX held_by_name ON held (name);
 

@@ -180,7 +180,7 @@ func (r oxendRequest) answer(ctx context.Context, s *Server) Reply {
 		return text(http.StatusBadGateway, "oxend returned unparsable data")
 	}
 	if s.lies().ONS && r.endpoint == "ons_resolve" {
-		result = falsified(result)
+		result = s.falsified(r.params, result)
 	}
 	if s.lies().Nodes && r.endpoint == "get_service_nodes" {
 		result = strangers(result)
@@ -208,8 +208,9 @@ func strangers(result json.RawMessage) json.RawMessage {
 	return marshal(fields)
 }
 
-// falsified is an answer of ons_resolve with another sealed value, which opens under no name. One without a value stays as it is.
-func falsified(result json.RawMessage) json.RawMessage {
+// falsified is an answer of ons_resolve with another sealed value: the forged one, or one that opens under no name. One without a value
+// stays as it is.
+func (s *Server) falsified(params, result json.RawMessage) json.RawMessage {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(result, &fields); err != nil {
 		return result
@@ -218,6 +219,12 @@ func falsified(result json.RawMessage) json.RawMessage {
 	sealed, err := hex.DecodeString(value)
 	if err != nil || len(sealed) == 0 {
 		return result
+	}
+	if s.config.Forge != nil {
+		if value, nonce, ok := s.config.Forge(params); ok {
+			fields["encrypted_value"], fields["nonce"] = marshal(value), marshal(nonce)
+			return marshal(fields)
+		}
 	}
 	sealed[0] ^= 1
 	fields["encrypted_value"] = marshal(hex.EncodeToString(sealed))

@@ -55,6 +55,10 @@ type Lies struct {
 	Nodes     bool // oxend_request lists nodes under keys that nobody has: all servers that lie so list the same
 }
 
+// Forge seals a wrong value, the same at all servers, for the name that params of ons_resolve ask for, in hex. It is false if the name
+// cannot be told from its hash.
+type Forge func(params json.RawMessage) (value, nonce string, ok bool)
+
 // Config says what a Server is made of.
 type Config struct {
 	Key         ed25519.PrivateKey // signs its results; required
@@ -63,6 +67,7 @@ type Config struct {
 	Network     Network            // required
 	Now         func() time.Time   // its own clock; nil: the real one
 	Lies        func() Lies        // asked at every request; nil: none
+	Forge       Forge              // what Lies.ONS says; nil: what opens under no name
 	MaxMessages int                // per account; 0: 10,000
 	MaxBytes    int64              // of all messages, with 256 bytes for each and 1,024 for each account; 0: 256 MiB
 }
