@@ -138,12 +138,15 @@ type Arrived struct {
 func (c *Arrived) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string, err error) {
 	m := c.Message
 	m.Arrived = at
+	if m.Expire.Mode == AfterSend {
+		m.Expires = m.ends(at)
+	}
 	kind := Came
 	switch {
 	case m.Sender == self:
 		m.State, kind = Stored, Copied
-		if m.Expire.Mode == AfterRead && m.Expires.IsZero() { // ours counts as read when it was sent
-			m.Expires = m.Sent.Add(m.Expire.Timer)
+		if m.Expire.Mode == AfterRead { // ours counts as read when it was sent
+			m.Expires = m.ends(at)
 		}
 		if m.Chat != self {
 			err = approve(tx, m.Chat, at, "approved")
@@ -171,6 +174,17 @@ func (c *Arrived) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string
 		return knownAlready, nil
 	}
 	return "", tell(tx, kind, m.Chat, seq, at)
+}
+
+// ends is when a message disappears whose time runs from its sending: which was not later than it came, whatever its sender's clock says.
+func (m *Message) ends(arrived time.Time) time.Time {
+	if m.Expire.Timer <= 0 {
+		return time.Time{}
+	}
+	if m.Sent.After(arrived) {
+		return arrived.Add(m.Expire.Timer)
+	}
+	return m.Sent.Add(m.Expire.Timer)
 }
 
 // Approved says that somebody accepted our request.

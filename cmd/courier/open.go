@@ -74,6 +74,10 @@ func (d *desk) begin(ctx context.Context, p program, f *flags) (err error) {
 		},
 		Notice: func(rule string) { p.tell("the network is small: %s", rule) },
 	})
+	if err != nil {
+		return err
+	}
+	_, err = d.store.Expire(ctx, d.Now()) // no command shows what was to disappear, whether anything listens or not
 	return err
 }
 
