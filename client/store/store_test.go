@@ -442,6 +442,42 @@ func TestBlockAndForget(t *testing.T) {
 	}
 }
 
+// TestBlockedInAllWays: of who is blocked nothing counts, and of a stranger no acceptance, which would be a request that shows nothing.
+func TestBlockedInAllWays(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	seq := send(t, s, bob, 1, "to bob")
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("a", arrived(bob, 2, "of bob"))}}, at(3)))
+	must(t, s.Block(ctx, bob, true, at(4)))
+	events := len(got[[]Event](t)(s.Events(ctx, 0, 100)))
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{
+		item("b", &WasRead{By: bob, Sent: []time.Time{at(1)}}), item("c", &Unsent{By: bob, Sent: at(2)}), item("d", &Approved{From: bob}),
+		item("e", &Approved{From: carol, Profile: &Profile{Name: "Carol"}}),
+	}}, at(5)))
+	if m := got[Message](t)(s.Message(ctx, seq)); m.State != Queued {
+		t.Errorf("who is blocked read it: %+v", m)
+	}
+	if list := got[[]Message](t)(s.Messages(ctx, bob, 0, 1)); list[0].Text != "of bob" {
+		t.Errorf("who is blocked took it back: %+v", list)
+	}
+	if _, err := s.Contact(ctx, carol); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a stranger who accepts what was not asked became a contact: %v", err)
+	}
+	if diff := cmp.Diff([]Skipped{{fromBlocked, 3, at(5)}, {notAsked, 1, at(5)}}, got[[]Skipped](t)(s.Skipped(ctx, 10))); diff != "" {
+		t.Error(diff)
+	}
+	// Whom we asked is told of once.
+	send(t, s, carol, 6, "to carol")
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("f", &Approved{From: carol}), item("g", &Approved{From: carol, Profile: &Profile{Name: "Carol"}})}}, at(7)))
+	if c := got[Contact](t)(s.Contact(ctx, carol)); !c.ApprovedMe || c.Profile.Name != "Carol" {
+		t.Errorf("who accepted is %+v", c)
+	}
+	if n := len(got[[]Event](t)(s.Events(ctx, 0, 100))) - events; n != 2 { // that it was queued, and that it was accepted
+		t.Errorf("%d events, want 2", n)
+	}
+}
+
 func TestUnsent(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
