@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -95,6 +96,15 @@ func TestWrongUsage(t *testing.T) {
 	env := map[string]string{"COURIER_OUTPUT": "xml", "COURIER_HOME": t.TempDir()}
 	if code, out, _ := runProgram(t, env, "version", "-o", "json"); code != exitOK || !strings.HasPrefix(out, "{\n") {
 		t.Errorf("a flag over its variable: exit code %d, printed %.80q", code, out)
+	}
+}
+
+// TestGivenUp: who hears that a message was given up is told what to do, and that it is none of the errors with codes of their own.
+func TestGivenUp(t *testing.T) {
+	t.Parallel()
+	err := fmt.Errorf("bobby: %w: 403", errGivenUp)
+	if code, hint := exitCode(err), hintFor(err); code != exitError || !strings.Contains(hint, "courier outbox retry") {
+		t.Errorf("exit code %d, hint %q", code, hint)
 	}
 }
 
