@@ -25,13 +25,16 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"courier": mainOrPanic})
 }
 
-// panicVariable has the program break down where it says: when it writes to standard output (stdout), or in a goroutine (log).
+// panicVariable has the program break down where it says: when it writes to standard output (stdout), or in a goroutine, when it
+// logs (log) or reads (stdin).
 const panicVariable = "TEST_COURIER_PANICS"
 
 // panicky panics about what it is to write.
 type panicky struct{}
 
 func (panicky) Write(b []byte) (int, error) { panic("about " + string(b)) }
+
+func (panicky) Read([]byte) (int, error) { panic("about what canary typed") }
 
 // panickyLog panics about log lines of requests that got lost, which goroutines of the client write.
 type panickyLog struct{ io.Writer }
@@ -49,6 +52,8 @@ func mainOrPanic() {
 	switch os.Getenv(panicVariable) {
 	case "stdout":
 		p.stdout = panicky{}
+	case "stdin":
+		p.stdin = panicky{}
 	case "log":
 		p.stderr = panickyLog{os.Stderr}
 	default:
