@@ -92,6 +92,7 @@ func TestWrongUsage(t *testing.T) {
 	for name, value := range map[string]string{
 		"COURIER_OUTPUT": "xml", "COURIER_NO_INPUT": "perhaps", "COURIER_NETWORK": "moon", "COURIER_SEEDS": "here", "COURIER_PROXY": "gopher://x",
 		"COURIER_MAX_LATENCY": "-1s", "COURIER_AGREE": "two", "COURIER_ASK": "9", "COURIER_PROFILE": "../x", "COURIER_LOG_FORMAT": "yaml",
+		"COURIER_ENCRYPTION": "rot13",
 	} {
 		env := map[string]string{name: value, "COURIER_HOME": t.TempDir()}
 		if code, out, stderr := runProgram(t, env, "version"); code != exitUsage || out != "" || stderr == "" {

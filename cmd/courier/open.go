@@ -67,7 +67,7 @@ func (d *desk) begin(ctx context.Context, p program, f *flags) (err error) {
 	}
 	d.Client, err = client.New(client.Config{
 		Store: d.store, Account: client.NewAccount(d.account.Seed), Network: network, Seeds: f.seedNodes(), Proxy: f.by,
-		MaxLatency: f.maxLatency, Agree: f.agree, Ask: f.ask, Extra: f.voices(network), Log: f.logger(p),
+		MaxLatency: f.maxLatency, Agree: f.agree, Ask: f.ask, Encryption: f.encryption, Extra: f.voices(network), Log: f.logger(p),
 		Bug:    p.bug,
 		Notice: func(rule string) { p.tell("the network is small: %s", rule) },
 	})
