@@ -16,6 +16,9 @@ var ErrNoRequest = errors.New("there is no request")
 // CheckProfileName returns why a text cannot be the name that others are shown, or nil. Empty is no name, which is allowed.
 func CheckProfileName(name string) error { return envelope.CheckName(name) }
 
+// CheckText returns why a text cannot be sent whoever it is for, or nil.
+func CheckText(text string) error { return envelope.CheckText(text) }
+
 // Rename changes the name that others are shown. It travels with what is sent from then on. The error is CheckProfileName's or the
 // store's.
 func (c *Client) Rename(ctx context.Context, name string) error {

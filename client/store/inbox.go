@@ -127,6 +127,7 @@ const (
 	fromBlocked    = "from a blocked account"
 	knownAlready   = "known already"
 	unknownMessage = "about an unknown message"
+	notAsked       = "accepts what was not asked"
 )
 
 // Arrived is a message from somebody, or a copy of one that another device of ours sent.
@@ -138,12 +139,15 @@ type Arrived struct {
 func (c *Arrived) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string, err error) {
 	m := c.Message
 	m.Arrived = at
+	if m.Expire.Mode == AfterSend {
+		m.Expires = m.ends(at)
+	}
 	kind := Came
 	switch {
 	case m.Sender == self:
 		m.State, kind = Stored, Copied
-		if m.Expire.Mode == AfterRead && m.Expires.IsZero() { // ours counts as read when it was sent
-			m.Expires = m.Sent.Add(m.Expire.Timer)
+		if m.Expire.Mode == AfterRead { // ours counts as read when it was sent
+			m.Expires = m.ends(at)
 		}
 		if m.Chat != self {
 			err = approve(tx, m.Chat, at, "approved")
@@ -173,7 +177,18 @@ func (c *Arrived) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string
 	return "", tell(tx, kind, m.Chat, seq, at)
 }
 
-// Approved says that somebody accepted our request.
+// ends is when a message disappears whose time runs from its sending: which was not later than it came, whatever its sender's clock says.
+func (m *Message) ends(arrived time.Time) time.Time {
+	if m.Expire.Timer <= 0 {
+		return time.Time{}
+	}
+	if m.Sent.After(arrived) {
+		return arrived.Add(m.Expire.Timer)
+	}
+	return m.Sent.Add(m.Expire.Timer)
+}
+
+// Approved says that somebody accepted our request. Of whom we never wrote to, it means nothing.
 type Approved struct {
 	From    [33]byte
 	Profile *Profile
@@ -183,13 +198,23 @@ func (c *Approved) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason strin
 	if c.From == self {
 		return knownAlready, nil
 	}
-	if is, err := blocked(tx, c.From); err != nil || is {
-		return fromBlocked, err
-	}
-	if err := approve(tx, c.From, at, "approved_me"); err != nil {
+	var with contactRow
+	if err := tx.Raw("SELECT * FROM contacts WHERE id = ?", c.From[:]).Scan(&with).Error; err != nil {
 		return "", err
 	}
+	switch {
+	case with.Blocked:
+		return fromBlocked, nil
+	case !with.Approved && !with.ApprovedMe: // else a stranger could make a request that shows nothing
+		return notAsked, nil
+	}
 	if err := introduce(tx, c.From, c.Profile); err != nil {
+		return "", err
+	}
+	if with.ApprovedMe {
+		return knownAlready, nil
+	}
+	if err := approve(tx, c.From, at, "approved_me"); err != nil {
 		return "", err
 	}
 	return "", tell(tx, Accepted, c.From, 0, at)
@@ -202,6 +227,9 @@ type WasRead struct {
 }
 
 func (c *WasRead) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string, err error) {
+	if is, err := blocked(tx, c.By); err != nil || is {
+		return fromBlocked, err
+	}
 	reason = unknownMessage
 	for _, sent := range c.Sent {
 		var seq int64
@@ -226,6 +254,9 @@ type Unsent struct {
 }
 
 func (c *Unsent) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string, err error) {
+	if is, err := blocked(tx, c.By); err != nil || is {
+		return fromBlocked, err
+	}
 	var found []messageRow
 	q, args := "SELECT * FROM messages WHERE sender = ? AND sent = ? AND kind <> ?", []any{c.By[:], unix(c.Sent), Deleted}
 	if c.By != self {

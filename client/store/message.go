@@ -207,13 +207,33 @@ func (s *Store) MarkRead(ctx context.Context, chat [33]byte, until, now time.Tim
 	})
 }
 
+// Expire deletes the messages whose time has come, and returns how many have gone.
+func (s *Store) Expire(ctx context.Context, now time.Time) (gone int64, err error) {
+	var due bool // to look needs no turn at writing
+	err = s.view(ctx, "look for messages that disappear", func(tx *gorm.DB) error {
+		return tx.Raw("SELECT EXISTS (SELECT 1 FROM messages WHERE expires <= ?)", unix(now)).Scan(&due).Error
+	})
+	if err != nil || !due {
+		return 0, err
+	}
+	err = s.update(ctx, "delete messages that disappear", func(tx *gorm.DB) error {
+		gone, err = expireMessages(tx, now)
+		return err
+	})
+	return gone, err
+}
+
+func expireMessages(tx *gorm.DB, now time.Time) (gone int64, err error) {
+	done := tx.Exec("DELETE FROM messages WHERE expires <= ?", unix(now))
+	return done.RowsAffected, done.Error
+}
+
 // Sweep deletes the messages whose time has come, and forgets what swarms have forgotten too, the bytes of what was delivered
 // among it. It returns how many messages have gone.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (gone int64, err error) {
 	err = s.update(ctx, "sweep", func(tx *gorm.DB) error {
-		done := tx.Exec("DELETE FROM messages WHERE expires <= ?", unix(now))
-		if gone = done.RowsAffected; done.Error != nil {
-			return done.Error
+		if gone, err = expireMessages(tx, now); err != nil {
+			return err
 		}
 		if err := tx.Exec("DELETE FROM outbox WHERE state = ? AND sent + ttl <= ?", Delivered, unix(now)).Error; err != nil {
 			return err

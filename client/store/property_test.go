@@ -94,11 +94,11 @@ func (c *machine) fetch(t *rapid.T) {
 			continue
 		}
 		c.seen[it.hash] = true
-		if it.unsend {
-			c.takeBack(it.what)
+		if c.blocked[it.what.sender] {
 			continue
 		}
-		if c.blocked[it.what.sender] {
+		if it.unsend {
+			c.takeBack(it.what)
 			continue
 		}
 		if _, there := c.has[it.what]; there || c.gone[it.what] {

@@ -442,6 +442,42 @@ func TestBlockAndForget(t *testing.T) {
 	}
 }
 
+// TestBlockedInAllWays: of who is blocked nothing counts, and of a stranger no acceptance, which would be a request that shows nothing.
+func TestBlockedInAllWays(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	seq := send(t, s, bob, 1, "to bob")
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("a", arrived(bob, 2, "of bob"))}}, at(3)))
+	must(t, s.Block(ctx, bob, true, at(4)))
+	events := len(got[[]Event](t)(s.Events(ctx, 0, 100)))
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{
+		item("b", &WasRead{By: bob, Sent: []time.Time{at(1)}}), item("c", &Unsent{By: bob, Sent: at(2)}), item("d", &Approved{From: bob}),
+		item("e", &Approved{From: carol, Profile: &Profile{Name: "Carol"}}),
+	}}, at(5)))
+	if m := got[Message](t)(s.Message(ctx, seq)); m.State != Queued {
+		t.Errorf("who is blocked read it: %+v", m)
+	}
+	if list := got[[]Message](t)(s.Messages(ctx, bob, 0, 1)); list[0].Text != "of bob" {
+		t.Errorf("who is blocked took it back: %+v", list)
+	}
+	if _, err := s.Contact(ctx, carol); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a stranger who accepts what was not asked became a contact: %v", err)
+	}
+	if diff := cmp.Diff([]Skipped{{fromBlocked, 3, at(5)}, {notAsked, 1, at(5)}}, got[[]Skipped](t)(s.Skipped(ctx, 10))); diff != "" {
+		t.Error(diff)
+	}
+	// Whom we asked is told of once.
+	send(t, s, carol, 6, "to carol")
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("f", &Approved{From: carol}), item("g", &Approved{From: carol, Profile: &Profile{Name: "Carol"}})}}, at(7)))
+	if c := got[Contact](t)(s.Contact(ctx, carol)); !c.ApprovedMe || c.Profile.Name != "Carol" {
+		t.Errorf("who accepted is %+v", c)
+	}
+	if n := len(got[[]Event](t)(s.Events(ctx, 0, 100))) - events; n != 2 { // that it was queued, and that it was accepted
+		t.Errorf("%d events, want 2", n)
+	}
+}
+
 func TestUnsent(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -485,7 +521,7 @@ func TestReadAndSweep(t *testing.T) {
 	short := arrived(bob, 1, "one")
 	short.Message.Expire = Expire{Mode: AfterRead, Timer: 2 * time.Second}
 	timed := arrived(bob, 3, "three")
-	timed.Message.Expire, timed.Message.Expires = Expire{Mode: AfterSend, Timer: time.Minute}, at(60_000)
+	timed.Message.Expire = Expire{Mode: AfterSend, Timer: time.Minute}
 	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("a", short), item("b", arrived(bob, 2, "two")), item("c", timed)}}, at(10)))
 	if list := got[[]time.Time](t)(s.Unread(ctx, bob, at(2), 10)); len(list) != 2 || !list[0].Equal(at(1)) {
 		t.Errorf("unread %v", list)
@@ -508,7 +544,10 @@ func TestReadAndSweep(t *testing.T) {
 	if n := got[int64](t)(s.Sweep(ctx, at(3000))); n != 1 {
 		t.Errorf("%d messages gone two seconds after reading", n)
 	}
-	if n := got[int64](t)(s.Sweep(ctx, at(60_000))); n != 1 {
+	if n := got[int64](t)(s.Sweep(ctx, at(60_002))); n != 0 {
+		t.Errorf("%d messages gone within a minute of sending", n)
+	}
+	if n := got[int64](t)(s.Sweep(ctx, at(60_003))); n != 1 {
 		t.Errorf("%d messages gone a minute after sending", n)
 	}
 	if list := got[[]Message](t)(s.Messages(ctx, bob, 0, 10)); len(list) != 1 || list[0].Text != "two" {
@@ -529,6 +568,34 @@ func TestReadAndSweep(t *testing.T) {
 	got[int64](t)(s.Sweep(ctx, at(72_000)))
 	if _, err := s.Message(ctx, seq); !errors.Is(err, ErrNotFound) {
 		t.Errorf("still there: %v", err)
+	}
+}
+
+// TestDisappears: messages of others, and copies of our own, go when their time has come, which no clock of a sender puts off.
+func TestDisappears(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	timed := func(a *Arrived, mode Mode, timer time.Duration) *Arrived {
+		a.Message.Expire = Expire{Mode: mode, Timer: timer}
+		return a
+	}
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{
+		item("a", timed(arrived(bob, 5, "in time"), AfterSend, time.Second)),
+		item("b", timed(arrived(bob, 900_000_000, "from the future"), AfterSend, 2*time.Second)),
+		item("c", timed(&Arrived{Message: text(bob, me, 7, "copy")}, AfterSend, 3*time.Second)),
+		item("d", timed(&Arrived{Message: text(bob, me, 900_000_001, "copy, read")}, AfterRead, 4*time.Second)),
+		item("e", timed(arrived(bob, 8, "to be read"), AfterRead, time.Second)),
+		item("f", timed(arrived(bob, 9, "no timer"), AfterSend, 0)),
+		item("g", timed(arrived(bob, 10, "gone before it came"), AfterSend, time.Millisecond)),
+	}}, at(100)))
+	for _, step := range []struct{ now, gone int }{{100, 1}, {1004, 0}, {1005, 1}, {2099, 0}, {2100, 1}, {3006, 0}, {3007, 1}, {4099, 0}, {4100, 1}, {2_000_000_000, 0}} {
+		if n := got[int64](t)(s.Expire(ctx, at(step.now))); n != int64(step.gone) {
+			t.Errorf("at %d: %d messages gone, want %d", step.now, n, step.gone)
+		}
+	}
+	if list := got[[]Message](t)(s.Messages(ctx, bob, 0, 10)); len(list) != 2 || list[0].Text != "no timer" || list[1].Text != "to be read" {
+		t.Errorf("left %+v", list)
 	}
 }
 

@@ -144,7 +144,7 @@ func (s *seal) aead(passphrase []byte) cipher.AEAD {
 	return a
 }
 
-// write puts f at path in one step: killed anywhere, there is the old file or the new one. Unless replace, a file that is
+// write puts f at path in one step: killed anywhere, there is the old file or the new one (but see claim). Unless replace, a file that is
 // there already is fs.ErrExist.
 func (f *file) write(path string, replace bool) (err error) {
 	dir := filepath.Dir(path)
@@ -167,12 +167,35 @@ func (f *file) write(path string, replace bool) (err error) {
 	if replace {
 		err = os.Rename(temp.Name(), path)
 	} else {
-		err = os.Link(temp.Name(), path) // unlike a rename it does not replace
+		err = link(temp.Name(), path) // unlike a rename it does not replace
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			err = claim(temp.Name(), path) // FAT and Android have no hard links
+		}
 	}
 	if err != nil {
 		return err
 	}
 	return sync(dir)
+}
+
+// link is os.Link, but for tests of where there are none.
+var link = os.Link
+
+// claim renames a file to a name that nobody has (fs.ErrExist): it takes the name first, with an empty file, which is what is left of
+// who is killed in between.
+func claim(from, to string) error {
+	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	err = f.Close()
+	if err == nil {
+		err = os.Rename(from, to)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(to))
+	}
+	return nil
 }
 
 // sync makes a new name in a folder last. On Windows folders cannot be synced, nor need to be.

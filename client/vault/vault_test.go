@@ -169,6 +169,23 @@ func TestNoKeyring(t *testing.T) {
 	}
 }
 
+// TestNoLinks: where there are no hard links a vault is made all the same, and none is overwritten.
+func TestNoLinks(t *testing.T) {
+	link = func(string, string) error { return errors.ErrUnsupported }
+	defer func() { link = os.Link }()
+	path := temp(t)
+	v, key := mustCreate(t, path, []byte("open sesame"))
+	if got, err := v.Unlock([]byte("open sesame")); err != nil || got != key {
+		t.Errorf("does not open: %v", err)
+	}
+	if _, err := Create(nil, path, []byte("another")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("made over another: %v", err)
+	}
+	if list, err := os.ReadDir(filepath.Dir(path)); err != nil || len(list) != 1 {
+		t.Errorf("left %v, %v", list, err)
+	}
+}
+
 // TestOnDisk: only the owner may read, nothing is left beside the file, and the key is not in it.
 func TestOnDisk(t *testing.T) {
 	for _, passphrase := range [][]byte{[]byte("canary passphrase"), nil} {

@@ -65,7 +65,7 @@ func (p program) prompt(ctx context.Context, f *flags, prompt string, read func(
 		return nil, errNoTerminal
 	}
 	fmt.Fprint(p.stderr, prompt)
-	answer, err := unlessOver(ctx, func() ([]byte, error) { return read(in) })
+	answer, err := unlessOver(ctx, p, func() ([]byte, error) { return read(in) })
 	fmt.Fprintln(p.stderr)
 	if ctx.Err() != nil {
 		_ = term.Restore(int(in.Fd()), before) // else the shell would not show what is typed
@@ -78,13 +78,18 @@ func (p program) prompt(ctx context.Context, f *flags, prompt string, read func(
 
 // unlessOver does what nothing but its other end can stop, such as reading from a terminal or asking a keyring, until the context ends.
 // Then it goes on alone, to the end of the program at the latest.
-func unlessOver[T any](ctx context.Context, do func() (T, error)) (T, error) {
+func unlessOver[T any](ctx context.Context, p program, do func() (T, error)) (T, error) {
 	type result struct {
 		v   T
 		err error
 	}
 	done := make(chan result, 1)
 	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				p.bug(v)
+			}
+		}()
 		v, err := do()
 		done <- result{v, err}
 	}()
@@ -142,7 +147,7 @@ func (p program) input(ctx context.Context, limit int64) ([]byte, error) {
 	if p.stdin == nil {
 		return nil, usagef("-: there is no standard input")
 	}
-	b, err := unlessOver(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(p.stdin, limit+1)) })
+	b, err := unlessOver(ctx, p, func() ([]byte, error) { return io.ReadAll(io.LimitReader(p.stdin, limit+1)) })
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("read standard input: %w", err)

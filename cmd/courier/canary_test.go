@@ -398,6 +398,7 @@ func (a *aviary) quit(t *testing.T) {
 func (a *aviary) panics(t *testing.T) {
 	for _, c := range []struct{ how, args, at string }{
 		{"stdout", "messages read me", "courier.panicky.Write"},
+		{"stdin", "send me -m -", "courier.panicky.Read"},
 		{"log", "names resolve " + canaryHere + " --verbose --log-format json", "client.(*Client).askName"},
 	} {
 		if c.how == "log" {

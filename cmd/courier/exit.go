@@ -53,6 +53,8 @@ var (
 	errNoKey = errors.New("the profile is locked")
 	// errLate means that a message was not stored in the time that was given.
 	errLate = errors.New("not stored in time: it stays in the outbox")
+	// errGivenUp means that a message will not be sent any more, unless somebody says so.
+	errGivenUp = errors.New("given up")
 )
 
 // exitCode maps an error to what the program exits with.
@@ -104,6 +106,8 @@ func hintFor(err error) string {
 		return "run it at a terminal, or see --help for how it is told without one"
 	case errors.Is(err, errLate):
 		return "`courier outbox list` says why; `courier listen` goes on trying"
+	case errors.Is(err, errGivenUp):
+		return "`courier outbox retry` with the number of the message tries once more"
 	case errors.Is(err, client.ErrBIP39):
 		return "use the 13 words that Session shows under Recovery Password"
 	case errors.Is(err, client.ErrSeeds), errors.Is(err, client.ErrNodes), errors.Is(err, client.ErrPath):

@@ -29,6 +29,7 @@ type flags struct {
 	proxy      string
 	maxLatency time.Duration
 	agree, ask int
+	encryption string
 
 	by    *url.URL    // proxy, parsed
 	extra []*registry // who is asked for names beside the nodes
@@ -49,6 +50,8 @@ func (f *flags) register(root *cobra.Command, env func(string) string) {
 	pf.DurationVar(&f.maxLatency, "max-latency", 500*time.Millisecond, "leave slower nodes alone while there are others")
 	pf.IntVar(&f.agree, "agree", 3, "how many nodes must say the same of a name")
 	pf.IntVar(&f.ask, "ask", 5, "how many are asked")
+	pf.StringVar(&f.encryption, "encryption", "aes-gcm", "`CIPHER` of onion requests: aes-gcm, which most clients use, or xchacha20")
+	fixed(root, "encryption", "aes-gcm", "xchacha20")
 	fixed(root, "output", "text", "json", "jsonl")
 	fixed(root, "log-format", "text", "json")
 	fixed(root, "network", networks()...)
@@ -130,6 +133,9 @@ func (f *flags) complete(cmd *cobra.Command, env func(string) string) error {
 	}
 	if f.agree < 1 || f.ask < f.agree || f.agree*2 <= f.ask {
 		return usagef("--agree %d of --ask %d: a majority of those that are asked must say the same", f.agree, f.ask)
+	}
+	if f.encryption != "aes-gcm" && f.encryption != "xchacha20" {
+		return usagef("--encryption: unknown cipher %q: use aes-gcm or xchacha20", f.encryption)
 	}
 	if f.maxLatency <= 0 {
 		return usagef("--max-latency: must be more than 0")

@@ -162,7 +162,7 @@ func (p program) furnish(ctx context.Context, f *flags, opt initOptions, folder 
 // newVault makes a vault under the passphrase in a file, else with its key in the keyring, else under one that is typed.
 func (p program) newVault(ctx context.Context, f *flags, opt initOptions, path string) (key vault.Key, err error) {
 	if f.passphrase == "" && !opt.passphrase {
-		key, err = unlessOver(ctx, func() (vault.Key, error) { return vault.Create(nil, path, nil) })
+		key, err = unlessOver(ctx, p, func() (vault.Key, error) { return vault.Create(nil, path, nil) })
 		if !errors.Is(err, vault.ErrKeyring) {
 			return key, err
 		}

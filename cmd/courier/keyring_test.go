@@ -39,6 +39,8 @@ func TestKeyring(t *testing.T) {
 	step(exitLocked, "locked", "account", "show")
 	step(exitOK, "", "vault", "unlock", "--passphrase-file", file)
 	step(exitOK, "network  mainnet", "account", "show")
+	step(exitOK, "by=keyring", "account", "show", "-v")
+	step(exitOK, "by=file", "account", "show", "-v", "--passphrase-file", file)
 	step(exitOK, "", "vault", "unlock")
 	keyring.MockInitWithError(os.ErrPermission)
 	step(exitLocked, "COURIER_PASSPHRASE_FILE", "init", "--profile", "two")

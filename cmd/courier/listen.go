@@ -97,6 +97,9 @@ func (p program) listen(ctx context.Context, f *flags, d *desk, opt listenOption
 	if opt.once {
 		_, trouble := d.Poll(ctx)
 		_, _, unsent := d.Flush(ctx)
+		if _, err := d.store.Sweep(ctx, d.Now()); err != nil {
+			return err
+		}
 		if err := l.deal(ctx); err != nil && !errors.Is(err, errEnough) {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -24,13 +25,16 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"courier": mainOrPanic})
 }
 
-// panicVariable has the program break down where it says: when it writes to standard output (stdout), or in a goroutine (log).
+// panicVariable has the program break down where it says: when it writes to standard output (stdout), or in a goroutine, when it
+// logs (log) or reads (stdin).
 const panicVariable = "TEST_COURIER_PANICS"
 
 // panicky panics about what it is to write.
 type panicky struct{}
 
 func (panicky) Write(b []byte) (int, error) { panic("about " + string(b)) }
+
+func (panicky) Read([]byte) (int, error) { panic("about what canary typed") }
 
 // panickyLog panics about log lines of requests that got lost, which goroutines of the client write.
 type panickyLog struct{ io.Writer }
@@ -48,6 +52,8 @@ func mainOrPanic() {
 	switch os.Getenv(panicVariable) {
 	case "stdout":
 		p.stdout = panicky{}
+	case "stdin":
+		p.stdin = panicky{}
 	case "log":
 		p.stderr = panickyLog{os.Stderr}
 	default:
@@ -86,6 +92,7 @@ func TestWrongUsage(t *testing.T) {
 	for name, value := range map[string]string{
 		"COURIER_OUTPUT": "xml", "COURIER_NO_INPUT": "perhaps", "COURIER_NETWORK": "moon", "COURIER_SEEDS": "here", "COURIER_PROXY": "gopher://x",
 		"COURIER_MAX_LATENCY": "-1s", "COURIER_AGREE": "two", "COURIER_ASK": "9", "COURIER_PROFILE": "../x", "COURIER_LOG_FORMAT": "yaml",
+		"COURIER_ENCRYPTION": "rot13",
 	} {
 		env := map[string]string{name: value, "COURIER_HOME": t.TempDir()}
 		if code, out, stderr := runProgram(t, env, "version"); code != exitUsage || out != "" || stderr == "" {
@@ -95,6 +102,15 @@ func TestWrongUsage(t *testing.T) {
 	env := map[string]string{"COURIER_OUTPUT": "xml", "COURIER_HOME": t.TempDir()}
 	if code, out, _ := runProgram(t, env, "version", "-o", "json"); code != exitOK || !strings.HasPrefix(out, "{\n") {
 		t.Errorf("a flag over its variable: exit code %d, printed %.80q", code, out)
+	}
+}
+
+// TestGivenUp: who hears that a message was given up is told what to do, and that it is none of the errors with codes of their own.
+func TestGivenUp(t *testing.T) {
+	t.Parallel()
+	err := fmt.Errorf("bobby: %w: 403", errGivenUp)
+	if code, hint := exitCode(err), hintFor(err); code != exitError || !strings.Contains(hint, "courier outbox retry") {
+		t.Errorf("exit code %d, hint %q", code, hint)
 	}
 }
 

@@ -67,14 +67,21 @@ func (d *desk) begin(ctx context.Context, p program, f *flags) (err error) {
 	}
 	d.Client, err = client.New(client.Config{
 		Store: d.store, Account: client.NewAccount(d.account.Seed), Network: network, Seeds: f.seedNodes(), Proxy: f.by,
-		MaxLatency: f.maxLatency, Agree: f.agree, Ask: f.ask, Extra: f.voices(network), Log: f.logger(p),
-		Bug: func(v any) {
-			stack.Report(p.stderr, "courier", v)
-			os.Exit(exitError)
-		},
+		MaxLatency: f.maxLatency, Agree: f.agree, Ask: f.ask, Encryption: f.encryption, Extra: f.voices(network), Log: f.logger(p),
+		Bug:    p.bug,
 		Notice: func(rule string) { p.tell("the network is small: %s", rule) },
 	})
+	if err != nil {
+		return err
+	}
+	_, err = d.store.Expire(ctx, d.Now()) // no command shows what was to disappear, whether anything listens or not
 	return err
+}
+
+// bug ends the program at a panic in a goroutine. The function that recovers v must call it.
+func (p program) bug(v any) {
+	stack.Report(p.stderr, "courier", v)
+	os.Exit(exitError)
 }
 
 // Close closes the client, then its database.
@@ -89,15 +96,22 @@ func (p program) openVault(f *flags) (*vault.Vault, error) {
 	return v, err
 }
 
-// unlock gets the vault's key: out of the keyring, or with the passphrase out of the file that was named, or from the terminal.
+// keyringTime is how long a keyring may take where nobody is there to open it: one that is locked asks its owner, and waits.
+const keyringTime = 5 * time.Second
+
+// unlock gets the vault's key: with the passphrase out of the file that was named, or out of the keyring, or from the terminal.
 func (p program) unlock(ctx context.Context, f *flags, v *vault.Vault) (unlocking, error) {
-	begun := time.Now()
-	key, locked := unlessOver(ctx, v.Recall)
-	if locked == nil {
-		return unlocking{key, time.Since(begun), "keyring"}, nil
-	}
-	if !v.HasPassphrase() || ctx.Err() != nil {
-		return unlocking{}, locked
+	var locked error
+	if f.passphrase == "" || !v.HasPassphrase() {
+		begun := time.Now()
+		key, err := p.recall(ctx, f, v)
+		if err == nil {
+			return unlocking{key, time.Since(begun), "keyring"}, nil
+		}
+		if !v.HasPassphrase() || ctx.Err() != nil {
+			return unlocking{}, err
+		}
+		locked = err
 	}
 	passphrase, how, err := p.passphrase(ctx, f)
 	if errors.Is(err, errNoTerminal) {
@@ -107,11 +121,26 @@ func (p program) unlock(ctx context.Context, f *flags, v *vault.Vault) (unlockin
 		return unlocking{}, err
 	}
 	defer clear(passphrase)
-	begun = time.Now()
-	if key, err = v.Unlock(passphrase); err != nil {
+	begun := time.Now()
+	key, err := v.Unlock(passphrase)
+	if err != nil {
 		return unlocking{}, err
 	}
 	return unlocking{key, time.Since(begun), how}, nil
+}
+
+// recall asks the keyring, which has time for its owner's answer unless nothing may be asked.
+func (p program) recall(ctx context.Context, f *flags, v *vault.Vault) (vault.Key, error) {
+	if !f.noInput {
+		return unlessOver(ctx, p, v.Recall)
+	}
+	limited, done := context.WithTimeout(ctx, keyringTime)
+	defer done()
+	key, err := unlessOver(limited, p, v.Recall)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return key, fmt.Errorf("%w: it did not answer within %v, and nothing may be asked", vault.ErrKeyring, keyringTime)
+	}
+	return key, err
 }
 
 // passphrase reads it out of the file that was named, or at the terminal. Clear it when it was used.

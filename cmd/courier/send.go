@@ -68,6 +68,9 @@ A name that points to another account than when it was first used is held: nothi
 			if opt.text == "" {
 				return usagef("the text is empty")
 			}
+			if err := client.CheckText(opt.text); err != nil {
+				return usagef("-m: %w", err)
+			}
 			return p.at(cmd.Context(), f, func(d *desk) error { return p.send(cmd.Context(), f, d, opt, args) })
 		},
 	}
@@ -330,7 +333,7 @@ func (d *desk) track(ctx context.Context, v *sentView, until store.State) (come 
 			v.Timings.Store = max(0, ms(line.At.Sub(queued)-v.path))
 		case "failed":
 			if m.State == store.Failed {
-				return false, fmt.Errorf("given up: %s", line.Detail)
+				return false, fmt.Errorf("%w: %s", errGivenUp, line.Detail)
 			}
 		}
 	}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,7 +19,7 @@ var towns sync.Map // of *testscript.TestScript → *devnet.Network
 
 // townCommands are what scripts have beside courier.
 var townCommands = map[string]func(*testscript.TestScript, bool, []string){
-	"town": town, "person": person, "register": register, "point": point, "faults": faults, "code": code, "published": published,
+	"town": town, "person": person, "register": register, "point": point, "faults": faults, "code": code, "published": published, "deaf": deaf,
 }
 
 // town starts a network until the script ends: town [NODES]. courier finds it.
@@ -84,6 +87,20 @@ func entry(ts *testscript.TestScript, args []string) (ons.Name, ons.Value) {
 	value, err := devnet.ParseNameValue(ons.Session, args[1], ons.Fakechain)
 	ts.Check(err)
 	return name, value
+}
+
+// deaf starts a bus that answers nothing, as a keyring does while it waits for its owner: deaf.
+func deaf(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: deaf")
+	}
+	dir, err := os.MkdirTemp("", "bus") // the script's own folder may be too long a name for a socket
+	ts.Check(err)
+	ts.Defer(func() { os.RemoveAll(dir) })
+	l, err := net.Listen("unix", filepath.Join(dir, "bus"))
+	ts.Check(err)
+	ts.Defer(func() { l.Close() }) // whom it never took is sent away then
+	ts.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+l.Addr().String())
 }
 
 // faults has nodes break, or mend: faults SPEC, as devnet --faults takes it.

@@ -18,7 +18,7 @@ func (p program) vaultCommand(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "vault", Short: "What opens the profile: the keyring, a passphrase",
 		Long: `What opens the profile. The key of the database is sealed under a passphrase, or in the system's keyring, or both. While the keyring
-has it, no command asks for the passphrase.`,
+has it, no command asks for the passphrase; a passphrase file that is named is used before it.`,
 	}
 	var file string
 	change := &cobra.Command{
@@ -57,7 +57,7 @@ has it, no command asks for the passphrase.`,
 					return err
 				}
 				view := vaultView{Passphrase: v.HasPassphrase(), Keyring: "open"}
-				switch _, err := unlessOver(cmd.Context(), v.Recall); {
+				switch _, err := p.recall(cmd.Context(), f, v); {
 				case cmd.Context().Err() != nil:
 					return err
 				case errors.Is(err, vault.ErrLocked):
@@ -85,7 +85,7 @@ has it, no command asks for the passphrase.`,
 				if err != nil {
 					return err
 				}
-				_, err = unlessOver(cmd.Context(), func() (struct{}, error) { return struct{}{}, v.Forget() })
+				_, err = unlessOver(cmd.Context(), p, func() (struct{}, error) { return struct{}{}, v.Forget() })
 				if errors.Is(err, vault.ErrNoPassphrase) {
 					return fmt.Errorf("%w: give it one first with `courier vault passphrase`", err)
 				}
@@ -103,7 +103,7 @@ has it, no command asks for the passphrase.`,
 				if err != nil || got.how == "keyring" {
 					return err
 				}
-				_, err = unlessOver(cmd.Context(), func() (struct{}, error) { return struct{}{}, v.Remember(got.key) })
+				_, err = unlessOver(cmd.Context(), p, func() (struct{}, error) { return struct{}{}, v.Remember(got.key) })
 				if errors.Is(err, vault.ErrKeyring) {
 					return fmt.Errorf("%w: without one each command derives the key anew, with the passphrase from the terminal or COURIER_PASSPHRASE_FILE", err)
 				}

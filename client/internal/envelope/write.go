@@ -77,11 +77,8 @@ func writeVisible(v *Visible) (*wire.DataMessage, error) {
 	if v.empty() {
 		return nil, ErrEmpty
 	}
-	if !utf8.ValidString(v.Text) {
-		return nil, ErrText
-	}
-	if utf8.RuneCountInString(v.Text) > MaxText {
-		return nil, ErrTooLong
+	if err := CheckText(v.Text); err != nil {
+		return nil, err
 	}
 	if len(v.Attachments) > maxAttachments {
 		return nil, ErrTooLarge
@@ -119,6 +116,17 @@ func writeVisible(v *Visible) (*wire.DataMessage, error) {
 		d.Profile, d.ProfileKey = p, key
 	}
 	return d, nil
+}
+
+// CheckText returns why a text cannot be that of a message: ErrText, ErrTooLong or nil.
+func CheckText(text string) error {
+	switch {
+	case !utf8.ValidString(text):
+		return ErrText
+	case utf8.RuneCountInString(text) > MaxText:
+		return ErrTooLong
+	}
+	return nil
 }
 
 // CheckName returns why a text cannot be the name in a profile: ErrName, ErrText or nil.
