@@ -407,6 +407,44 @@ func TestWrongClock(t *testing.T) {
 	}
 }
 
+// TestClockSteps: a clock that is set while the client runs is noticed with the first refusal, and nodes that do not answer are gone around.
+func TestClockSteps(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 84, Nodes: 16}, "session bob "+bob)
+	clock := &fakeClock{}
+	r := n.client(1, func(c *client.Config) { c.Now = clock.now })
+	r.resolves(t)
+	r.send(t, "me", "note")
+	r.flush(t)
+	clock.pass(3 * time.Hour)
+	r.poll(t)
+	if d := time.Until(r.Now()); d.Abs() > time.Minute {
+		t.Errorf("the network's time is taken to be %v ahead", d)
+	}
+	on := map[[32]byte]bool{}
+	for _, p := range r.Paths() {
+		for _, h := range p {
+			on[h.Ed25519] = true
+		}
+	}
+	down := 0
+	for i, node := range n.Nodes() { // six of the others stay
+		if !on[node.Ed25519()] && down < 4 {
+			n.inject(fmt.Sprintf("%d:down", i))
+			down++
+		}
+	}
+	clock.pass(-5 * time.Hour)
+	for range 3 {
+		if err := r.Sync(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if d := time.Until(r.Now()); d.Abs() > time.Minute {
+		t.Errorf("the network's time is taken to be %v ahead", d)
+	}
+}
+
 // TestGarbage: what is no message is skipped and counted.
 func TestGarbage(t *testing.T) {
 	t.Parallel()
