@@ -183,6 +183,9 @@ func (c *Client) correct(ctx context.Context, id ID, m correction) []*store.Node
 	if err != nil {
 		return nil
 	}
+	if err := c.store.Outdate(context.WithoutCancel(ctx)); err != nil { // for processes that come after this one
+		c.cfg.Log.Debug("that the list of nodes is old is not stored", "error", err)
+	}
 	to := p.among(m.members)
 	c.mu.Lock()
 	defer c.mu.Unlock()
