@@ -70,6 +70,7 @@ type Client struct {
 	builds  int
 	closed  bool
 
+	renewed  time.Time      // when renew failed last; zero: never
 	timeless time.Time      // when the network's time was asked for in vain; zero: never
 	ahead    *time.Duration // of the network's clock, as it is stored; nil: not by this Client
 }

@@ -12,12 +12,14 @@ import (
 type clock struct {
 	mu      sync.Mutex    // guards what follows
 	samples []sample      // the oldest first, one of a node
+	heard   uint64        // how many there were in all
 	before  time.Duration // what is taken for the offset until enough were heard
 }
 
 type sample struct {
 	node   [32]byte
 	offset time.Duration
+	nth    uint64 // in the order they were heard
 }
 
 const (
@@ -30,11 +32,31 @@ const (
 func (k *clock) learn(node [32]byte, offset time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.heard++
 	k.samples = slices.DeleteFunc(k.samples, func(s sample) bool { return s.node == node })
 	if len(k.samples) == maxSamples {
 		k.samples = slices.Delete(k.samples, 0, 1)
 	}
-	k.samples = append(k.samples, sample{node, offset})
+	k.samples = append(k.samples, sample{node, offset, k.heard})
+}
+
+// mark is a moment that since knows.
+func (k *clock) mark() uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.heard
+}
+
+// since reports whether enough nodes were heard after a moment, and forgets what was heard before it if so.
+func (k *clock) since(mark uint64) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	i := slices.IndexFunc(k.samples, func(s sample) bool { return s.nth > mark })
+	if i < 0 || len(k.samples)-i < minSamples {
+		return false
+	}
+	k.samples = slices.Delete(k.samples, 0, i)
+	return true
 }
 
 // known reports whether enough nodes were heard.

@@ -15,6 +15,8 @@ import (
 const (
 	tested   = 2  // candidates at a time
 	maxTests = 10 // candidates for one guard
+	// maxFaster is how many of them to find one instead of a guard that is too slow: where all are it would be tried with each start.
+	maxFaster = 4
 
 	maxKept = 8 // guards that are remembered
 	// minRest is how long a guard is left alone after its first failure; it doubles with each one in a row, up to maxRest.
@@ -118,11 +120,26 @@ func (c *Client) preferred(p *pool, own *store.Node, others []*path) *store.Node
 		if key == own.Ed25519 {
 			break
 		}
-		if d := p.find(key); d != nil && !c.meet(key).rests(now) && !clashes(d, apart) {
+		if d := p.find(key); d != nil && !c.meet(key).rests(now) && !c.slow(p, key) && !clashes(d, apart) {
 			return p.by[key]
 		}
 	}
 	return own
+}
+
+// slow reports whether a guard was slower than the limit when it was tested, while there are others that may not be. c.mu is held.
+func (c *Client) slow(p *pool, key [32]byte) bool {
+	beyond := func(n *store.Node) bool { return n.Latency > c.cfg.MaxLatency }
+	if n := p.by[key]; n == nil || !beyond(n) {
+		return false
+	}
+	left := 0
+	for _, n := range p.nodes {
+		if m := c.met[n.Ed25519]; !beyond(n) && (m == nil || !m.until.After(c.cfg.Now())) {
+			left++
+		}
+	}
+	return left >= others
 }
 
 // hops returns the nodes of paths.
@@ -148,9 +165,12 @@ func (c *Client) guards(ctx context.Context, p *pool, paths []*path, n int) (fou
 	c.mu.Lock()
 	now := c.cfg.Now()
 	suspect, rests := map[[32]byte]bool{}, map[[32]byte]bool{}
+	var slowest []*store.Node // those beyond the limit, in the order they were found
 	for _, key := range c.kept {
 		if c.meet(key).rests(now) {
 			rests[key] = true
+		} else if c.slow(p, key) {
+			slowest = append(slowest, p.by[key])
 		} else if d := p.find(key); len(found) < n && d != nil && !clashes(d, apart) {
 			use(p.by[key])
 		}
@@ -180,8 +200,11 @@ func (c *Client) guards(ctx context.Context, p *pool, paths []*path, n int) (fou
 		return r
 	}
 	order = slices.DeleteFunc(order, func(d *directory.Node) bool { return clashes(d, apart) })
-	var slowest []*store.Node // those beyond the limit, in the order they were found
-	for tests := 0; len(found) < n && len(order) > 0 && tests < maxTests; {
+	most := maxTests
+	if len(slowest) > 0 {
+		most = maxFaster
+	}
+	for tests := 0; len(found) < n && len(order) > 0 && tests < most; {
 		var candidates []*store.Node
 		begin := len(apart)
 		for range min(max(tested, n-len(found)), len(order)) {

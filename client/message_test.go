@@ -422,7 +422,7 @@ func TestWrongSwarm(t *testing.T) {
 	}
 	b.poll(t)
 	same(t, b.texts(t, a.Account.ID()), "they: hello")
-	// The list is known to be old now, though it is young.
+	// The list is known to be old now, though it is young, and was renewed for it.
 	if err := a.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -432,6 +432,38 @@ func TestWrongSwarm(t *testing.T) {
 	}
 	if slices.EqualFunc(fresh, list, func(x, y store.Node) bool { return x.Swarm == y.Swarm }) {
 		t.Error("the list was not renewed")
+	}
+}
+
+// TestRenewed: whoever only sends or only fetches once in a while has a list of nodes that is not old.
+func TestRenewed(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 85, Nodes: 14})
+	clock := &fakeClock{}
+	r := n.client(1, func(c *client.Config) { c.Now = clock.now })
+	age := func() time.Duration {
+		_, at, err := r.Store.Pool(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return clock.now().Sub(at)
+	}
+	r.connect(t)
+	for i, f := range []func(){func() { r.send(t, "me", "note"); r.flush(t) }, func() { r.poll(t) }} {
+		clock.pass(3 * time.Hour)
+		r.open(t)
+		f()
+		if a := age(); a > time.Hour {
+			t.Errorf("after round %d the list is %v old", i, a)
+		}
+	}
+	if err := r.Store.Outdate(t.Context()); err != nil { // as another process does after a 421
+		t.Fatal(err)
+	}
+	r.open(t)
+	r.poll(t)
+	if a := age(); a > time.Hour {
+		t.Errorf("the list is %v old", a)
 	}
 }
 
@@ -553,6 +585,44 @@ func TestWrongClock(t *testing.T) {
 		a.open(t)
 		send("right", 4)
 		a.cfg.Now = skewed
+	}
+}
+
+// TestClockSteps: a clock that is set while the client runs is noticed with the first refusal, and nodes that do not answer are gone around.
+func TestClockSteps(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 84, Nodes: 16}, "session bob "+bob)
+	clock := &fakeClock{}
+	r := n.client(1, func(c *client.Config) { c.Now = clock.now })
+	r.resolves(t)
+	r.send(t, "me", "note")
+	r.flush(t)
+	clock.pass(3 * time.Hour)
+	r.poll(t)
+	if d := time.Until(r.Now()); d.Abs() > time.Minute {
+		t.Errorf("the network's time is taken to be %v ahead", d)
+	}
+	on := map[[32]byte]bool{}
+	for _, p := range r.Paths() {
+		for _, h := range p {
+			on[h.Ed25519] = true
+		}
+	}
+	down := 0
+	for i, node := range n.Nodes() { // six of the others stay
+		if !on[node.Ed25519()] && down < 4 {
+			n.inject(fmt.Sprintf("%d:down", i))
+			down++
+		}
+	}
+	clock.pass(-5 * time.Hour)
+	for range 3 {
+		if err := r.Sync(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if d := time.Until(r.Now()); d.Abs() > time.Minute {
+		t.Errorf("the network's time is taken to be %v ahead", d)
 	}
 }
 

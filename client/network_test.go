@@ -319,6 +319,35 @@ func TestSlowGuards(t *testing.T) {
 	}
 }
 
+// TestSlowKept: guards that were kept give way when they are slower than the limit, unless all are.
+func TestSlowKept(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 86, Nodes: 14})
+	r := n.client(1)
+	n.inject("all:slow=700ms")
+	r.connect(t)
+	before := r.guards()
+	r.cfg.MaxLatency = 350 * time.Millisecond
+	r.open(t)
+	r.connect(t)
+	if !slices.Equal(r.guards(), before) {
+		t.Errorf("the guards are others, that are as slow")
+	}
+	n.inject("all:ok")
+	for i, node := range n.Nodes() {
+		if slices.Contains(before, node.Ed25519()) {
+			n.inject(fmt.Sprintf("%d:slow=700ms", i))
+		}
+	}
+	r.open(t)
+	r.connect(t)
+	for _, g := range r.guards() {
+		if slices.Contains(before, g) {
+			t.Error("a slow guard is used though there are fast ones")
+		}
+	}
+}
+
 // TestRotation: inner hops change with time, guards do not.
 func TestRotation(t *testing.T) {
 	t.Parallel()

@@ -29,10 +29,17 @@ const (
 var ErrStored = errors.New("node did not store the message")
 
 // Flush sends what is due: one round. Each parcel is brought to a node of its swarm, which hands it on to the others; those that say so,
-// signed, have it. What fails is put off, longer each time, and given up when no server would take it any more. It returns how many
+// signed, have it. What fails is put off, longer each time, and given up when no server would take it any more. The list of nodes is
+// renewed if something was due and it is old. It returns how many
 // parcels were stored and when more will be due: the zero Time if none. The error is the store's or the context's, else what kept the
 // last parcel from being sent.
 func (c *Client) Flush(ctx context.Context) (stored int, next time.Time, err error) {
+	tried := false
+	defer func() {
+		if tried {
+			c.renew(ctx)
+		}
+	}()
 	var mu sync.Mutex // guards stored and last
 	var last error
 	if c.clock.known() {
@@ -49,6 +56,7 @@ func (c *Client) Flush(ctx context.Context) (stored int, next time.Time, err err
 		if len(due) == 0 {
 			break
 		}
+		tried = true
 		errs := make([]error, len(due))
 		var wg sync.WaitGroup
 		for i, p := range due {

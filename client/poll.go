@@ -29,9 +29,11 @@ const (
 )
 
 // Poll fetches what has come: one round. Each item is opened, and stored together with where to go on; what was seen before, from
-// whatever member, changes nothing, and what cannot be opened is counted. It returns how many items were new. The error is the store's,
+// whatever member, changes nothing, and what cannot be opened is counted. The list of nodes is renewed
+// if it is old. It returns how many items were new. The error is the store's,
 // or says why no member of the own swarm could be asked.
 func (c *Client) Poll(ctx context.Context) (fresh int, err error) {
+	defer c.renew(ctx)
 	asked := map[[32]byte]bool{}
 	for served := 0; served < pollers; {
 		node, n, err := c.drain(ctx, asked)

@@ -225,6 +225,22 @@ func (c *Client) Refresh(ctx context.Context) error {
 	return c.Relist(ctx)
 }
 
+// renew is Refresh at the end of a round, for those who do no others: what it meets with ends nothing.
+func (c *Client) renew(ctx context.Context) {
+	c.mu.Lock()
+	wait := time.Since(c.renewed) < again && !c.renewed.IsZero()
+	c.mu.Unlock()
+	if wait || ctx.Err() != nil {
+		return
+	}
+	if err := c.Refresh(ctx); err != nil {
+		c.cfg.Log.Debug("list of nodes not renewed", "error", err)
+		c.mu.Lock()
+		c.renewed = time.Now()
+		c.mu.Unlock()
+	}
+}
+
 // Relist is Refresh however old the list is.
 func (c *Client) Relist(ctx context.Context) error {
 	p, err := c.known(ctx)

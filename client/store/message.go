@@ -153,16 +153,17 @@ func (s *Store) Message(ctx context.Context, seq int64) (Message, error) {
 	return r.message(), nil
 }
 
-// Messages returns up to limit messages of a chat, the newest by their senders' clocks first: those before the message with the
+// Messages returns up to limit messages of a chat, the newest by their senders' clocks first, though none
+// later than it came: those before the message with the
 // number before, or, if that is 0, from the newest one on.
 func (s *Store) Messages(ctx context.Context, chat [33]byte, before int64, limit int) ([]Message, error) {
 	var rows []messageRow
 	err := s.view(ctx, "list messages", func(tx *gorm.DB) error {
 		if before == 0 {
-			return tx.Raw("SELECT * FROM messages WHERE chat = ? ORDER BY sent DESC, seq DESC LIMIT ?", chat[:], limit).Scan(&rows).Error
+			return tx.Raw("SELECT * FROM messages WHERE chat = ? ORDER BY at DESC, seq DESC LIMIT ?", chat[:], limit).Scan(&rows).Error
 		}
-		return tx.Raw(`SELECT * FROM messages WHERE chat = ? AND (sent, seq) < (SELECT sent, seq FROM messages WHERE seq = ?)
-			ORDER BY sent DESC, seq DESC LIMIT ?`, chat[:], before, limit).Scan(&rows).Error
+		return tx.Raw(`SELECT * FROM messages WHERE chat = ? AND (at, seq) < (SELECT at, seq FROM messages WHERE seq = ?)
+			ORDER BY at DESC, seq DESC LIMIT ?`, chat[:], before, limit).Scan(&rows).Error
 	})
 	return messages(rows), err
 }
@@ -181,8 +182,8 @@ func (s *Store) History(ctx context.Context, after int64, limit int) ([]Message,
 func (s *Store) Unread(ctx context.Context, chat [33]byte, until time.Time, limit int) (list []time.Time, err error) {
 	var sent []int64
 	err = s.view(ctx, "list unread messages", func(tx *gorm.DB) error {
-		return tx.Raw(`SELECT sent FROM messages WHERE chat = ? AND state = 0 AND sent <= ?
-			AND sent > (SELECT coalesce(max(read_until), 0) FROM chats WHERE id = ?) ORDER BY sent LIMIT ?`,
+		return tx.Raw(`SELECT sent FROM messages WHERE chat = ? AND state = 0 AND at <= ?
+			AND at > (SELECT coalesce(max(read_until), 0) FROM chats WHERE id = ?) ORDER BY at, sent LIMIT ?`,
 			chat[:], unix(until), chat[:], limit).Scan(&sent).Error
 	})
 	for _, ms := range sent {
@@ -194,11 +195,14 @@ func (s *Store) Unread(ctx context.Context, chat [33]byte, until time.Time, limi
 // MarkRead notes that a chat was read up to the message sent at until. Messages that disappear after reading begin to. What
 // tells the other side is queued in the same step. The error is ErrNotFound if there is no such chat.
 func (s *Store) MarkRead(ctx context.Context, chat [33]byte, until, now time.Time, tell ...Parcel) error {
+	if until.After(now) { // what comes from now on is not read
+		until = now
+	}
 	return s.update(ctx, "mark as read", func(tx *gorm.DB) error {
 		if err := changed(tx.Exec("UPDATE chats SET read_until = max(read_until, ?) WHERE id = ?", unix(until), chat[:])); err != nil {
 			return err
 		}
-		err := tx.Exec(`UPDATE messages SET expires = ? + 1000 * expire_timer WHERE chat = ? AND state = ? AND sent <= ? AND expire_mode = ? AND expires IS NULL`,
+		err := tx.Exec(`UPDATE messages SET expires = ? + 1000 * expire_timer WHERE chat = ? AND state = ? AND at <= ? AND expire_mode = ? AND expires IS NULL`,
 			unix(now), chat[:], Incoming, unix(until), AfterRead).Error
 		if err != nil {
 			return err
@@ -248,7 +252,7 @@ type Chat struct {
 	ID        [33]byte
 	Contact   Contact   // zero, but for its ID, for notes to oneself
 	Active    time.Time // when the last message was sent, but not later than it came: a sender's clock may say anything
-	ReadUntil time.Time // sent time of the newest message that was read; zero: none
+	ReadUntil time.Time // when the newest message that was read was sent, or came if that is earlier; zero: none
 	Unread    int
 	Newest    *Message // nil: all have disappeared
 }
@@ -268,7 +272,7 @@ func (s *Store) Chats(ctx context.Context, after *Chat, limit int) (list []Chat,
 	}
 	err = s.view(ctx, "list chats", func(tx *gorm.DB) error {
 		// 0 is Incoming: only of a constant SQLite sees that the index of unread messages will do.
-		err := tx.Raw(`SELECT *, (SELECT count(*) FROM messages m WHERE m.chat = c.id AND m.sent > c.read_until AND m.state = 0) AS unread
+		err := tx.Raw(`SELECT *, (SELECT count(*) FROM messages m WHERE m.chat = c.id AND m.at > c.read_until AND m.state = 0) AS unread
 			FROM chats c WHERE (active, id) < (?, ?) ORDER BY active DESC, id DESC LIMIT ?`, end, last[:], limit).Scan(&rows).Error
 		if err != nil {
 			return err
@@ -284,7 +288,7 @@ func (s *Store) Chats(ctx context.Context, after *Chat, limit int) (list []Chat,
 			}
 			c.Contact = contact.contact()
 			var newest []messageRow
-			if err := tx.Raw("SELECT * FROM messages WHERE chat = ? ORDER BY sent DESC, seq DESC LIMIT 1", r.ID).Scan(&newest).Error; err != nil {
+			if err := tx.Raw("SELECT * FROM messages WHERE chat = ? ORDER BY at DESC, seq DESC LIMIT 1", r.ID).Scan(&newest).Error; err != nil {
 				return err
 			}
 			if len(newest) == 1 {

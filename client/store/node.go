@@ -65,6 +65,11 @@ func (s *Store) SetPool(ctx context.Context, list []Node, at time.Time) error {
 	})
 }
 
+// Outdate notes that the list of nodes is old, whenever it was learnt.
+func (s *Store) Outdate(ctx context.Context) error {
+	return s.update(ctx, "note that nodes have changed", func(tx *gorm.DB) error { return tx.Exec("UPDATE pool SET at = 0").Error })
+}
+
 // Pool returns the nodes in the order of their keys, up to limit, and when the list was learnt: the zero Time if it never was.
 func (s *Store) Pool(ctx context.Context, limit int) (list []Node, at time.Time, err error) {
 	var rows []nodeRow

@@ -258,7 +258,13 @@ func (c *machine) check(t *rapid.T) {
 	for _, chat := range [][33]byte{bob, carol, me} {
 		list, err := c.s.Messages(ctx, chat, 0, 1000)
 		c.fatal(t, err)
-		if !slices.IsSortedFunc(list, func(a, b Message) int { return b.Sent.Compare(a.Sent) }) {
+		when := func(m Message) time.Time {
+			if m.Arrived.Before(m.Sent) {
+				return m.Arrived
+			}
+			return m.Sent
+		}
+		if !slices.IsSortedFunc(list, func(a, b Message) int { return when(b).Compare(when(a)) }) {
 			t.Fatal("not in order")
 		}
 		for _, m := range list {

@@ -514,6 +514,33 @@ func TestUnsent(t *testing.T) {
 	}
 }
 
+// TestFuture: a message that says to be of the end of time stands where it came, and reading it reads nothing that comes later.
+func TestFuture(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	end := 8_000_000_000_000
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("a", arrived(bob, end, "far"))}}, at(10)))
+	must(t, s.MarkRead(ctx, bob, at(end), at(20)))
+	if c := got[[]Chat](t)(s.Chats(ctx, nil, 1))[0]; c.Unread != 0 || !c.ReadUntil.Equal(at(20)) {
+		t.Errorf("chat %+v", c)
+	}
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("b", arrived(bob, 30, "later"))}}, at(40)))
+	if c := got[[]Chat](t)(s.Chats(ctx, nil, 1))[0]; c.Unread != 1 || c.Newest.Text != "later" {
+		t.Errorf("chat %+v", c)
+	}
+	if list := got[[]time.Time](t)(s.Unread(ctx, bob, at(50), 10)); len(list) != 1 || !list[0].Equal(at(30)) {
+		t.Errorf("unread %v", list)
+	}
+	list := got[[]Message](t)(s.Messages(ctx, bob, 0, 10))
+	if len(list) != 2 || list[0].Text != "later" || !list[1].Sent.Equal(at(end)) {
+		t.Errorf("messages %+v", list)
+	}
+	if older := got[[]Message](t)(s.Messages(ctx, bob, list[0].Seq, 10)); len(older) != 1 || older[0].Text != "far" {
+		t.Errorf("before it: %+v", older)
+	}
+}
+
 func TestReadAndSweep(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

@@ -1,5 +1,5 @@
 -- +goose Up
--- sent, arrived, expires: milliseconds. (sender, sent) names a message to everybody; chat is where it belongs. hash, copies: of
+-- sent, arrived, expires: milliseconds. at: where it stands in its chat, as a sender's clock may say anything. (sender, sent) names a message to everybody; chat is where it belongs. hash, copies: of
 -- the bytes in the swarm of who reads it. send_key: what the caller of a send names it by.
 CREATE TABLE messages (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -19,10 +19,11 @@ CREATE TABLE messages (
     hash         TEXT    NOT NULL DEFAULT '',
     copies       INTEGER NOT NULL DEFAULT 0,
     send_key     TEXT    UNIQUE,
+    at           BIGINT  NOT NULL GENERATED ALWAYS AS (min(sent, arrived)) VIRTUAL,
     UNIQUE (chat, sender, sent)
 );
-CREATE INDEX messages_by_time ON messages (chat, sent);
-CREATE INDEX messages_unread ON messages (chat, sent) WHERE state = 0; -- those of others: what a chat's unread ones are counted in
+CREATE INDEX messages_by_time ON messages (chat, at);
+CREATE INDEX messages_unread ON messages (chat, at) WHERE state = 0; -- those of others: what a chat's unread ones are counted in
 CREATE INDEX messages_by_end ON messages (expires) WHERE expires IS NOT NULL;
 
 -- +goose Down
