@@ -24,7 +24,7 @@ const (
 	Came      EventKind = 1 // a message from somebody else; a request, unless its contact is approved
 	Copied    EventKind = 2 // a message that another device of ours sent
 	Changed   EventKind = 3 // a message of ours has a new state
-	Accepted  EventKind = 4 // somebody accepted our request
+	Accepted  EventKind = 4 // somebody accepted our request, or answered it; once
 	TakenBack EventKind = 5 // a message was taken back
 )
 

@@ -476,6 +476,17 @@ func TestBlockedInAllWays(t *testing.T) {
 	if n := len(got[[]Event](t)(s.Events(ctx, 0, 100))) - events; n != 2 { // that it was queued, and that it was accepted
 		t.Errorf("%d events, want 2", n)
 	}
+	// An answer is an acceptance, whichever of the two comes first.
+	dave := id("dave")
+	send(t, s, dave, 8, "to dave")
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("h", arrived(dave, 9, "yes")), item("i", &Approved{From: dave})}}, at(10)))
+	var kinds []EventKind
+	for _, e := range got[[]Event](t)(s.Events(ctx, 0, 100))[events+2:] {
+		kinds = append(kinds, e.Kind)
+	}
+	if diff := cmp.Diff([]EventKind{Changed, Accepted, Came}, kinds); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestUnsent(t *testing.T) {
