@@ -72,6 +72,18 @@ func (s *Store) Events(ctx context.Context, after int64, limit int) (list []Even
 	return list, nil
 }
 
+// How long events are kept: those that all consumers have dealt with, and those that one never asks for.
+const (
+	keepDealt  = 31 * 24 * time.Hour
+	keepUndone = 365 * 24 * time.Hour
+)
+
+// forgetEvents deletes the events that nobody needs any more. Their numbers are not used again.
+func forgetEvents(tx *gorm.DB, now time.Time) error {
+	return tx.Exec("DELETE FROM events WHERE at <= ? AND (at <= ? OR seq <= coalesce((SELECT min(seq) FROM consumers), 0))",
+		unix(now.Add(-keepDealt)), unix(now.Add(-keepUndone))).Error
+}
+
 // Ack notes that a consumer has dealt with all events up to a number. It never goes back.
 func (s *Store) Ack(ctx context.Context, consumer string, seq int64) error {
 	return s.update(ctx, "acknowledge events", func(tx *gorm.DB) error {
