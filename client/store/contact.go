@@ -92,7 +92,16 @@ func (s *Store) Block(ctx context.Context, id [33]byte, blocked bool, at time.Ti
 	})
 }
 
-// Forget deletes a contact and the conversation with it: what declining a request is. Whether it is blocked is not forgotten.
+// Unfinished returns how many messages to an account wait to be sent: what Forget takes back.
+func (s *Store) Unfinished(ctx context.Context, id [33]byte) (n int, err error) {
+	err = s.view(ctx, "count what waits", func(tx *gorm.DB) error {
+		return tx.Raw("SELECT count(*) FROM outbox o JOIN messages m ON m.seq = o.message WHERE o.state = ? AND o.follows IS NULL AND m.chat = ?",
+			Pending, id[:]).Scan(&n).Error
+	})
+	return n, err
+}
+
+// Forget deletes a contact and the conversation with it: what declining a request is. What waits to be sent is not sent. Whether it is blocked is not forgotten.
 // The error is ErrNotFound for a stranger.
 func (s *Store) Forget(ctx context.Context, id [33]byte) error {
 	return s.update(ctx, "forget contact", func(tx *gorm.DB) error {

@@ -24,7 +24,7 @@ const (
 	Came      EventKind = 1 // a message from somebody else; a request, unless its contact is approved
 	Copied    EventKind = 2 // a message that another device of ours sent
 	Changed   EventKind = 3 // a message of ours has a new state
-	Accepted  EventKind = 4 // somebody accepted our request
+	Accepted  EventKind = 4 // somebody accepted our request, or answered it; once
 	TakenBack EventKind = 5 // a message was taken back
 )
 
@@ -70,6 +70,18 @@ func (s *Store) Events(ctx context.Context, after int64, limit int) (list []Even
 		return nil, err
 	}
 	return list, nil
+}
+
+// How long events are kept: those that all consumers have dealt with, and those that one never asks for.
+const (
+	keepDealt  = 31 * 24 * time.Hour
+	keepUndone = 365 * 24 * time.Hour
+)
+
+// forgetEvents deletes the events that nobody needs any more. Their numbers are not used again.
+func forgetEvents(tx *gorm.DB, now time.Time) error {
+	return tx.Exec("DELETE FROM events WHERE at <= ? AND (at <= ? OR seq <= coalesce((SELECT min(seq) FROM consumers), 0))",
+		unix(now.Add(-keepDealt)), unix(now.Add(-keepUndone))).Error
 }
 
 // Ack notes that a consumer has dealt with all events up to a number. It never goes back.

@@ -156,12 +156,18 @@ func (c *Arrived) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string
 		panic("store: internal error: a message of one account in the chat with another")
 	default:
 		m.State = Incoming
-		is, berr := blocked(tx, m.Sender)
-		if berr != nil || is {
-			return fromBlocked, berr
+		var with contactRow
+		if err := tx.Raw("SELECT * FROM contacts WHERE id = ?", m.Sender[:]).Scan(&with).Error; err != nil {
+			return "", err
+		}
+		if with.Blocked {
+			return fromBlocked, nil
 		}
 		if err = approve(tx, m.Sender, at, "approved_me"); err == nil {
 			err = introduce(tx, m.Sender, c.Profile)
+		}
+		if err == nil && with.Approved && !with.ApprovedMe { // to answer is to accept (messaging.md J.6), and may come before what says so
+			err = tell(tx, Accepted, m.Sender, 0, at)
 		}
 	}
 	if err != nil {

@@ -242,6 +242,9 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (gone int64, err error
 		if err := tx.Exec("DELETE FROM outbox WHERE state = ? AND sent + ttl <= ?", Delivered, unix(now)).Error; err != nil {
 			return err
 		}
+		if err := forgetEvents(tx, now); err != nil {
+			return err
+		}
 		return tx.Exec("DELETE FROM seen WHERE until <= ?", unix(now)).Error
 	})
 	return gone, err

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -476,6 +477,17 @@ func TestBlockedInAllWays(t *testing.T) {
 	if n := len(got[[]Event](t)(s.Events(ctx, 0, 100))) - events; n != 2 { // that it was queued, and that it was accepted
 		t.Errorf("%d events, want 2", n)
 	}
+	// An answer is an acceptance, whichever of the two comes first.
+	dave := id("dave")
+	send(t, s, dave, 8, "to dave")
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("h", arrived(dave, 9, "yes")), item("i", &Approved{From: dave})}}, at(10)))
+	var kinds []EventKind
+	for _, e := range got[[]Event](t)(s.Events(ctx, 0, 100))[events+2:] {
+		kinds = append(kinds, e.Kind)
+	}
+	if diff := cmp.Diff([]EventKind{Changed, Accepted, Came}, kinds); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestUnsent(t *testing.T) {
@@ -649,6 +661,37 @@ func TestPaging(t *testing.T) {
 	if got, want := strings.Join(all, " "), "24 23 22 21 20 19 18 17 16 15 14 13 12 11 10 9 8 7 6 5 4 3 2 1 0"; got != want {
 		t.Errorf("got %s", got)
 	}
+}
+
+// TestEventsEnd: events are kept until all who follow have dealt with them, but not for ever.
+func TestEventsEnd(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	for i := range 4 {
+		got[int](t)(s.Receive(ctx, Batch{Items: []Item{item(fmt.Sprint(i), arrived(bob, i, "x"))}}, at(i)))
+	}
+	left := func(after time.Duration, want ...int64) {
+		t.Helper()
+		got[int64](t)(s.Sweep(ctx, at(3).Add(after)))
+		var seqs []int64
+		for _, e := range got[[]Event](t)(s.Events(ctx, 0, 10)) {
+			seqs = append(seqs, e.Seq)
+		}
+		if !slices.Equal(seqs, want) {
+			t.Errorf("after %v there are %v, want %v", after, seqs, want)
+		}
+	}
+	left(keepDealt, 1, 2, 3, 4) // nobody follows yet
+	must(t, s.Ack(ctx, "one", 3))
+	must(t, s.Ack(ctx, "two", 2))
+	left(keepDealt-time.Second, 1, 2, 3, 4)
+	left(keepDealt, 3, 4)
+	must(t, s.Ack(ctx, "two", 4))
+	left(keepDealt, 4)
+	left(keepUndone)
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("new", arrived(bob, 9, "x"))}}, at(9)))
+	left(keepDealt, 5)
 }
 
 func TestConsumers(t *testing.T) {

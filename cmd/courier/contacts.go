@@ -18,10 +18,18 @@ func (p program) contactsCommand(f *flags) *cobra.Command {
 	cmd := &cobra.Command{Use: "contacts", Short: "Whom you know: list, name, block, remove"}
 	var yes bool
 	remove := p.onContact(f, "remove WHO", "Remove a contact, and all that was written with them",
-		"Remove a contact, and all that was written with them. Who is blocked stays so. It asks first; --yes is the answer.",
+		"Remove a contact, and all that was written with them: what waits in the outbox is not sent. Who is blocked stays so. It asks first; --yes is the answer.",
 		func(ctx context.Context, d *desk, id client.ID, word string) error {
+			waits, err := d.store.Unfinished(ctx, id)
+			if err != nil {
+				return err
+			}
+			question := "Delete all that was written with " + terminal.Line(word) + "?"
+			if waits > 0 {
+				question = fmt.Sprintf("Delete all that was written with %s, and do not send what waits (messages: %d)?", terminal.Line(word), waits)
+			}
 			if !yes {
-				switch sure, err := p.confirm(ctx, f, "Delete all that was written with "+terminal.Line(word)+"?"); {
+				switch sure, err := p.confirm(ctx, f, question); {
 				case errors.Is(err, errNoTerminal):
 					return fmt.Errorf("%w: say --yes if you are sure", err)
 				case err != nil:
@@ -30,7 +38,13 @@ func (p program) contactsCommand(f *flags) *cobra.Command {
 					return errors.New("nothing was deleted")
 				}
 			}
-			return strangerError(word, d.store.Forget(ctx, id))
+			if err := d.store.Forget(ctx, id); err != nil {
+				return strangerError(word, err)
+			}
+			if waits > 0 {
+				p.tell("what waited for them will not be sent (messages: %d)", waits)
+			}
+			return nil
 		})
 	remove.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cmd.AddCommand(

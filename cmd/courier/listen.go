@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onsight/client"
 	"onsight/client/store"
 	"onsight/internal/terminal"
 )
@@ -174,9 +175,12 @@ func (l *listener) deal(ctx context.Context) error {
 			return errEnough
 		}
 		if b == nil {
-			if b, err = l.d.book(ctx); err != nil {
+			if b, err = l.d.names(ctx); err != nil {
 				return err
 			}
+		}
+		if err := l.d.meet(ctx, b, e.Chat); err != nil {
+			return err
 		}
 		v := b.event(&e)
 		if err := l.give(ctx, v); err != nil {
@@ -191,6 +195,28 @@ func (l *listener) deal(ctx context.Context) error {
 		return errEnough
 	}
 	return nil
+}
+
+// names is a book without contacts.
+func (d *desk) names(ctx context.Context) (*book, error) {
+	b := &book{self: d.account.ID, contacts: map[client.ID]store.Contact{}, names: map[client.ID]string{}, pins: map[string]store.Pin{}}
+	return b, d.eachPin(ctx, func(pin store.Pin) error {
+		b.pins[pin.Name] = pin
+		if was, ok := b.names[pin.ID]; !ok || pin.Name < was {
+			b.names[pin.ID] = pin.Name
+		}
+		return nil
+	})
+}
+
+// meet writes a contact into the book, if there is one: strangers make as many as they like, so not all are read for each round.
+func (d *desk) meet(ctx context.Context, b *book, id client.ID) error {
+	c, err := d.store.Contact(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	b.contacts[id] = c
+	return err
 }
 
 func (l *listener) give(ctx context.Context, v eventView) error {

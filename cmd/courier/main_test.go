@@ -3,11 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 
@@ -16,6 +20,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+	"github.com/zalando/go-keyring"
 )
 
 var update = flag.Bool("update", false, "rewrite the goldens")
@@ -57,10 +62,55 @@ func mainOrPanic() {
 	case "log":
 		p.stderr = panickyLog{os.Stderr}
 	default:
+		if dir := os.Getenv(keyringVariable); dir != "" {
+			log.SetOutput(io.Discard)
+			os.Exit(withKeyring(dir, p.main))
+		}
 		main()
 		return
 	}
 	os.Exit(p.main())
+}
+
+// keyringVariable names the folder that is the keyring of the processes of a script: with it no process derives a key, which takes 64 MiB
+// and most of a short command's time. Scripts about passphrases take it away.
+const keyringVariable = "TEST_COURIER_KEYRING"
+
+// withKeyring runs the program with what processes before it left in the keyring, and keeps what it leaves. What is taken out of it is in
+// it again afterwards.
+func withKeyring(dir string, run func() int) int {
+	const service = "courier"
+	keyring.MockInit()
+	check := func(err error) {
+		if err != nil {
+			panic(err)
+		}
+	}
+	known, err := os.ReadDir(dir)
+	check(err)
+	for _, entry := range known {
+		b, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		check(err)
+		check(keyring.Set(service, entry.Name(), string(b)))
+	}
+	code := run()
+	vaults, err := filepath.Glob(filepath.Join(os.Getenv("XDG_DATA_HOME"), "courier", "*", vaultFile))
+	check(err)
+	for _, path := range vaults {
+		b, err := os.ReadFile(path)
+		if err != nil || len(b) < 25 {
+			continue
+		}
+		user := hex.EncodeToString(b[9:25]) // see vault's documentation
+		if key, err := keyring.Get(service, user); err == nil && !slices.ContainsFunc(known, func(e os.DirEntry) bool { return e.Name() == user }) {
+			whole, err := os.CreateTemp(filepath.Dir(dir), ".key-*") // another process may be reading the folder
+			check(err)
+			_, err = whole.WriteString(key)
+			check(errors.Join(err, whole.Close()))
+			check(os.Rename(whole.Name(), filepath.Join(dir, user)))
+		}
+	}
+	return code
 }
 
 // runProgram runs one command line in this process, with nothing to ask at.
@@ -141,13 +191,24 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("XDG_DATA_HOME", env.WorkDir+"/data")
-			env.Setenv("DBUS_SESSION_BUS_ADDRESS", "")
+			bus := ""
+			name, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(env.WorkDir), "script-"), ".")
+			if inKeyring := plain == "" && name != "account" && name != "keyring"; inKeyring {
+				bus = "unix:path=/nowhere" // what says that there is a keyring
+				dir := env.WorkDir + "/.keyring"
+				env.Setenv(keyringVariable, dir)
+				if err := os.Mkdir(dir, 0o700); err != nil {
+					return err
+				}
+			} else {
+				env.Setenv("COURIER_PASSPHRASE_FILE", env.WorkDir+"/passphrase")
+			}
+			env.Setenv("DBUS_SESSION_BUS_ADDRESS", bus)
 			env.Setenv("COURIER_NO_INPUT", "1") // scripts that want a terminal take this away
 			env.Setenv("TZ", "UTC")
 			if plain != "" {
 				env.Setenv("PATH", plain+string(os.PathListSeparator)+env.Getenv("PATH"))
 			}
-			env.Setenv("COURIER_PASSPHRASE_FILE", env.WorkDir+"/passphrase")
 			return os.WriteFile(env.WorkDir+"/passphrase", []byte("open sesame\n"), 0o600)
 		},
 		Cmds: townCommands,

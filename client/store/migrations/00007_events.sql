@@ -7,6 +7,7 @@ CREATE TABLE events (
     chat    BLOB    NOT NULL,
     message INTEGER
 );
+CREATE INDEX events_by_at ON events (at);
 
 -- How far each of them has come.
 CREATE TABLE consumers (
