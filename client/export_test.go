@@ -17,3 +17,9 @@ func ParseList(result []byte, mainnet bool) ([]store.Node, error) {
 	}
 	return c.parseList(result)
 }
+
+// ParseSaid reads what a node says of a name, and of its chain's height.
+func ParseSaid(body string) (absent bool, err error) {
+	s, err := parseSaid(&answer{status: 200, body: []byte(body)})
+	return s.absent, err
+}

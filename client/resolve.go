@@ -276,10 +276,7 @@ func parseSaid(a *answer) (said, error) {
 	}
 	var s said
 	var name struct {
-		Result *struct {
-			Value *string `json:"encrypted_value"`
-			Nonce string  `json:"nonce"`
-		} `json:"result"`
+		Result map[string]json.RawMessage `json:"result"`
 	}
 	var height struct {
 		Result struct {
@@ -291,14 +288,34 @@ func parseSaid(a *answer) (said, error) {
 		return said{}, errBody
 	}
 	s.height = *height.Result.Height
-	if name.Result.Value == nil {
+	// Nothing but an empty result says that there is no such name: what is busy or broken does not know. null is no text.
+	fields := map[string]*string{}
+	for _, field := range []string{"encrypted_value", "nonce", "status"} {
+		if raw, ok := name.Result[field]; ok {
+			var text *string
+			if json.Unmarshal(raw, &text) != nil || text == nil {
+				return said{}, errBody
+			}
+			fields[field] = text
+			delete(name.Result, field)
+		}
+	}
+	value, nonce, status := fields["encrypted_value"], fields["nonce"], fields["status"]
+	switch {
+	case status != nil && *status != "OK":
+		return said{}, errBody
+	case value == nil && nonce == nil && len(name.Result) == 0:
 		s.absent = true
 		return s, nil
+	case value == nil:
+		return said{}, errBody
+	case nonce == nil:
+		nonce = new(string)
 	}
-	if len(*name.Result.Value) > 256 || len(name.Result.Nonce) > 64 {
+	if len(*value) > 256 || len(*nonce) > 64 {
 		return said{}, errBody
 	}
-	stored, err := hex.DecodeString(*name.Result.Value + name.Result.Nonce)
+	stored, err := hex.DecodeString(*value + *nonce)
 	if err != nil {
 		return said{}, errBody
 	}

@@ -160,6 +160,21 @@ func TestResolveLiars(t *testing.T) {
 	}
 }
 
+// TestAbsent: only who says that there is no such name says so, not who does not know.
+func TestAbsent(t *testing.T) {
+	t.Parallel()
+	for result, want := range map[string]bool{
+		`{}`: true, `{"status":"OK"}`: true,
+		`{"status":"BUSY"}`: false, `{"status":null}`: false, `{"encrypted_value":null}`: false, `{"encrypted_value":""}`: false,
+		`{"nonce":"00"}`: false, `{"error":"x"}`: false, `null`: false, `[]`: false, `""`: false,
+	} {
+		absent, err := client.ParseSaid(`{"results":[{"code":200,"body":{"result":` + result + `}},{"code":200,"body":{"result":{"height":7}}}]}`)
+		if absent != want || (err == nil) != want {
+			t.Errorf("%s: absent %v, %v", result, absent, err)
+		}
+	}
+}
+
 // TestPinned: a name that points elsewhere is held until somebody approves, and one that points back is not.
 func TestPinned(t *testing.T) {
 	t.Parallel()
