@@ -23,3 +23,18 @@ func ParseSaid(body string) (absent bool, err error) {
 	s, err := parseSaid(&answer{status: 200, body: []byte(body)})
 	return s.absent, err
 }
+
+// Doubted tells which of those who were heard, at these heights, are discounted.
+func Doubted(heights ...uint64) (list []int) {
+	var heard []said
+	for _, h := range heights {
+		heard = append(heard, said{height: h})
+	}
+	doubt(heard)
+	for i := range heard {
+		if heard[i].err != nil {
+			list = append(list, i)
+		}
+	}
+	return list
+}
