@@ -197,7 +197,13 @@ var errBehind = errors.New("node is behind")
 
 // need is how many of those who were asked must say the same: Config.Agree, and more than half. Who did not answer counts as asked: that it
 // did not may be the doing of hops on the way, who could so choose who is heard.
-func (c *Client) need(asked int) int { return max(c.cfg.Agree, asked/2+1) }
+// Where one is enough, anybody's word is.
+func (c *Client) need(asked int) int {
+	if c.cfg.Agree == 1 {
+		return 1
+	}
+	return max(c.cfg.Agree, asked/2+1)
+}
 
 // poll asks Config.Ask nodes at once, others when too few are left to agree, and returns what enough equal answers say: need, of asked.
 // heard is all that was said by then; those that are still asked are not waited for.
