@@ -24,3 +24,24 @@ func ParseList(result []byte, mainnet bool) ([]store.Node, error) {
 
 // SetPatience sets how long attempts for a parcel take at most.
 func (c *Client) SetPatience(d time.Duration) { c.patience = d }
+
+// ParseSaid reads what a node says of a name, and of its chain's height.
+func ParseSaid(body string) (absent bool, err error) {
+	s, err := parseSaid(&answer{status: 200, body: []byte(body)})
+	return s.absent, err
+}
+
+// Doubted tells which of those who were heard, at these heights, are discounted.
+func Doubted(heights ...uint64) (list []int) {
+	var heard []said
+	for _, h := range heights {
+		heard = append(heard, said{height: h})
+	}
+	doubt(heard)
+	for i := range heard {
+		if heard[i].err != nil {
+			list = append(list, i)
+		}
+	}
+	return list
+}

@@ -66,7 +66,7 @@ func (s *said) key() (key [32]byte) {
 	return key
 }
 
-// Resolve asks nodes what a name stands for, until Config.Agree of them say the same, stores who said what, and pins the name at its
+// Resolve asks nodes what a name stands for, until Config.Agree of them, and more than half, say the same, stores who said what, and pins the name at its
 // first use. Only its hash leaves, and only through onions; who else is asked, and how, is Config.Extra's affair.
 //
 // Errors: ons.ErrNotFound if and only if enough nodes say that there is no such name; ErrFewNodes; ErrDisagree; ErrID if it stands for
@@ -86,7 +86,7 @@ func (c *Client) Resolve(ctx context.Context, name string) (Resolution, error) {
 	agreed, heard, asked, err := c.poll(ctx, n)
 	r.Took = time.Since(begun)
 	others := extra(err == nil)
-	r.Receipt = store.Receipt{Name: n.String(), At: c.Now(), Need: c.cfg.Agree, Asked: asked}
+	r.Receipt = store.Receipt{Name: n.String(), At: c.Now(), Need: c.need(asked), Asked: asked}
 	for _, s := range heard {
 		r.Receipt.Answers = append(r.Receipt.Answers, c.testimony(n, &s, agreed))
 	}
@@ -168,6 +168,8 @@ func reason(err error) string {
 		return "not waited for"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "too slow"
+	case errors.Is(err, errBehind):
+		return "its chain is far behind"
 	case errors.As(err, &status):
 		return status.Error()
 	case errors.Is(err, ErrNode), errors.Is(err, ons.ErrUnavailable):
@@ -187,8 +189,24 @@ func nameRequest(n ons.Name) []byte {
 		n.Hash().Base64(), heightRequest))
 }
 
-// poll asks Config.Ask nodes at once, others for those that fail, and returns what the first Config.Agree equal answers say. heard is all
-// that was said by then; those that are still asked are not waited for.
+// maxBehind is how many blocks, an hour's, a node may be behind one that two of those who were asked know of.
+const maxBehind = 30
+
+// errBehind means that a node's chain ends long before that of others.
+var errBehind = errors.New("node is behind")
+
+// need is how many of those who were asked must say the same: Config.Agree, and more than half. Who did not answer counts as asked: that it
+// did not may be the doing of hops on the way, who could so choose who is heard.
+// Where one is enough, anybody's word is.
+func (c *Client) need(asked int) int {
+	if c.cfg.Agree == 1 {
+		return 1
+	}
+	return max(c.cfg.Agree, asked/2+1)
+}
+
+// poll asks Config.Ask nodes at once, others when too few are left to agree, and returns what enough equal answers say: need, of asked.
+// heard is all that was said by then; those that are still asked are not waited for.
 func (c *Client) poll(ctx context.Context, n ons.Name) (agreed *said, heard []said, asked int, err error) {
 	p, err := c.known(ctx)
 	if err != nil {
@@ -213,23 +231,19 @@ func (c *Client) poll(ctx context.Context, n ons.Name) (agreed *said, heard []sa
 		ask()
 	}
 	for len(heard) < asked {
-		s := <-answers
-		heard = append(heard, s)
-		if s.err != nil {
-			if agreed == nil && ctx.Err() == nil && asked < len(nodes) {
-				ask() // somebody else instead
-			}
+		heard = append(heard, <-answers)
+		if agreed != nil || ctx.Err() != nil {
 			continue
 		}
-		votes := 0
-		for i := range heard {
-			if heard[i].err == nil && heard[i].equal(&s) {
-				votes++
-			}
-		}
-		if agreed == nil && votes >= c.cfg.Agree {
-			agreed = &s
+		doubt(heard)
+		most, votes := leading(heard)
+		if votes >= c.need(asked) {
+			agreed = &most
 			cancel() // and wait only for them to notice
+			continue
+		}
+		for asked < len(nodes) && votes+asked-len(heard) < c.need(asked) {
+			ask()
 		}
 	}
 	cancel()
@@ -245,10 +259,49 @@ func (c *Client) poll(ctx context.Context, n ons.Name) (agreed *said, heard []sa
 		return agreed, heard, asked, nil
 	case ctx.Err() != nil:
 		return nil, heard, asked, ctx.Err()
-	case answered >= c.cfg.Agree:
+	case answered >= c.need(asked):
 		return nil, heard, asked, ErrDisagree
 	}
-	return nil, heard, asked, fmt.Errorf("%w: only %d of %d answer, and %d must agree: %w", ErrFewNodes, answered, asked, c.cfg.Agree, err)
+	return nil, heard, asked, fmt.Errorf("%w: only %d of %d answer, and %d must agree: %w", ErrFewNodes, answered, asked, c.need(asked), err)
+}
+
+// doubt discounts who is far behind the second highest of those who were heard: what it does not know may be long so. One alone that
+// claims to be ahead puts nobody in doubt.
+func doubt(heard []said) {
+	var first, second uint64
+	for i := range heard {
+		switch h := heard[i].height; {
+		case heard[i].err != nil || h <= second:
+		case h > first:
+			first, second = h, first
+		default:
+			second = h
+		}
+	}
+	for i := range heard {
+		if heard[i].err == nil && second > maxBehind && heard[i].height < second-maxBehind {
+			heard[i].err = errBehind
+		}
+	}
+}
+
+// leading returns what most say, and how many.
+func leading(heard []said) (most said, votes int) {
+	for i := range heard {
+		if heard[i].err != nil {
+			continue
+		}
+		n := 0
+		for j := range heard {
+			if heard[j].err == nil && heard[j].equal(&heard[i]) {
+				n++
+			}
+		}
+		if n > votes {
+			most, votes = heard[i], n
+		}
+	}
+	return most, votes
 }
 
 // askName asks one node.
@@ -276,10 +329,7 @@ func parseSaid(a *answer) (said, error) {
 	}
 	var s said
 	var name struct {
-		Result *struct {
-			Value *string `json:"encrypted_value"`
-			Nonce string  `json:"nonce"`
-		} `json:"result"`
+		Result map[string]json.RawMessage `json:"result"`
 	}
 	var height struct {
 		Result struct {
@@ -291,14 +341,34 @@ func parseSaid(a *answer) (said, error) {
 		return said{}, errBody
 	}
 	s.height = *height.Result.Height
-	if name.Result.Value == nil {
+	// Nothing but an empty result says that there is no such name: what is busy or broken does not know. null is no text.
+	fields := map[string]*string{}
+	for _, field := range []string{"encrypted_value", "nonce", "status"} {
+		if raw, ok := name.Result[field]; ok {
+			var text *string
+			if json.Unmarshal(raw, &text) != nil || text == nil {
+				return said{}, errBody
+			}
+			fields[field] = text
+			delete(name.Result, field)
+		}
+	}
+	value, nonce, status := fields["encrypted_value"], fields["nonce"], fields["status"]
+	switch {
+	case status != nil && *status != "OK":
+		return said{}, errBody
+	case value == nil && nonce == nil && len(name.Result) == 0:
 		s.absent = true
 		return s, nil
+	case value == nil:
+		return said{}, errBody
+	case nonce == nil:
+		nonce = new(string)
 	}
-	if len(*name.Result.Value) > 256 || len(name.Result.Nonce) > 64 {
+	if len(*value) > 256 || len(*nonce) > 64 {
 		return said{}, errBody
 	}
-	stored, err := hex.DecodeString(*name.Result.Value + name.Result.Nonce)
+	stored, err := hex.DecodeString(*value + *nonce)
 	if err != nil {
 		return said{}, errBody
 	}

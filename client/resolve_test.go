@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -157,6 +158,64 @@ func TestResolveLiars(t *testing.T) {
 				t.Errorf("all lie: the truth came out %d times of 6, and lies %v", right, wrong)
 			}
 		})
+	}
+}
+
+// TestAbsent: only who says that there is no such name says so, not who does not know.
+func TestAbsent(t *testing.T) {
+	t.Parallel()
+	for result, want := range map[string]bool{
+		`{}`: true, `{"status":"OK"}`: true,
+		`{"status":"BUSY"}`: false, `{"status":null}`: false, `{"encrypted_value":null}`: false, `{"encrypted_value":""}`: false,
+		`{"nonce":"00"}`: false, `{"error":"x"}`: false, `null`: false, `[]`: false, `""`: false,
+	} {
+		absent, err := client.ParseSaid(`{"results":[{"code":200,"body":{"result":` + result + `}},{"code":200,"body":{"result":{"height":7}}}]}`)
+		if absent != want || (err == nil) != want {
+			t.Errorf("%s: absent %v, %v", result, absent, err)
+		}
+	}
+}
+
+// TestResolveFailing: however many of those who are asked fail, by whosever doing, the few that lie are no majority.
+func TestResolveFailing(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 27, Nodes: 24}, "session bob "+bob)
+	n.inject("0-7:lie-ons,8-23:no-oxend")
+	for i := range byte(4) {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			r := n.client(i, func(c *client.Config) { c.Timeout = time.Second })
+			got, err := r.Resolve(t.Context(), "bob")
+			votes := 0
+			for _, a := range got.Receipt.Answers {
+				if a.Reason == "" {
+					votes++
+				}
+			}
+			if err == nil && (2*votes <= got.Receipt.Asked || votes < got.Receipt.Need) {
+				t.Errorf("%d of %d were believed: %s", votes, got.Receipt.Asked, got.ID)
+			}
+		})
+	}
+}
+
+// TestDoubted: who is far behind two others is not counted, and one alone that claims to be ahead puts nobody in doubt.
+func TestDoubted(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ heights, want []uint64 }{
+		{[]uint64{100, 100, 131, 131, 100}, []uint64{0, 1, 4}},
+		{[]uint64{101, 131, 131}, nil},
+		{[]uint64{100, 100, 1 << 63, 100}, nil},
+		{[]uint64{100, 1 << 63, ^uint64(0), 100}, []uint64{0, 3}},
+		{[]uint64{100}, nil},
+	} {
+		var got []uint64
+		for _, i := range client.Doubted(test.heights...) {
+			got = append(got, uint64(i))
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%v: %v, want %v", test.heights, got, test.want)
+		}
 	}
 }
 
