@@ -449,7 +449,7 @@ func TestRenewed(t *testing.T) {
 		return clock.now().Sub(at)
 	}
 	r.connect(t)
-	for i, f := range []func(){func() { r.send(t, "me", "note"); r.flush(t) }, func() { r.poll(t) }} {
+	for i, f := range []func(){func() { r.send(t, r.Account.ID().String(), "note"); r.flush(t) }, func() { r.poll(t) }} {
 		clock.pass(3 * time.Hour)
 		r.open(t)
 		f()
@@ -595,7 +595,7 @@ func TestClockSteps(t *testing.T) {
 	clock := &fakeClock{}
 	r := n.client(1, func(c *client.Config) { c.Now = clock.now })
 	r.resolves(t)
-	r.send(t, "me", "note")
+	r.send(t, r.Account.ID().String(), "note")
 	r.flush(t)
 	clock.pass(3 * time.Hour)
 	r.poll(t)
