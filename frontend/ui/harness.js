@@ -62,10 +62,16 @@ export function startNetwork(names) {
   return start(folder, 'devnet', args, 'serving', socket);
 }
 
+/** The browser's program. */
+export function findChromium() {
+  const found = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+  if (!found) throw new Error('no Chromium: run make test-ui, which installs it');
+  return found;
+}
+
 /** Starts a browser that looks nobody up. */
 export function startBrowser() {
-  const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
-  if (!executablePath) throw new Error('no Chromium: run make test-ui, which installs it');
+  const executablePath = findChromium();
   return chromium.launch({
     executablePath,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
