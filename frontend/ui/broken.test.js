@@ -3,20 +3,11 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { findChromium, open, startBrowser, startDemo } from './harness.js';
+import { findChromium, open, startBoth } from './harness.js';
 
-let demo;
-let browser;
-before(async () => {
-  demo = await startDemo('--block-time', '1h', '--dice', '0');
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await demo?.close();
-});
+const { demo, browser } = await startBoth();
 
 const bodies = {
   HTML: { contentType: 'text/html', body: '<!doctype html><title>502</title>' },
