@@ -3,20 +3,11 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { open, startBrowser, startDemo } from './harness.js';
+import { findChromium, open, startBoth } from './harness.js';
 
-let demo;
-let browser;
-before(async () => {
-  demo = await startDemo('--block-time', '1h', '--dice', '0');
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await demo?.close();
-});
+const { demo, browser } = await startBoth();
 
 const bodies = {
   HTML: { contentType: 'text/html', body: '<!doctype html><title>502</title>' },
@@ -180,10 +171,9 @@ test('what was not learnt is not shown as nothing', { timeout: 60_000 }, async (
 
 test('the cache of the browser has nothing that was asked of one node', { timeout: 90_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'onsight-profile-'));
-  const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((p) => readdirSync('/usr/bin').includes(p.slice(9)));
   try {
     const [key] = Object.keys((await (await fetch(`${demo.url}/v1/nodes?form=map`)).json()).nodes);
-    const context = await chromium.launchPersistentContext(folder, { executablePath, args: ['--no-sandbox', '--disable-gpu'] });
+    const context = await chromium.launchPersistentContext(folder, { executablePath: findChromium(), args: ['--no-sandbox', '--disable-gpu'] });
     const page = context.pages()[0] ?? (await context.newPage());
     await page.goto(`${demo.url}/node#${key}`);
     await page.getByRole('heading', { name: 'Latency' }).waitFor();

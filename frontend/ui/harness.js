@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { after } from 'node:test';
 import { chromium } from 'playwright-core';
 
 const root = new URL('../../', import.meta.url).pathname;
@@ -62,10 +63,16 @@ export function startNetwork(names) {
   return start(folder, 'devnet', args, 'serving', socket);
 }
 
+/** The browser's program. */
+export function findChromium() {
+  const found = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+  if (!found) throw new Error('no Chromium: run make test-ui, which installs it');
+  return found;
+}
+
 /** Starts a browser that looks nobody up. */
 export function startBrowser() {
-  const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
-  if (!executablePath) throw new Error('no Chromium: run make test-ui, which installs it');
+  const executablePath = findChromium();
   return chromium.launch({
     executablePath,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
@@ -105,4 +112,13 @@ export async function manyNodes(page, url, n) {
 /** Waits until the page has asked twice how the chain stands: what it had to ask because of what was done before, it has asked by then. */
 export async function rounds(page) {
   for (let i = 0; i < 2; i++) await page.waitForResponse(/\/v1\/status/);
+}
+
+/** Starts a demo in which blocks come when the tests say so, and a browser, for as long as the tests of a file run. */
+export async function startBoth(...flags) {
+  const demo = await startDemo('--block-time', '1h', '--dice', '0', ...flags);
+  after(() => demo.close());
+  const browser = await startBrowser();
+  after(() => browser.close());
+  return { demo, browser };
 }

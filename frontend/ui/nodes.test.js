@@ -2,21 +2,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { after, before, describe, test } from 'node:test';
-import { manyNodes, rounds, startBrowser, startDemo } from './harness.js';
+import { describe, test } from 'node:test';
+import { manyNodes, rounds, startBoth } from './harness.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-let demo;
-let browser;
-before(async () => {
-  demo = await startDemo('--block-time', '1h', '--dice', '0'); // blocks come when the tests say so
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await demo?.close();
-});
+const { demo, browser } = await startBoth();
 
 /** Runs a test in a fresh profile, in which the page logs no error and asks nobody else. */
 function inBrowser(name, options, what) {

@@ -3,20 +3,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { lookUp, open, rounds, startBrowser, startDemo, startNetwork, state } from './harness.js';
+import { lookUp, open, rounds, startBoth, startNetwork, state } from './harness.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-let demo;
-let browser;
-before(async () => {
-  demo = await startDemo('--block-time', '1h', '--dice', '0'); // blocks come when the tests say so
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await demo?.close();
-});
+const { demo, browser } = await startBoth();
 
 /** Runs a test in a fresh browser profile. What the page logs as an error, or asks of anybody else, fails it. */
 function inBrowser(name, options, what) {

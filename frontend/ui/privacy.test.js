@@ -1,18 +1,9 @@
 // What leaves the browser and what stays in it while names are looked up: no name, no hash, no id.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { lookUp, open, startBrowser, startDemo } from './harness.js';
+import { before, test } from 'node:test';
+import { lookUp, open, startBoth } from './harness.js';
 
-let demo;
-let browser;
-before(async () => {
-  demo = await startDemo('--block-time', '1h', '--dice', '0', '--names', '3000');
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await demo?.close();
-});
+const { demo, browser } = await startBoth('--names', '3000');
 
 /** The ways a name could be written, and what it leads to. */
 function traces(name, value) {

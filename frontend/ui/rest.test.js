@@ -2,22 +2,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { after, before, describe, test } from 'node:test';
-import { open, startBrowser, startDemo } from './harness.js';
+import { describe, test } from 'node:test';
+import { open, startBoth } from './harness.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const account = `05${'5a'.repeat(31)}77`;
 
-let demo;
-let browser;
-before(async () => {
-  demo = await startDemo('--block-time', '1h', '--dice', '0'); // blocks come when the tests say so
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await demo?.close();
-});
+const { demo, browser } = await startBoth();
 
 const ask = async (path) => (await fetch(demo.url + path)).json();
 
