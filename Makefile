@@ -61,7 +61,7 @@ check: tools ## What a commit must pass: format, vet, staticcheck, all tests tha
 
 .PHONY: test
 test: tools ## Everything that CI runs
-	@scripts/stages frontend fmt vet static race ranges accuracy kill bench-once demo ui clean
+	@scripts/stages frontend fmt vet static race properties ranges accuracy kill bench-once demo ui clean
 
 .PHONY: bench
 bench: tools ## Measure side by side, and print the ratios of docs/benchmarks.md

@@ -354,8 +354,11 @@ func TestNodeQueries(t *testing.T) {
 		func() (string, string) { return "limit", strconv.Itoa(1 + rng.IntN(1000)) },
 		func() (string, string) { return "offset", strconv.Itoa(rng.IntN(300)) },
 	}
-	nonempty := 0
-	for range 400 {
+	nonempty, queries := 0, 400
+	if testing.Short() {
+		queries = 80
+	}
+	for range queries {
 		asked := url.Values{"fields": {"key"}}
 		for range rng.IntN(4) {
 			name, value := parts[rng.IntN(len(parts))]()
@@ -390,8 +393,8 @@ func TestNodeQueries(t *testing.T) {
 			nonempty++
 		}
 	}
-	if nonempty < 100 {
-		t.Errorf("only %d of 400 questions have an answer that is not empty", nonempty)
+	if nonempty < queries/4 {
+		t.Errorf("only %d of %d questions have an answer that is not empty", nonempty, queries)
 	}
 }
 

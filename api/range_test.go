@@ -319,8 +319,11 @@ func TestBundle(t *testing.T) {
 	x := index.New(feedFunc(func() indexer.Delta { return d }))
 	s := serve(t, config(x))
 	var have *ons.Bundle
-	deltas, reorgs := 0, 0
-	for i := range 1000 {
+	deltas, reorgs, blocks := 0, 0, 1000
+	if testing.Short() {
+		blocks = 300
+	}
+	for i := range blocks {
 		d = c.next()
 		if have != nil && d.Base < have.At().Height {
 			reorgs++
@@ -362,7 +365,7 @@ func TestBundle(t *testing.T) {
 			s.histories(t, x.Snapshot())
 		}
 	}
-	if deltas < 500 || reorgs < 100 {
+	if deltas < blocks/2 || reorgs < blocks/10 {
 		t.Errorf("only %d deltas and %d reorganisations", deltas, reorgs)
 	}
 	for r := range x.Snapshot().Records() {

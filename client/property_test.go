@@ -21,7 +21,7 @@ import (
 	"onsight/ons"
 )
 
-// TestMain has fewer schedules drawn than rapid would, unless it is told how many: scripts/stages runs the hundred.
+// TestMain has fewer schedules drawn than rapid would (20, as -short would), unless it is told how many: scripts/stages runs the hundred.
 func TestMain(m *testing.M) {
 	if job := os.Getenv("COURIER_CHILD"); job != "" { // a test has started this binary again
 		if err := childMain(strings.Split(job, "|")); err != nil {
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	told := false
 	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "rapid.checks" })
-	if !told {
+	if !told && !testing.Short() {
 		flag.Set("rapid.checks", "20")
 	}
 	os.Exit(m.Run())

@@ -127,6 +127,8 @@ func TestPickShares(t *testing.T) {
 		sizes := []int{50}
 		if name == "even, 3:1" { // where the bounds leave the least room
 			sizes = []int{20, 50, 200}
+		} else if testing.Short() {
+			continue
 		}
 		for _, n := range sizes {
 			rng := newRand(7)
@@ -147,8 +149,12 @@ func TestPickShares(t *testing.T) {
 // credit of all sizes.
 func TestPickSharesNetwork(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(2) {
-		for _, n := range []int{100, 300} {
+	seeds, sizes := uint64(2), []int{100, 300}
+	if testing.Short() {
+		seeds, sizes = 1, sizes[:1]
+	}
+	for seed := range seeds {
+		for _, n := range sizes {
 			largest, latency := shares(generate(newRand(seed), n), Rules{N: 3, Mainnet: true})
 			t.Logf("network %d of %4d nodes: largest share %.2f × fair, latency %.2f × uniform", seed, n, largest, latency)
 			if largest > 2.5 || latency > 0.8 {

@@ -249,7 +249,7 @@ func TestQueryModel(t *testing.T) {
 	t.Parallel()
 	queries := 3000
 	if testing.Short() {
-		queries = 500
+		queries = 300
 	}
 	rng := newRand(42)
 	entries := generate(rng, 2000)

@@ -30,8 +30,8 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	flag.Parse()
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		flag.Set("rapid.checks", "20") // SQLite is ten times as slow then; scripts/stages runs the hundred without
+	if info, ok := debug.ReadBuildInfo(); ok && !testing.Short() && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		flag.Set("rapid.checks", "20") // as -short would: SQLite is ten times as slow then; scripts/stages runs the hundred without
 	}
 	os.Exit(m.Run())
 }
