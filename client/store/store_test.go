@@ -715,6 +715,39 @@ func TestConsumers(t *testing.T) {
 	}
 }
 
+// TestRequests: strangers are kept while they wait for an answer, and not without bound. Who was answered or named stays, with all they wrote.
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	var all []Item
+	for i := range 1003 {
+		from := id(fmt.Sprintf("stranger %04d", i))
+		all = append(all, item(fmt.Sprint("hash ", i), arrived(from, i, "hi")))
+	}
+	receive := func(items []Item, when int) int {
+		t.Helper()
+		return got[int](t)(s.Receive(ctx, Batch{Node: node1, Cursor: items[len(items)-1].Hash, Items: items}, at(when)))
+	}
+	receive(all[:2], 5000)
+	got[int64](t)(s.Queue(ctx, Outgoing{Approve: id("stranger 0000")}, at(5000)))
+	must(t, s.SetNickname(ctx, id("stranger 0001"), "one"))
+	receive(all[2:], 5001)
+	for i, want := range []bool{true, true, false, false, true} { // 1,002 wait, without the first
+		_, err := s.Contact(ctx, id(fmt.Sprintf("stranger %04d", i)))
+		list := got[[]Message](t)(s.Messages(ctx, id(fmt.Sprintf("stranger %04d", i)), 0, 10))
+		if (err == nil) != want || (len(list) == 1) != want {
+			t.Errorf("stranger %d: %v, %d messages", i, err, len(list))
+		}
+	}
+	if n := receive(all, 9000); n != 0 {
+		t.Errorf("%d came again", n)
+	}
+	if got := got[string](t)(s.Cursor(ctx, node1, 0)); got != "hash 1002" {
+		t.Errorf("the cursor is %s", got)
+	}
+}
+
 func TestNames(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

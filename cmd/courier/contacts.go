@@ -81,7 +81,9 @@ func (p program) contactsCommand(f *flags) *cobra.Command {
 func (p program) requestsCommand(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "requests", Short: "Strangers who wrote to you: list, accept, decline, block",
-		Long: "Strangers who wrote to you. Until you accept, or answer, they are not told that you read them.",
+		Long: `Strangers who wrote to you. Until you accept, or answer, they are not told that you read them.
+
+A thousand are kept: of more the oldest are declined, but not those who have a nickname.`,
 	}
 	cmd.AddCommand(
 		p.listContacts(f, "list", "List who waits for an answer", (*store.Contact).Request),
