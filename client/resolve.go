@@ -212,6 +212,9 @@ func testimony(n ons.Name, s *said, agreed *said) store.Answer {
 	switch {
 	case s.err != nil:
 		a.Reason = reason(s.err)
+		if s.absent {
+			a.Reason += "; not registered"
+		}
 	case s.absent:
 	case !s.opened:
 		a.Reason = "says something else"
@@ -339,7 +342,7 @@ func (c *Client) poll(ctx context.Context, n ons.Name) (agreed *said, heard []sa
 		err = cmp.Or(err, heard[i].err)
 	}
 	if agreed != nil || answered >= c.need(asked) {
-		c.remember(ctx, heard, max(2, asked/2+1, c.need(asked))) // one node's word is not enough for what stays, whoever says so
+		c.remember(ctx, heard, max(2, asked/2+1, c.need(asked)), floor) // one node's word is not enough for what stays, whoever says so
 	}
 	unreadable, votes := leading(heard, ErrUnreadable)
 	switch {
@@ -357,9 +360,9 @@ func (c *Client) poll(ctx context.Context, n ons.Name) (agreed *said, heard []sa
 	return nil, heard, asked, fmt.Errorf("%w: only %d of %d answer, and %d must agree: %w", ErrFewNodes, answered, asked, c.need(asked), err)
 }
 
-// remember stores the height that enough of those who were heard know of. So nodes that are behind are known as such by who asks next, also
+// remember stores the height that enough of those who were heard know of, if it is above the floor. So nodes that are behind are known as such by who asks next, also
 // if they answer first.
-func (c *Client) remember(ctx context.Context, heard []said, enough int) {
+func (c *Client) remember(ctx context.Context, heard []said, enough int, floor uint64) {
 	var heights []uint64
 	for i := range heard {
 		if heard[i].err == nil {
@@ -370,6 +373,9 @@ func (c *Client) remember(ctx context.Context, heard []said, enough int) {
 		return
 	}
 	slices.Sort(heights)
+	if heights[len(heights)-enough] <= floor {
+		return
+	}
 	if err := c.store.SetHeight(ctx, heights[len(heights)-enough]); err != nil {
 		c.cfg.Log.Debug("height not stored", "error", err)
 	}

@@ -364,7 +364,7 @@ func TestUnreadable(t *testing.T) {
 		t.Errorf("all are behind: got error %v, want ErrFewNodes", err)
 	}
 	for _, a := range got.Receipt.Answers {
-		if a.Reason != "its chain is far behind" || a.Height == 0 || a.Agrees {
+		if a.Reason != "its chain is far behind; not registered" || a.Height == 0 || a.Agrees {
 			t.Errorf("got answer %+v", a)
 		}
 	}
