@@ -41,11 +41,11 @@ func (e *HeldError) Error() string {
 	switch e.Why {
 	case nil:
 	case ErrID:
-		return fmt.Sprintf("%s points to no account since %s: it was %s", e.Name, e.NextSince.Format(time.DateOnly), e.Old)
+		return fmt.Sprintf("the name %s points to no account since %s: it was %s", e.Name, e.NextSince.Format(time.DateOnly), e.Old)
 	default:
-		return fmt.Sprintf("%s points to what cannot be read since %s: it was %s", e.Name, e.NextSince.Format(time.DateOnly), e.Old)
+		return fmt.Sprintf("the name %s points to what cannot be read since %s: it was %s", e.Name, e.NextSince.Format(time.DateOnly), e.Old)
 	}
-	return fmt.Sprintf("%s points to another account since %s: it was %s, it is %s", e.Name, e.NextSince.Format(time.DateOnly), e.Old, e.New)
+	return fmt.Sprintf("the name %s points to another account since %s: it was %s, it is %s", e.Name, e.NextSince.Format(time.DateOnly), e.Old, e.New)
 }
 
 // Resolution is what a name stands for, and who says so.
@@ -308,6 +308,11 @@ func (c *Client) poll(ctx context.Context, n ons.Name) (agreed *said, heard []sa
 		s := <-answers
 		if s.err == nil && !s.absent && !s.sealed.Legacy() {
 			s.open(n)
+		}
+		for i := range heard { // what did not open, does not
+			if errors.Is(heard[i].err, ErrUnreadable) && s.err == nil && s.equal(&heard[i]) {
+				s.err = ErrUnreadable
+			}
 		}
 		heard = append(heard, s)
 		if agreed != nil || ctx.Err() != nil {

@@ -299,7 +299,7 @@ func (p program) receiptCommand(f *flags) *cobra.Command {
 		Long: `Say who said what a name stands for, when it was last asked for, whatever came of it; with --all, each time. Nobody is asked. Receipts are
 notes of your own.
 
-Not counted is who did not answer, whose value does not open under the name, and whose chain ends ten blocks or more before that of others.`,
+Not counted is who did not answer, whose value does not open under the name, and whose chain ends more than ten blocks before that of others.`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: firstWord(p.pinnedNames(f)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := parseName(args[0])
