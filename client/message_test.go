@@ -299,8 +299,18 @@ func TestHeldFree(t *testing.T) {
 	if err := a.Store.Approve(t.Context(), "bob", new, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	a.flush(t)
-	same(t, a.texts(t, new), "I: flushed")
+	for _, blocked := range []bool{true, false} {
+		if err := a.Store.Block(t.Context(), new, blocked, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Release(t.Context(), "bob"); blocked && !errors.Is(err, client.ErrBlocked) {
+			t.Errorf("got error %v for releasing to who is blocked", err)
+		}
+		a.flush(t)
+		if list := a.texts(t, new); (len(list) == 0) != blocked {
+			t.Errorf("blocked %v: sent are %q", blocked, list)
+		}
+	}
 
 	change(old)
 	hold("approved again")

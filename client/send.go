@@ -291,7 +291,8 @@ func (c *Client) Approve(ctx context.Context, name string, id ID) error {
 }
 
 // Release queues what is held for a name, unless it still has to wait, and returns how much. Approve does it too, as does
-// Resolve when the name points back, and Flush for a process that ended between the two. What cannot be queued stays and does not keep the others; the error is the first's.
+// Resolve when the name points back, and Flush for a process that ended between the two. What cannot be queued stays and does not keep the others; the error is
+// the first's, or ErrBlocked.
 func (c *Client) Release(ctx context.Context, name string) (released int, err error) {
 	n, err := ons.ParseName(ons.Session, name)
 	if err != nil {
@@ -303,6 +304,12 @@ func (c *Client) Release(ctx context.Context, name string) (released int, err er
 	}
 	if pin.Held() {
 		return 0, heldBy(pin)
+	}
+	switch contact, err := c.store.Contact(ctx, pin.ID); {
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return 0, err
+	case contact.Blocked:
+		return 0, ErrBlocked
 	}
 	var after int64
 	var failed error
