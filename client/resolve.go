@@ -320,7 +320,7 @@ func (c *Client) poll(ctx context.Context, n ons.Name) (agreed *said, heard []sa
 		}
 		doubt(heard, floor)
 		most, votes := leading(heard, nil)
-		if votes >= c.need(asked) && !most.absent && !most.opened { // of 2020: opened once, as that takes time and memory
+		for votes >= c.need(asked) && !most.absent && !most.opened { // of 2020: opened once, as that takes time and memory
 			if most.open(n); most.err != nil {
 				for i := range heard {
 					if heard[i].err == nil && heard[i].equal(&most) {
