@@ -27,7 +27,7 @@ type Config struct {
 
 	Agree, Ask int           // how many nodes must say the same of a name, of how many that are asked; 0: 3 of 5
 	Extra      []Extra       // who is asked for names beside the nodes; nil: nobody
-	Recheck    time.Duration // how old what a name was found to stand for grows before a send asks again; 0: 1 h
+	Recheck    time.Duration // how old what a name was found to stand for grows before a send asks again; 0: 10 min, negative: it always asks
 	Copies     int           // how many members of a swarm must say that they have a message; 0: 3
 	MaxLatency time.Duration // slower guards and swarm members are left alone while there are three others; 0: 500 ms
 	Timeout    time.Duration // of one request; 0: 10 s, as official clients
@@ -86,7 +86,7 @@ func New(cfg Config) (*Client, error) {
 		}
 	}
 	set(&cfg.MaxLatency, 500*time.Millisecond)
-	set(&cfg.Recheck, time.Hour)
+	set(&cfg.Recheck, 10*time.Minute)
 	set(&cfg.Timeout, 10*time.Second)
 	set(&cfg.Rotate, 10*time.Minute)
 	set(&cfg.Fresh, 2*time.Hour)

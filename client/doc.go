@@ -22,7 +22,8 @@
 // somebody. Guards stay for long: one that fails is left alone for a while, and is one again after it. Whom an account's messages are
 // with is computed here. What hops say of other hops is believed only of those that the request was to go through; what a
 // node says of a swarm, a clock or a list is not believed of it alone. A stored message counts by the signatures of those who have it,
-// and a fetched one by the hash of its bytes. When a name points to another account than before, what is sent to it waits.
+// and a fetched one by the hash of its bytes. When a name points to another account than before, or to none,
+// what is sent to it waits.
 //
 // The database that keeps all this is package client/store, and the key that opens it comes from client/vault.
 //

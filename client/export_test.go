@@ -31,13 +31,13 @@ func ParseSaid(body string) (absent bool, err error) {
 	return s.absent, err
 }
 
-// Doubted tells which of those who were heard, at these heights, are discounted.
-func Doubted(heights ...uint64) (list []int) {
+// Doubted tells which of those who were heard, at these heights, are discounted where the floor was known before.
+func Doubted(floor uint64, heights ...uint64) (list []int) {
 	var heard []said
 	for _, h := range heights {
 		heard = append(heard, said{height: h})
 	}
-	doubt(heard)
+	doubt(heard, floor)
 	for i := range heard {
 		if heard[i].err != nil {
 			list = append(list, i)

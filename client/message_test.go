@@ -299,8 +299,18 @@ func TestHeldFree(t *testing.T) {
 	if err := a.Store.Approve(t.Context(), "bob", new, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	a.flush(t)
-	same(t, a.texts(t, new), "I: flushed")
+	for _, blocked := range []bool{true, false} {
+		if err := a.Store.Block(t.Context(), new, blocked, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Release(t.Context(), "bob"); blocked && !errors.Is(err, client.ErrBlocked) {
+			t.Errorf("got error %v for releasing to who is blocked", err)
+		}
+		a.flush(t)
+		if list := a.texts(t, new); (len(list) == 0) != blocked {
+			t.Errorf("blocked %v: sent are %q", blocked, list)
+		}
+	}
 
 	change(old)
 	hold("approved again")
@@ -340,6 +350,21 @@ func TestHeldBad(t *testing.T) {
 		t.Fatal(err)
 	}
 	quote := &store.Ref{Sender: m.Sender, Sent: m.Sent}
+	// What answers a message goes to its chat only. What would be refused or held is so if it is but tried.
+	if err := a.Store.Block(t.Context(), account(4).ID(), true, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, try := range []func(context.Context, client.Letter) (client.Sent, error){a.Rehearse, a.Send} {
+		if _, err := try(t.Context(), client.Letter{To: new, Text: "x", Quote: quote}); !errors.Is(err, client.ErrQuote) {
+			t.Errorf("got error %v, want ErrQuote", err)
+		}
+		if _, err := try(t.Context(), client.Letter{To: account(4).ID(), Text: "x"}); !errors.Is(err, client.ErrBlocked) {
+			t.Errorf("got error %v, want ErrBlocked", err)
+		}
+	}
+	if s, err := a.Rehearse(t.Context(), client.Letter{Name: bob, Text: "x", Quote: quote}); !errors.As(err, &held) || s.Held != 0 {
+		t.Errorf("tried, got %+v, %v", s, err)
+	}
 	if _, err := a.Send(t.Context(), client.Letter{Name: bob, Text: "second", Quote: quote}); !errors.As(err, &held) {
 		t.Fatal(err)
 	}

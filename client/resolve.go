@@ -20,18 +20,32 @@ var (
 	ErrFewNodes = errors.New("too few distinct nodes to ask")
 	// ErrDisagree means that nodes say different things of a name, and no majority the same.
 	ErrDisagree = errors.New("nodes do not agree on the name")
+	// ErrUnreadable means that a name is registered, and that what enough nodes say it stands for does not open under it.
+	ErrUnreadable = errors.New("the name is registered, but what it stands for cannot be read")
 )
 
-// HeldError means that a name points to another account than when it was first used. Messages to it wait until somebody approves.
+// HeldError means that a name points to another account than when it was first used. Messages to it wait until somebody approves; if it is
+// none at all, until it points to one.
 type HeldError struct {
 	Name      string
-	Old, New  ID
+	Old, New  ID        // New is zero where Why is set
 	Since     time.Time // since when it was the old one, here
 	NextSince time.Time // and since when the new one
+	Why       error     // ErrID or ErrUnreadable if it is no account any more; nil: it is one
 }
 
+// Unwrap returns Why.
+func (e *HeldError) Unwrap() error { return e.Why }
+
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("%s points to another account since %s: it was %s, it is %s", e.Name, e.NextSince.Format(time.DateOnly), e.Old, e.New)
+	switch e.Why {
+	case nil:
+	case ErrID:
+		return fmt.Sprintf("the name %s points to no account since %s: it was %s", e.Name, e.NextSince.Format(time.DateOnly), e.Old)
+	default:
+		return fmt.Sprintf("the name %s points to what cannot be read since %s: it was %s", e.Name, e.NextSince.Format(time.DateOnly), e.Old)
+	}
+	return fmt.Sprintf("the name %s points to another account since %s: it was %s, it is %s", e.Name, e.NextSince.Format(time.DateOnly), e.Old, e.New)
 }
 
 // Resolution is what a name stands for, and who says so.
@@ -51,7 +65,23 @@ type said struct {
 	height uint64
 	sealed ons.Sealed // none if absent
 	absent bool
-	err    error
+	opened bool
+	id     ID    // zero unless it was opened and is one
+	err    error // why it does not count
+}
+
+// open finds out whom the value names. One that does not open under the name does not count, as if nothing had been said.
+func (s *said) open(n ons.Name) {
+	if s.err != nil || s.absent || s.opened {
+		return
+	}
+	value, err := n.Open(s.sealed)
+	if err != nil {
+		s.err = ErrUnreadable
+		return
+	}
+	s.opened = true
+	s.id, _ = NewID(value) // it may be no account
 }
 
 func (s *said) equal(o *said) bool {
@@ -66,12 +96,30 @@ func (s *said) key() (key [32]byte) {
 	return key
 }
 
-// Resolve asks nodes what a name stands for, until Config.Agree of them, and more than half, say the same, stores who said what, and pins the name at its
-// first use. Only its hash leaves, and only through onions; who else is asked, and how, is Config.Extra's affair.
+// Resolve asks nodes what a name stands for, until Config.Agree of them, and more than half, say the same, stores who said what, whatever
+// came of it, and pins the name at its first use. Only its hash leaves, and only through onions; who else is asked, and how, is
+// Config.Extra's affair.
 //
 // Errors: ons.ErrNotFound if and only if enough nodes say that there is no such name; ErrFewNodes; ErrDisagree; ErrID if it stands for
-// no account; a *HeldError beside the resolution if it is pinned to another account; those about nodes and paths.
+// no account; ErrUnreadable; a *HeldError beside the resolution if it is pinned to another account, or to one and stands for none now;
+// those about nodes and paths.
 func (c *Client) Resolve(ctx context.Context, name string) (Resolution, error) {
+	r, err := c.resolve(ctx, name, c.store.Confirm)
+	if err != nil {
+		return r, err
+	}
+	if _, err := c.Release(ctx, name); err != nil { // it may have pointed elsewhere
+		c.cfg.Log.Debug("held messages not released", "error", err)
+	}
+	return r, nil
+}
+
+// Lookup is Resolve, but pins nothing: it is for who looks and does not use the name. What a name was pinned to before counts as there.
+func (c *Client) Lookup(ctx context.Context, name string) (Resolution, error) {
+	return c.resolve(ctx, name, c.store.Witness)
+}
+
+func (c *Client) resolve(ctx context.Context, name string, confirm func(context.Context, store.Receipt) (store.Pin, error)) (Resolution, error) {
 	n, err := ons.ParseName(ons.Session, name)
 	if err != nil {
 		return Resolution{}, err
@@ -86,78 +134,95 @@ func (c *Client) Resolve(ctx context.Context, name string) (Resolution, error) {
 	agreed, heard, asked, err := c.poll(ctx, n)
 	r.Took = time.Since(begun)
 	others := extra(err == nil)
-	r.Receipt = store.Receipt{Name: n.String(), At: c.Now(), Need: c.need(asked), Asked: asked}
+	r.Receipt = store.Receipt{Name: n.String(), At: c.Now(), Outcome: outcome(agreed, err), Need: c.need(asked), Asked: asked}
+	if agreed != nil {
+		r.ID = agreed.id
+		r.Receipt.ID = agreed.id
+	}
 	for _, s := range heard {
-		r.Receipt.Answers = append(r.Receipt.Answers, c.testimony(n, &s, agreed))
+		r.Receipt.Answers = append(r.Receipt.Answers, testimony(n, &s, agreed))
 	}
 	slices.SortFunc(r.Receipt.Answers, func(a, b store.Answer) int { return bytes.Compare(a.Node[:], b.Node[:]) })
 	for _, s := range others {
-		r.Receipt.Answers = append(r.Receipt.Answers, c.testimony(n, &s, agreed))
+		r.Receipt.Answers = append(r.Receipt.Answers, testimony(n, &s, agreed))
 	}
-	if err != nil {
-		return r, fmt.Errorf("resolve: %w", err)
+	// It is kept also if ctx has ended.
+	pin, again := confirm(context.WithoutCancel(ctx), r.Receipt)
+	if again != nil && !errors.Is(again, store.ErrNotFound) {
+		return r, fmt.Errorf("resolve: %w", cmp.Or(err, again))
 	}
-	if !agreed.absent {
-		value, err := n.Open(agreed.sealed)
-		if err == nil {
-			r.ID, err = NewID(value)
-		}
-		if err != nil {
-			return r, fmt.Errorf("resolve: %w", err)
-		}
-		r.Receipt.ID = r.ID
-		for _, s := range append(heard, others...) {
-			// What equals the opened value is it, without opening it again.
-			if s.err == nil && s.equal(agreed) {
-				at := slices.IndexFunc(r.Receipt.Answers, func(a store.Answer) bool { return a.Node == s.key() && a.Source == s.source })
-				r.Receipt.Answers[at].ID = r.ID
-			}
-		}
-	}
-	r.Pin, err = c.store.Confirm(ctx, r.Receipt)
+	r.Pin = pin
 	switch {
-	case agreed.absent && (err == nil || errors.Is(err, store.ErrNotFound)):
-		return r, fmt.Errorf("resolve: %w", ons.ErrNotFound)
-	case err != nil:
+	case err != nil && agreed == nil:
 		return r, fmt.Errorf("resolve: %w", err)
+	case agreed.absent:
+		return r, fmt.Errorf("resolve: %w", ons.ErrNotFound)
 	case r.Pin.Held():
 		return r, heldBy(r.Pin)
-	}
-	if _, err := c.Release(ctx, name); err != nil { // it may have pointed elsewhere
-		c.cfg.Log.Debug("held messages not released", "error", err)
+	case err != nil:
+		return r, fmt.Errorf("resolve: %w", err)
 	}
 	return r, nil
 }
 
-func heldBy(p store.Pin) *HeldError {
-	return &HeldError{Name: p.Name, Old: p.ID, New: p.Next, Since: p.Since, NextSince: p.NextSince}
+// outcome is what came of a poll.
+func outcome(agreed *said, err error) store.Outcome {
+	switch {
+	case agreed == nil && errors.Is(err, ErrDisagree):
+		return store.Disagreed
+	case agreed == nil:
+		return store.Unanswered
+	case agreed.absent:
+		return store.Absent
+	case errors.Is(err, ErrUnreadable):
+		return store.Unreadable
+	case err != nil:
+		return store.NoAccount
+	}
+	return store.Agreed
 }
 
-// testimony is what goes into the receipt of what a node said. A value that differs from the agreed one is opened to say whom it names,
-// unless that would take the memory of the scheme of 2020.
-func (c *Client) testimony(n ons.Name, s *said, agreed *said) store.Answer {
+func heldBy(p store.Pin) *HeldError {
+	e := &HeldError{Name: p.Name, Old: p.ID, New: p.Next, Since: p.Since, NextSince: p.NextSince}
+	switch p.Trouble {
+	case store.NoAccount:
+		e.Why = ErrID
+	case store.Unreadable:
+		e.Why = ErrUnreadable
+	}
+	return e
+}
+
+// testimony is what goes into the receipt of what a node said, also if that does not count. A value that differs from the agreed one is
+// opened to say whom it names, unless that would take the memory of the scheme of 2020.
+func testimony(n ons.Name, s *said, agreed *said) store.Answer {
 	a := store.Answer{Node: s.key(), Source: s.source, Height: s.height}
+	same := agreed != nil && s.equal(agreed)
+	switch {
+	case s.err != nil && !errors.Is(s.err, errBehind):
+	case same:
+		s.opened, s.id = agreed.opened, agreed.id
+	case !s.absent && !s.sealed.Legacy():
+		behind := s.err
+		s.err = nil
+		s.open(n)
+		s.err = cmp.Or(behind, s.err)
+	}
+	a.ID = s.id
 	switch {
 	case s.err != nil:
 		a.Reason = reason(s.err)
-	case s.absent || agreed != nil && s.equal(agreed):
-	case s.sealed.Legacy():
+		if s.absent {
+			a.Reason += "; not registered"
+		}
+	case s.absent:
+	case !s.opened:
 		a.Reason = "says something else"
-	default:
-		value, err := n.Open(s.sealed)
-		if err == nil {
-			a.ID, err = idOf(value)
-		}
-		if err != nil {
-			a.Reason = "says what cannot be opened"
-		}
+	case s.id == ID{}:
+		a.Reason = "says what is no account"
 	}
+	a.Agrees = s.node != nil && same && errors.Is(s.err, agreed.err)
 	return a
-}
-
-func idOf(v ons.Value) ([33]byte, error) {
-	id, err := NewID(v)
-	return id, err
 }
 
 // reason says in a few words why there was no answer.
@@ -168,6 +233,8 @@ func reason(err error) string {
 		return "not waited for"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "too slow"
+	case errors.Is(err, ErrUnreadable):
+		return "says what cannot be opened"
 	case errors.Is(err, errBehind):
 		return "its chain is far behind"
 	case errors.As(err, &status):
@@ -189,8 +256,9 @@ func nameRequest(n ons.Name) []byte {
 		n.Hash().Base64(), heightRequest))
 }
 
-// maxBehind is how many blocks, an hour's, a node may be behind one that two of those who were asked know of.
-const maxBehind = 30
+// maxBehind is how many blocks a node may be behind others: twenty minutes, at two each (chain.md). Nodes that work are within one or two of
+// one another.
+const maxBehind = 10
 
 // errBehind means that a node's chain ends long before that of others.
 var errBehind = errors.New("node is behind")
@@ -206,7 +274,8 @@ func (c *Client) need(asked int) int {
 }
 
 // poll asks Config.Ask nodes at once, others when too few are left to agree, and returns what enough equal answers say: need, of asked.
-// heard is all that was said by then; those that are still asked are not waited for.
+// heard is all that was said by then; those that are still asked are not waited for. Where the value is of use to nobody the error, ErrUnreadable
+// or ErrID, comes with it.
 func (c *Client) poll(ctx context.Context, n ons.Name) (agreed *said, heard []said, asked int, err error) {
 	p, err := c.known(ctx)
 	if err != nil {
@@ -216,7 +285,12 @@ func (c *Client) poll(ctx context.Context, n ons.Name) (agreed *said, heard []sa
 	if len(nodes) < c.cfg.Agree {
 		return nil, nil, 0, fmt.Errorf("%w: %d, of which %d must agree", ErrFewNodes, len(nodes), c.cfg.Agree)
 	}
+	floor, err := c.store.Height(ctx)
+	if err != nil {
+		return nil, nil, 0, err
+	}
 	within, cancel := context.WithCancel(ctx)
+	defer cancel()
 	request := nameRequest(n)
 	answers := make(chan said, len(nodes)) // so that nobody waits
 	ask := func() {
@@ -231,12 +305,31 @@ func (c *Client) poll(ctx context.Context, n ons.Name) (agreed *said, heard []sa
 		ask()
 	}
 	for len(heard) < asked {
-		heard = append(heard, <-answers)
+		s := <-answers
+		if s.err == nil && !s.absent && !s.sealed.Legacy() {
+			s.open(n)
+		}
+		for i := range heard { // what did not open, does not
+			if errors.Is(heard[i].err, ErrUnreadable) && s.err == nil && s.equal(&heard[i]) {
+				s.err = ErrUnreadable
+			}
+		}
+		heard = append(heard, s)
 		if agreed != nil || ctx.Err() != nil {
 			continue
 		}
-		doubt(heard)
-		most, votes := leading(heard)
+		doubt(heard, floor)
+		most, votes := leading(heard, nil)
+		for votes >= c.need(asked) && !most.absent && !most.opened { // of 2020: opened once, as that takes time and memory
+			if most.open(n); most.err != nil {
+				for i := range heard {
+					if heard[i].err == nil && heard[i].equal(&most) {
+						heard[i].err = most.err
+					}
+				}
+				most, votes = leading(heard, nil)
+			}
+		}
 		if votes >= c.need(asked) {
 			agreed = &most
 			cancel() // and wait only for them to notice
@@ -246,7 +339,6 @@ func (c *Client) poll(ctx context.Context, n ons.Name) (agreed *said, heard []sa
 			ask()
 		}
 	}
-	cancel()
 	answered := 0
 	for i := range heard {
 		if heard[i].err == nil {
@@ -254,20 +346,49 @@ func (c *Client) poll(ctx context.Context, n ons.Name) (agreed *said, heard []sa
 		}
 		err = cmp.Or(err, heard[i].err)
 	}
+	if agreed != nil || answered >= c.need(asked) {
+		c.remember(ctx, heard, max(2, asked/2+1, c.need(asked)), floor) // one node's word is not enough for what stays, whoever says so
+	}
+	unreadable, votes := leading(heard, ErrUnreadable)
 	switch {
+	case agreed != nil && !agreed.absent && agreed.id == ID{}:
+		return agreed, heard, asked, ErrID
 	case agreed != nil:
 		return agreed, heard, asked, nil
 	case ctx.Err() != nil:
 		return nil, heard, asked, ctx.Err()
+	case votes >= c.need(asked):
+		return &unreadable, heard, asked, ErrUnreadable
 	case answered >= c.need(asked):
 		return nil, heard, asked, ErrDisagree
 	}
 	return nil, heard, asked, fmt.Errorf("%w: only %d of %d answer, and %d must agree: %w", ErrFewNodes, answered, asked, c.need(asked), err)
 }
 
-// doubt discounts who is far behind the second highest of those who were heard: what it does not know may be long so. One alone that
-// claims to be ahead puts nobody in doubt.
-func doubt(heard []said) {
+// remember stores the height that enough of those who were heard know of, if it is above the floor. So nodes that are behind are known as such by who asks next, also
+// if they answer first.
+func (c *Client) remember(ctx context.Context, heard []said, enough int, floor uint64) {
+	var heights []uint64
+	for i := range heard {
+		if heard[i].err == nil {
+			heights = append(heights, heard[i].height)
+		}
+	}
+	if len(heights) < enough {
+		return
+	}
+	slices.Sort(heights)
+	if heights[len(heights)-enough] <= floor {
+		return
+	}
+	if err := c.store.SetHeight(ctx, heights[len(heights)-enough]); err != nil {
+		c.cfg.Log.Debug("height not stored", "error", err)
+	}
+}
+
+// doubt discounts who is far behind the second highest of those who were heard, or behind the floor, a height that enough others knew of
+// before: what it does not know may be long so. One alone that claims to be ahead puts nobody in doubt.
+func doubt(heard []said, floor uint64) {
 	var first, second uint64
 	for i := range heard {
 		switch h := heard[i].height; {
@@ -278,22 +399,23 @@ func doubt(heard []said) {
 			second = h
 		}
 	}
+	known := max(second, floor)
 	for i := range heard {
-		if heard[i].err == nil && second > maxBehind && heard[i].height < second-maxBehind {
+		if heard[i].err == nil && known > maxBehind && heard[i].height < known-maxBehind {
 			heard[i].err = errBehind
 		}
 	}
 }
 
-// leading returns what most say, and how many.
-func leading(heard []said) (most said, votes int) {
+// leading returns what most of those say whose word has come to err, and how many they are.
+func leading(heard []said, err error) (most said, votes int) {
 	for i := range heard {
-		if heard[i].err != nil {
+		if !errors.Is(heard[i].err, err) {
 			continue
 		}
 		n := 0
 		for j := range heard {
-			if heard[j].err == nil && heard[j].equal(&heard[i]) {
+			if errors.Is(heard[j].err, err) && heard[j].equal(&heard[i]) {
 				n++
 			}
 		}

@@ -65,14 +65,34 @@ func TestResolve(t *testing.T) {
 	if !errors.Is(err, ons.ErrNotFound) {
 		t.Errorf("got error %v, want ErrNotFound", err)
 	}
-	if receipts, err = r.Store.Receipts(t.Context(), "nobody", 10); err != nil || len(receipts) != 1 || receipts[0].ID != ([33]byte{}) {
-		t.Errorf("got receipts %+v, %v", receipts, err)
+	if got := r.outcomes(t, "nobody"); !slices.Equal(got, []store.Outcome{store.Absent}) {
+		t.Errorf("got outcomes %v", got)
+	}
+	other := n.client(2)
+	if got, err := other.Lookup(t.Context(), "bob"); err != nil || got.ID.String() != bob {
+		t.Errorf("looked up: %s, %v", got.ID, err)
+	}
+	if pins, err := other.Store.Pins(t.Context(), "", 10); err != nil || len(pins) != 0 {
+		t.Errorf("looking pins %+v, %v", pins, err)
 	}
 	for _, bad := range []string{"", "a b", "-x", "ünï"} {
 		if _, err := r.Resolve(t.Context(), bad); err == nil {
 			t.Errorf("%q was resolved", bad)
 		}
 	}
+}
+
+// outcomes is what came of asking for a name, each time, the last first.
+func (r *resident) outcomes(t *testing.T, name string) (list []store.Outcome) {
+	t.Helper()
+	receipts, err := r.Store.Receipts(t.Context(), name, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range receipts {
+		list = append(list, r.Outcome)
+	}
+	return list
 }
 
 // TestResolveSlow: of five nodes that are asked two are dead or slow, and the third that answers decides how long it takes.
@@ -202,19 +222,25 @@ func TestResolveFailing(t *testing.T) {
 // TestDoubted: who is far behind two others is not counted, and one alone that claims to be ahead puts nobody in doubt.
 func TestDoubted(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ heights, want []uint64 }{
-		{[]uint64{100, 100, 131, 131, 100}, []uint64{0, 1, 4}},
-		{[]uint64{101, 131, 131}, nil},
-		{[]uint64{100, 100, 1 << 63, 100}, nil},
-		{[]uint64{100, 1 << 63, ^uint64(0), 100}, []uint64{0, 3}},
-		{[]uint64{100}, nil},
+	for _, test := range []struct {
+		floor         uint64
+		heights, want []uint64
+	}{
+		{0, []uint64{100, 100, 111, 111, 100}, []uint64{0, 1, 4}},
+		{0, []uint64{101, 111, 111}, nil},
+		{0, []uint64{100, 100, 1 << 63, 100}, nil},
+		{0, []uint64{100, 1 << 63, ^uint64(0), 100}, []uint64{0, 3}},
+		{0, []uint64{100}, nil},
+		{110, []uint64{100, 100, 100}, nil},
+		{111, []uint64{100, 100, 101}, []uint64{0, 1}},
+		{7, []uint64{0, 0, 1}, nil},
 	} {
 		var got []uint64
-		for _, i := range client.Doubted(test.heights...) {
+		for _, i := range client.Doubted(test.floor, test.heights...) {
 			got = append(got, uint64(i))
 		}
 		if !slices.Equal(got, test.want) {
-			t.Errorf("%v: %v, want %v", test.heights, got, test.want)
+			t.Errorf("%d, %v: %v, want %v", test.floor, test.heights, got, test.want)
 		}
 	}
 }
@@ -258,6 +284,92 @@ func TestPinned(t *testing.T) {
 	}
 	if got, err := r.Resolve(t.Context(), "bob"); err != nil || got.ID.String() != alice {
 		t.Errorf("after approval: %s, %v", got.ID, err)
+	}
+
+	// One that stands for no account any more is held too, and cannot be approved. Who never used it is told what it is.
+	odd := name(t, "odd")
+	if _, err := n.Chain().BuyName(odd, value(t, alice), devnet.BuyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	update := func(o devnet.UpdateOptions) {
+		t.Helper()
+		if _, err := n.Chain().UpdateName(odd, o); err != nil {
+			t.Fatal(err)
+		}
+		n.Mine(1)
+	}
+	n.Mine(1)
+	if _, err := r.Resolve(t.Context(), "odd"); err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := odd.Seal(ons.Value{Type: ons.Session, Bytes: append([]byte{3}, held.New[1:]...)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	update(devnet.UpdateOptions{Sealed: sealed})
+	if _, err := r.Resolve(t.Context(), "odd"); !errors.As(err, &held) || !errors.Is(err, client.ErrID) || held.New != (client.ID{}) || held.Old.String() != alice {
+		t.Errorf("a group: %v", err)
+	}
+	letter := client.Letter{Name: odd, Text: "waits", Recheck: -1}
+	if s, err := r.Send(t.Context(), letter); !errors.As(err, &held) || s.Held == 0 {
+		t.Errorf("sent to a group: %+v, %v", s, err)
+	}
+	if err := r.Approve(t.Context(), "odd", client.ID{}); !errors.Is(err, store.ErrPin) {
+		t.Errorf("got error %v for approving nothing", err)
+	}
+	other := n.client(2)
+	if _, err := other.Resolve(t.Context(), "odd"); !errors.Is(err, client.ErrID) || errors.As(err, &held) {
+		t.Errorf("a group at first sight: %v", err)
+	}
+	if got := other.outcomes(t, "odd"); !slices.Equal(got, []store.Outcome{store.NoAccount}) {
+		t.Errorf("got outcomes %v", got)
+	}
+	update(devnet.UpdateOptions{Value: value(t, alice)})
+	if _, err := r.Resolve(t.Context(), "odd"); err != nil {
+		t.Errorf("an account again: %v", err)
+	}
+	if list, err := r.Store.Waiting(t.Context(), "odd", 0, 10); err != nil || len(list) != 0 {
+		t.Errorf("still held: %+v, %v", list, err)
+	}
+}
+
+// TestUnreadable: what does not open has no vote, but is an answer of its own where all say so. Chains that end before what is known do not
+// count, though they agree.
+func TestUnreadable(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 28, Nodes: 14})
+	if _, err := n.Chain().BuyName(name(t, "bob"), value(t, bob), devnet.BuyOptions{}); err != nil { // so devnet's liars cannot seal for it
+		t.Fatal(err)
+	}
+	n.Mine(1)
+	r, other := n.client(1), n.client(2)
+	n.inject("0-3:lie-ons")
+	for range 6 {
+		if got, err := r.Resolve(t.Context(), "bob"); err != nil || got.ID.String() != bob {
+			t.Fatalf("with few that lie: %s, %v", got.ID, err)
+		}
+	}
+	n.inject("all:lie-ons")
+	if _, err := other.Resolve(t.Context(), "bob"); !errors.Is(err, client.ErrUnreadable) {
+		t.Errorf("got error %v, want ErrUnreadable", err)
+	}
+	var held *client.HeldError
+	if _, err := r.Resolve(t.Context(), "bob"); !errors.As(err, &held) || !errors.Is(err, client.ErrUnreadable) {
+		t.Errorf("got error %v, want a *HeldError", err)
+	}
+	n.inject("all:ok")
+	n.inject("all:backwards=15")
+	got, err := r.Resolve(t.Context(), "bob")
+	if !errors.Is(err, client.ErrFewNodes) {
+		t.Errorf("all are behind: got error %v, want ErrFewNodes", err)
+	}
+	for _, a := range got.Receipt.Answers {
+		if a.Reason != "its chain is far behind; not registered" || a.Height == 0 || a.Agrees {
+			t.Errorf("got answer %+v", a)
+		}
+	}
+	if got := r.outcomes(t, "bob"); got[0] != store.Unanswered || got[1] != store.Unreadable || got[2] != store.Agreed {
+		t.Errorf("got outcomes %v", got)
 	}
 }
 

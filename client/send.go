@@ -22,7 +22,16 @@ type Letter struct {
 	Text  string
 	Quote *store.Ref // the message that it answers; nil: none
 	Key   string     // names this send to its caller, who may try it again; empty: not
+
+	Recheck time.Duration // as Config's, of this one; 0: that
 }
+
+var (
+	// ErrBlocked means that a letter is for somebody whose messages are dropped, so that no answer would come.
+	ErrBlocked = errors.New("they are blocked")
+	// ErrQuote means that the message that a letter answers is not in the chat with who it is for: it would tell them who wrote it.
+	ErrQuote = errors.New("the message that it answers is not of this chat")
+)
 
 // Sent is what became of a Letter.
 type Sent struct {
@@ -37,9 +46,9 @@ type Sent struct {
 // that it will be sent as are stored. A name is resolved unless that was done lately; while that is not possible, it is who it is pinned
 // to. If it points to another account than that, the text is held, and the error is a *HeldError.
 //
-// Errors beside Resolve's: envelope's about the text, such as that it is too long.
+// Errors beside Resolve's: ErrBlocked, ErrQuote, envelope's about the text, such as that it is too long.
 func (c *Client) Send(ctx context.Context, l Letter) (Sent, error) {
-	s, err := c.recipient(ctx, &l)
+	s, err := c.recipient(ctx, &l, c.Resolve)
 	var held *HeldError
 	if errors.As(err, &held) {
 		if err := c.check(ctx, held.Old, &l); err != nil {
@@ -57,6 +66,9 @@ func (c *Client) Send(ctx context.Context, l Letter) (Sent, error) {
 		s.Held = id
 		return s, held
 	}
+	if err == nil {
+		err = c.admit(ctx, s.To, &l)
+	}
 	if err != nil {
 		return s, err
 	}
@@ -66,8 +78,23 @@ func (c *Client) Send(ctx context.Context, l Letter) (Sent, error) {
 	return s, err
 }
 
-// recipient finds out whom a letter is for.
-func (c *Client) recipient(ctx context.Context, l *Letter) (s Sent, err error) {
+// Rehearse finds out what Send would do with a letter, and returns the same errors. It asks for names as Send does, but pins none, and
+// neither sends nor holds anything.
+func (c *Client) Rehearse(ctx context.Context, l Letter) (Sent, error) {
+	s, err := c.recipient(ctx, &l, c.Lookup)
+	to := s.To
+	var held *HeldError
+	if errors.As(err, &held) {
+		to = held.Old
+	}
+	if err == nil || held != nil {
+		err = cmp.Or(c.check(ctx, to, &l), err)
+	}
+	return s, err
+}
+
+// recipient finds out whom a letter is for. resolve is asked for the name.
+func (c *Client) recipient(ctx context.Context, l *Letter, resolve func(context.Context, string) (Resolution, error)) (s Sent, err error) {
 	switch {
 	case l.To != (ID{}):
 		if _, err := checkID(l.To); err != nil {
@@ -83,17 +110,15 @@ func (c *Client) recipient(ctx context.Context, l *Letter) (s Sent, err error) {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return Sent{}, err
 	}
-	if age := c.Now().Sub(pin.Checked); pinned && !pin.Held() && age >= 0 && age < c.cfg.Recheck {
+	if age := c.Now().Sub(pin.Checked); pinned && !pin.Held() && age >= 0 && age < cmp.Or(l.Recheck, c.cfg.Recheck) {
 		return Sent{To: pin.ID}, nil
 	}
-	r, err := c.Resolve(ctx, name)
+	r, err := resolve(ctx, name)
 	s = Sent{To: r.ID, Resolution: &r}
 	var held *HeldError
 	switch {
 	case err == nil || errors.As(err, &held) || ctx.Err() != nil || !pinned:
 		return s, err
-	case errors.Is(err, ErrID):
-		return s, err // it points elsewhere, and to no account
 	}
 	// That it cannot be found out, or that nobody has the name now, is no reason to take the one we know for another.
 	c.cfg.Log.Debug("name not checked", "error", err)
@@ -104,8 +129,34 @@ func (c *Client) recipient(ctx context.Context, l *Letter) (s Sent, err error) {
 	return s, nil
 }
 
-// check seals a letter that has to wait, and throws that away: what cannot be sealed is not to wait.
+// admit returns why a letter is not to be sent to an account, or nil.
+func (c *Client) admit(ctx context.Context, to ID, l *Letter) error {
+	if l.Key != "" {
+		if seq, err := c.store.Keyed(ctx, l.Key); err != nil || seq != 0 { // it was sent before, and is not again
+			return err
+		}
+	}
+	contact, err := c.store.Contact(ctx, to)
+	switch {
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return err
+	case contact.Blocked:
+		return ErrBlocked
+	case l.Quote == nil:
+		return nil
+	}
+	is, err := c.store.Within(ctx, to, *l.Quote)
+	if err == nil && !is {
+		err = ErrQuote
+	}
+	return err
+}
+
+// check does what sending a letter does but for that, as with one that has to wait: what cannot be sent is not to wait.
 func (c *Client) check(ctx context.Context, to ID, l *Letter) error {
+	if err := c.admit(ctx, to, l); err != nil {
+		return err
+	}
 	me, err := c.store.Account(ctx)
 	if err != nil {
 		return err
@@ -240,7 +291,8 @@ func (c *Client) Approve(ctx context.Context, name string, id ID) error {
 }
 
 // Release queues what is held for a name, unless it still has to wait, and returns how much. Approve does it too, as does
-// Resolve when the name points back, and Flush for a process that ended between the two. What cannot be queued stays and does not keep the others; the error is the first's.
+// Resolve when the name points back, and Flush for a process that ended between the two. What cannot be queued stays and does not keep the others; the error is
+// the first's, or ErrBlocked.
 func (c *Client) Release(ctx context.Context, name string) (released int, err error) {
 	n, err := ons.ParseName(ons.Session, name)
 	if err != nil {
@@ -252,6 +304,12 @@ func (c *Client) Release(ctx context.Context, name string) (released int, err er
 	}
 	if pin.Held() {
 		return 0, heldBy(pin)
+	}
+	switch contact, err := c.store.Contact(ctx, pin.ID); {
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return 0, err
+	case contact.Blocked:
+		return 0, ErrBlocked
 	}
 	var after int64
 	var failed error

@@ -33,6 +33,7 @@ type accountRow struct {
 	Created int64
 	Ahead   int64
 	Heard   int64
+	Height  int64
 }
 
 func (accountRow) TableName() string { return "account" }
@@ -104,6 +105,19 @@ func (s *Store) Ahead(ctx context.Context) (ahead time.Duration, heard time.Time
 		return 0, time.Time{}, err
 	}
 	return time.Duration(r.Ahead) * time.Millisecond, fromUnix(r.Heard), nil
+}
+
+// SetHeight notes a height of the chain that enough nodes know of. A lower one than before changes nothing.
+func (s *Store) SetHeight(ctx context.Context, height uint64) error {
+	return s.update(ctx, "note the height", func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE account SET height = max(height, ?)", int64(min(height, 1<<62))).Error
+	})
+}
+
+// Height returns the highest that SetHeight noted, or 0.
+func (s *Store) Height(ctx context.Context) (height uint64, err error) {
+	err = s.view(ctx, "read the height", func(tx *gorm.DB) error { return tx.Raw("SELECT height FROM account").Scan(&height).Error })
+	return height, err
 }
 
 // Hasten makes parcels due that wait for longer than they may: the clock was wrong when that was decided.

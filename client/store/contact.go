@@ -105,18 +105,22 @@ func (s *Store) Unfinished(ctx context.Context, id [33]byte) (n int, err error) 
 // The error is ErrNotFound for a stranger.
 func (s *Store) Forget(ctx context.Context, id [33]byte) error {
 	return s.update(ctx, "forget contact", func(tx *gorm.DB) error {
-		if err := changed(tx.Exec("UPDATE contacts SET approved = 0, approved_me = 0, nickname = '' WHERE id = ?", id[:])); err != nil {
+		return forget(tx, id[:])
+	})
+}
+
+func forget(tx *gorm.DB, id []byte) error {
+	if err := changed(tx.Exec("UPDATE contacts SET approved = 0, approved_me = 0, nickname = '' WHERE id = ?", id)); err != nil {
+		return err
+	}
+	for _, q := range []string{
+		"DELETE FROM contacts WHERE id = ? AND NOT blocked", "DELETE FROM messages WHERE chat = ?", "DELETE FROM chats WHERE id = ?",
+	} {
+		if err := tx.Exec(q, id).Error; err != nil {
 			return err
 		}
-		for _, q := range []string{
-			"DELETE FROM contacts WHERE id = ? AND NOT blocked", "DELETE FROM messages WHERE chat = ?", "DELETE FROM chats WHERE id = ?",
-		} {
-			if err := tx.Exec(q, id[:]).Error; err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // know makes sure that there is a row for a contact.

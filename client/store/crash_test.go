@@ -312,7 +312,7 @@ func TestNothingInClear(t *testing.T) {
 		a.Profile = &Profile{Name: canary, Picture: canary, Key: []byte(canary)}
 		got[int](t)(s.Receive(ctx, Batch{Cursor: canary, Items: []Item{item(fmt.Sprint(canary, i), a), {Hash: fmt.Sprint(i, canary), Reason: canary}}}, at(i)))
 	}
-	got[Pin](t)(s.Confirm(ctx, Receipt{Name: canary, At: at(1), ID: chat, Answers: []Answer{{Reason: canary}}}))
+	got[Pin](t)(s.Confirm(ctx, Receipt{Name: canary, At: at(1), Outcome: Agreed, ID: chat, Answers: []Answer{{Reason: canary}}}))
 	_, _, err := s.Hold(ctx, Held{Name: canary, Text: canary, At: at(1)})
 	must(t, err)
 	must(t, s.SetNickname(ctx, chat, canary))

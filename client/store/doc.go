@@ -13,7 +13,7 @@
 // Programs that follow read [Store.Events] after a number, and say with [Store.Ack] how far they came: each is told at least
 // once, under a number that stays.
 //
-//	account                       one row: seed, id, name; the newest time it gave to a message
+//	account                       one row: seed, id, name; the network's time, and the height that its chain is known to have
 //	contacts, chats               whom we know, and conversations by who is at the other end
 //	messages, search              seq, chat, sender, sent, …; an FTS5 index over their texts
 //	seen, cursors, skipped        what was fetched, how far, and what could not be shown

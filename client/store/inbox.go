@@ -58,9 +58,7 @@ func (s *Store) Receive(ctx context.Context, b Batch, at time.Time) (fresh int, 
 			if reason == "" {
 				continue
 			}
-			err = tx.Exec("INSERT INTO skipped (reason, n, last) VALUES (?, 1, ?) ON CONFLICT (reason) DO UPDATE SET n = n + 1, last = excluded.last",
-				reason, unix(at)).Error
-			if err != nil {
+			if err := skip(tx, reason, at); err != nil {
 				return err
 			}
 		}
@@ -142,7 +140,7 @@ func (c *Arrived) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string
 	if m.Expire.Mode == AfterSend {
 		m.Expires = m.ends(at)
 	}
-	kind := Came
+	kind, stranger := Came, false
 	switch {
 	case m.Sender == self:
 		m.State, kind = Stored, Copied
@@ -163,6 +161,7 @@ func (c *Arrived) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string
 		if with.Blocked {
 			return fromBlocked, nil
 		}
+		stranger = with.ID == nil
 		if err = approve(tx, m.Sender, at, "approved_me"); err == nil {
 			err = introduce(tx, m.Sender, c.Profile)
 		}
@@ -180,7 +179,42 @@ func (c *Arrived) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string
 	if !fresh {
 		return knownAlready, nil
 	}
+	if stranger {
+		if err := thin(tx, at); err != nil {
+			return "", err
+		}
+	}
 	return "", tell(tx, kind, m.Chat, seq, at)
+}
+
+// maxRequests is how many strangers may wait for an answer: whoever likes makes as many accounts as they like, and each would stay.
+const maxRequests = 1000
+
+// thin declines the oldest requests of those that are too many, but none of who was given a nickname. Their items stay seen, so they do not
+// come again.
+func thin(tx *gorm.DB, at time.Time) error {
+	const asking = "approved_me = 1 AND approved = 0 AND blocked = 0"
+	var ids [][]byte
+	err := tx.Raw("SELECT id FROM contacts WHERE "+asking+` AND nickname = '' ORDER BY created, id
+		LIMIT max(0, (SELECT count(*) FROM contacts WHERE `+asking+") - ?)", maxRequests).Scan(&ids).Error
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := forget(tx, id); err != nil {
+			return err
+		}
+		if err := skip(tx, "a request, one of too many", at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// skip counts what means nothing here.
+func skip(tx *gorm.DB, reason string, at time.Time) error {
+	return tx.Exec("INSERT INTO skipped (reason, n, last) VALUES (?, 1, ?) ON CONFLICT (reason) DO UPDATE SET n = n + 1, last = excluded.last",
+		reason, unix(at)).Error
 }
 
 // ends is when a message disappears whose time runs from its sending: which was not later than it came, whatever its sender's clock says.

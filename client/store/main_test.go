@@ -173,7 +173,7 @@ func script() []func(context.Context, *Store) error {
 			return s.SetPool(ctx, []Node{{Ed25519: node1, IP: "127.0.0.1"}, {Ed25519: node2}}, at(1))
 		},
 		func(ctx context.Context, s *Store) error {
-			_, err := s.Confirm(ctx, Receipt{Name: "bob", At: at(2), ID: bob, Need: 1, Asked: 1, Answers: []Answer{{Node: node1, ID: bob}}})
+			_, err := s.Confirm(ctx, Receipt{Name: "bob", At: at(2), Outcome: Agreed, ID: bob, Need: 1, Asked: 1, Answers: []Answer{{Node: node1, ID: bob}}})
 			return err
 		},
 		func(ctx context.Context, s *Store) error { _, err := s.Queue(ctx, o, at(10)); return err },

@@ -153,6 +153,22 @@ func (s *Store) Message(ctx context.Context, seq int64) (Message, error) {
 	return r.message(), nil
 }
 
+// Within reports whether a message is in a chat.
+func (s *Store) Within(ctx context.Context, chat [33]byte, r Ref) (is bool, err error) {
+	err = s.view(ctx, "look for message", func(tx *gorm.DB) error {
+		return tx.Raw("SELECT count(*) > 0 FROM messages WHERE chat = ? AND sender = ? AND sent = ?", chat[:], r.Sender[:], unix(r.Sent)).Scan(&is).Error
+	})
+	return is, err
+}
+
+// Keyed returns the number of the message that was sent under a key, or 0.
+func (s *Store) Keyed(ctx context.Context, key string) (seq int64, err error) {
+	err = s.view(ctx, "look for message", func(tx *gorm.DB) error {
+		return tx.Raw("SELECT seq FROM messages WHERE send_key = ?", key).Scan(&seq).Error
+	})
+	return seq, err
+}
+
 // Messages returns up to limit messages of a chat, the newest by their senders' clocks first, though none
 // later than it came: those before the message with the
 // number before, or, if that is 0, from the newest one on.

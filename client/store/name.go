@@ -19,11 +19,25 @@ type Pin struct {
 	Since     time.Time
 	Checked   time.Time // when the nodes last said so
 	Next      [33]byte  // the account that they say now; zero: the same
-	NextSince time.Time // since when
+	NextSince time.Time // since when that or Trouble is so
+	Trouble   Outcome   // NoAccount or Unreadable: what it says now stands for no account; zero: it does
 }
 
-// Held reports whether messages to the name have to wait for a decision.
-func (p Pin) Held() bool { return p.Next != [33]byte{} }
+// Held reports whether messages to the name have to wait for a decision, or until it stands for an account again.
+func (p Pin) Held() bool { return p.Next != [33]byte{} || p.Trouble != 0 }
+
+// Outcome is what came of asking for a name.
+type Outcome uint8
+
+// The outcomes of asking for a name.
+const (
+	Agreed     Outcome = 1 + iota // enough say the same account
+	Absent                        // enough say that it is not registered
+	NoAccount                     // enough say the same, which is no account
+	Unreadable                    // enough say the same, which does not open
+	Disagreed                     // enough answered, and no majority says the same
+	Unanswered                    // too few answered
+)
 
 type pinRow struct {
 	Name      string
@@ -32,12 +46,13 @@ type pinRow struct {
 	Checked   int64
 	Next      []byte
 	NextSince *int64
+	Trouble   uint8
 }
 
 func (r *pinRow) pin() Pin {
 	return Pin{
 		Name: r.Name, ID: array[[33]byte](r.ID), Since: fromUnix(r.Since), Checked: fromUnix(r.Checked),
-		Next: array[[33]byte](r.Next), NextSince: fromUnixOrNull(r.NextSince),
+		Next: array[[33]byte](r.Next), NextSince: fromUnixOrNull(r.NextSince), Trouble: Outcome(r.Trouble),
 	}
 }
 
@@ -45,7 +60,8 @@ func (r *pinRow) pin() Pin {
 type Receipt struct {
 	Name    string
 	At      time.Time
-	ID      [33]byte // what was agreed on; zero: that the name is not registered
+	Outcome Outcome
+	ID      [33]byte // what was agreed on; zero unless Outcome is Agreed
 	Need    int      // how many had to agree
 	Asked   int      // of how many
 	Answers []Answer // in the order of their nodes' keys, those of others after them
@@ -57,31 +73,46 @@ type Answer struct {
 	Source string   // who it was if no node; empty: Node
 	Height uint64   // of the chain, as the node knew it
 	ID     [33]byte // zero: not registered, or no answer
-	Reason string   // why there was no answer; empty: there was
+	Reason string   // why there was no answer, or it does not count; empty: there was
+	Agrees bool     // whether it is one of those who decided; never with Source
 }
 
-// Confirm stores what enough nodes agreed on, and returns what the name is pinned to. The first account that a name points to is
-// pinned. When it points to another later, the pin stays and is held. A name that is not registered changes no pin; without
-// one the error is ErrNotFound.
-func (s *Store) Confirm(ctx context.Context, r Receipt) (Pin, error) {
+// Confirm stores what came of asking for a name, and returns what the name is pinned to. The first account that a name points to is
+// pinned. When it points to another later, or to none, the pin stays and is held. A name that is not registered, or that nothing was
+// found out of, changes no pin; without one the error is ErrNotFound.
+func (s *Store) Confirm(ctx context.Context, r Receipt) (Pin, error) { return s.settle(ctx, r, true) }
+
+// Witness is Confirm, but pins nothing: it is for who looks and does not use the name.
+func (s *Store) Witness(ctx context.Context, r Receipt) (Pin, error) { return s.settle(ctx, r, false) }
+
+func (s *Store) settle(ctx context.Context, r Receipt, first bool) (Pin, error) {
 	var row pinRow
 	var none bool
 	err := s.update(ctx, "store receipt", func(tx *gorm.DB) error {
 		if err := file(tx, &r); err != nil {
 			return err
 		}
-		if r.ID != ([33]byte{}) {
-			// A name that points back has not changed.
-			err := tx.Exec(`INSERT INTO pins (name, id, since, checked) VALUES (@name, @id, @at, @at) ON CONFLICT DO UPDATE SET
-				checked = CASE id WHEN @id THEN @at ELSE checked END,
-				next_since = CASE WHEN id = @id THEN NULL WHEN next = @id THEN next_since ELSE @at END,
-				next = CASE id WHEN @id THEN NULL ELSE @id END`,
-				map[string]any{"name": r.Name, "id": r.ID[:], "at": unix(r.At)}).Error
-			if err != nil {
-				return err
+		fields := map[string]any{"name": r.Name, "id": r.ID[:], "at": unix(r.At), "outcome": r.Outcome}
+		var err error
+		switch r.Outcome {
+		case Agreed:
+			if first {
+				err = tx.Exec("INSERT INTO pins (name, id, since, checked) VALUES (@name, @id, @at, @at) ON CONFLICT DO NOTHING", fields).Error
 			}
+			if err == nil { // a name that points back has not changed
+				err = tx.Exec(`UPDATE pins SET
+					checked = CASE id WHEN @id THEN @at ELSE checked END,
+					next_since = CASE WHEN id = @id THEN NULL WHEN next = @id THEN next_since ELSE @at END,
+					next = CASE id WHEN @id THEN NULL ELSE @id END, trouble = 0 WHERE name = @name`, fields).Error
+			}
+		case NoAccount, Unreadable:
+			err = tx.Exec(`UPDATE pins SET next = NULL, trouble = @outcome,
+				next_since = CASE trouble WHEN @outcome THEN next_since ELSE @at END WHERE name = @name`, fields).Error
 		}
-		err := one(tx.Raw("SELECT * FROM pins WHERE name = ?", r.Name), &row)
+		if err != nil {
+			return err
+		}
+		err = one(tx.Raw("SELECT * FROM pins WHERE name = ?", r.Name), &row)
 		none = errors.Is(err, ErrNotFound)
 		if none {
 			return nil // the receipt stays
@@ -104,7 +135,8 @@ func file(tx *gorm.DB, r *Receipt) error {
 		agreed = r.ID[:]
 	}
 	var id int64
-	err := one(tx.Raw("INSERT INTO receipts (name, at, agreed, need, asked) VALUES (?, ?, ?, ?, ?) RETURNING id", r.Name, unix(r.At), agreed, r.Need, r.Asked), &id)
+	err := one(tx.Raw("INSERT INTO receipts (name, at, outcome, agreed, need, asked) VALUES (?, ?, ?, ?, ?, ?) RETURNING id",
+		r.Name, unix(r.At), r.Outcome, agreed, r.Need, r.Asked), &id)
 	if err != nil {
 		return err
 	}
@@ -113,7 +145,8 @@ func file(tx *gorm.DB, r *Receipt) error {
 		if a.ID != ([33]byte{}) {
 			value = a.ID[:]
 		}
-		err := tx.Exec("INSERT INTO answers (receipt, node, source, height, value, reason) VALUES (?, ?, ?, ?, ?, ?)", id, a.Node[:], a.Source, a.Height, value, a.Reason).Error
+		err := tx.Exec("INSERT INTO answers (receipt, node, source, height, value, reason, agrees) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			id, a.Node[:], a.Source, int64(min(a.Height, 1<<62)), value, a.Reason, a.Agrees).Error
 		if err != nil {
 			return err
 		}
@@ -146,7 +179,7 @@ func (s *Store) Pins(ctx context.Context, after string, limit int) (list []Pin, 
 // Approve pins a name to the account that it points to now. The error is ErrPin if that is another one.
 func (s *Store) Approve(ctx context.Context, name string, id [33]byte, at time.Time) error {
 	return s.update(ctx, "approve pin", func(tx *gorm.DB) error {
-		err := changed(tx.Exec("UPDATE pins SET id = next, since = ?, checked = ?, next = NULL, next_since = NULL WHERE name = ? AND next = ?",
+		err := changed(tx.Exec("UPDATE pins SET id = next, since = ?, checked = ?, next = NULL, next_since = NULL, trouble = 0 WHERE name = ? AND next = ?",
 			unix(at), unix(at), name, id[:]))
 		if errors.Is(err, ErrNotFound) {
 			return ErrPin
@@ -168,32 +201,34 @@ func (s *Store) Unpin(ctx context.Context, name string) error {
 // Receipts returns up to limit receipts of a name, newest first.
 func (s *Store) Receipts(ctx context.Context, name string, limit int) (list []Receipt, err error) {
 	var rows []struct {
-		ID     int64
-		Name   string
-		At     int64
-		Agreed []byte
-		Need   int
-		Asked  int
+		ID      int64
+		Name    string
+		At      int64
+		Outcome Outcome
+		Agreed  []byte
+		Need    int
+		Asked   int
 	}
 	err = s.view(ctx, "list receipts", func(tx *gorm.DB) error {
 		if err := tx.Raw("SELECT * FROM receipts WHERE name = ? ORDER BY id DESC LIMIT ?", name, limit).Scan(&rows).Error; err != nil {
 			return err
 		}
 		for _, r := range rows {
-			receipt := Receipt{Name: r.Name, At: fromUnix(r.At), ID: array[[33]byte](r.Agreed), Need: r.Need, Asked: r.Asked}
+			receipt := Receipt{Name: r.Name, At: fromUnix(r.At), Outcome: r.Outcome, ID: array[[33]byte](r.Agreed), Need: r.Need, Asked: r.Asked}
 			var answers []struct {
 				Node   []byte
 				Source string
 				Height uint64
 				Value  []byte
 				Reason string
+				Agrees bool
 			}
 			if err := tx.Raw("SELECT * FROM answers WHERE receipt = ? ORDER BY source, node LIMIT 1000", r.ID).Scan(&answers).Error; err != nil {
 				return err
 			}
 			for _, a := range answers {
 				receipt.Answers = append(receipt.Answers, Answer{
-					Node: array[[32]byte](a.Node), Source: a.Source, Height: a.Height, ID: array[[33]byte](a.Value), Reason: a.Reason,
+					Node: array[[32]byte](a.Node), Source: a.Source, Height: a.Height, ID: array[[33]byte](a.Value), Reason: a.Reason, Agrees: a.Agrees,
 				})
 			}
 			list = append(list, receipt)
@@ -214,6 +249,27 @@ type Held struct {
 	Quote *Ref   // the message that it answers; nil: none
 	Key   string // as in Outgoing
 	At    time.Time
+}
+
+type heldRow struct {
+	ID          int64
+	Name        string
+	Text        string
+	QuoteSent   *int64
+	QuoteAuthor []byte
+	SendKey     *string
+	At          int64
+}
+
+func (r *heldRow) held() Held {
+	h := Held{ID: r.ID, Name: r.Name, Text: r.Text, At: fromUnix(r.At)}
+	if r.QuoteSent != nil {
+		h.Quote = &Ref{Sender: array[[33]byte](r.QuoteAuthor), Sent: fromUnix(*r.QuoteSent)}
+	}
+	if r.SendKey != nil {
+		h.Key = *r.SendKey
+	}
+	return h
 }
 
 // Hold keeps a message until somebody decides, and returns its number. With a key that was used before nothing happens, and
@@ -244,35 +300,30 @@ func (s *Store) Hold(ctx context.Context, h Held) (id, seq int64, err error) {
 
 // Waiting returns up to limit messages to a name that are held, oldest first, those after the one with the given number.
 func (s *Store) Waiting(ctx context.Context, name string, after int64, limit int) (list []Held, err error) {
-	var rows []struct {
-		ID          int64
-		Name        string
-		Text        string
-		QuoteSent   *int64
-		QuoteAuthor []byte
-		SendKey     *string
-		At          int64
-	}
+	var rows []heldRow
 	err = s.view(ctx, "list held messages", func(tx *gorm.DB) error {
 		return tx.Raw("SELECT * FROM held WHERE name = ? AND id > ? ORDER BY id LIMIT ?", name, after, limit).Scan(&rows).Error
 	})
-	for _, r := range rows {
-		h := Held{ID: r.ID, Name: r.Name, Text: r.Text, At: fromUnix(r.At)}
-		if r.QuoteSent != nil {
-			h.Quote = &Ref{Sender: array[[33]byte](r.QuoteAuthor), Sent: fromUnix(*r.QuoteSent)}
-		}
-		if r.SendKey != nil {
-			h.Key = *r.SendKey
-		}
-		list = append(list, h)
+	for i := range rows {
+		list = append(list, rows[i].held())
 	}
 	return list, err
+}
+
+// Held returns one held message, or ErrNotFound.
+func (s *Store) Held(ctx context.Context, id int64) (Held, error) {
+	var r heldRow
+	err := s.view(ctx, "read held message", func(tx *gorm.DB) error { return one(tx.Raw("SELECT * FROM held WHERE id = ?", id), &r) })
+	if err != nil {
+		return Held{}, err
+	}
+	return r.held(), nil
 }
 
 // Free returns the names, up to a thousand, for which something is held though they are pinned to where they point.
 func (s *Store) Free(ctx context.Context) (names []string, err error) {
 	err = s.view(ctx, "look for held messages", func(tx *gorm.DB) error {
-		return tx.Raw("SELECT name FROM pins WHERE next IS NULL AND name IN (SELECT name FROM held) ORDER BY name LIMIT 1000").Scan(&names).Error
+		return tx.Raw("SELECT name FROM pins WHERE next IS NULL AND trouble = 0 AND name IN (SELECT name FROM held) ORDER BY name LIMIT 1000").Scan(&names).Error
 	})
 	return names, err
 }

@@ -715,14 +715,54 @@ func TestConsumers(t *testing.T) {
 	}
 }
 
+// TestRequests: strangers are kept while they wait for an answer, and not without bound. Who was answered or named stays, with all they wrote.
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	var all []Item
+	for i := range 1003 {
+		from := id(fmt.Sprintf("stranger %04d", i))
+		all = append(all, item(fmt.Sprint("hash ", i), arrived(from, i, "hi")))
+	}
+	receive := func(items []Item, when int) int {
+		t.Helper()
+		return got[int](t)(s.Receive(ctx, Batch{Node: node1, Cursor: items[len(items)-1].Hash, Items: items}, at(when)))
+	}
+	receive(all[:2], 5000)
+	got[int64](t)(s.Queue(ctx, Outgoing{Approve: id("stranger 0000")}, at(5000)))
+	must(t, s.SetNickname(ctx, id("stranger 0001"), "one"))
+	receive(all[2:], 5001)
+	for i, want := range []bool{true, true, false, false, true} { // 1,002 wait, without the first
+		_, err := s.Contact(ctx, id(fmt.Sprintf("stranger %04d", i)))
+		list := got[[]Message](t)(s.Messages(ctx, id(fmt.Sprintf("stranger %04d", i)), 0, 10))
+		if (err == nil) != want || (len(list) == 1) != want {
+			t.Errorf("stranger %d: %v, %d messages", i, err, len(list))
+		}
+	}
+	if n := receive(all, 9000); n != 0 {
+		t.Errorf("%d came again", n)
+	}
+	if got := got[string](t)(s.Cursor(ctx, node1, 0)); got != "hash 1002" {
+		t.Errorf("the cursor is %s", got)
+	}
+}
+
 func TestNames(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := mustCreate(t, tempPath(t))
 	said := func(when int, what [33]byte) Receipt {
-		return Receipt{Name: "bob", At: at(when), ID: what, Need: 2, Asked: 3, Answers: []Answer{
-			{Node: node1, Height: 100, ID: what}, {Node: node2, Height: 101, ID: what}, {Node: [32]byte{3}, Reason: "timed out"},
+		r := Receipt{Name: "bob", At: at(when), Outcome: Agreed, ID: what, Need: 2, Asked: 3, Answers: []Answer{
+			{Node: node1, Height: 100, ID: what, Agrees: true}, {Node: node2, Height: 101, ID: what, Agrees: true}, {Node: [32]byte{3}, Reason: "timed out"},
 		}}
+		if what == ([33]byte{}) {
+			r.Outcome = Absent
+		}
+		return r
+	}
+	if _, err := s.Witness(ctx, said(1, bob)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a name that was only looked at: %v", err)
 	}
 	if _, err := s.Confirm(ctx, said(1, [33]byte{})); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a name that is not registered: %v", err)
@@ -749,6 +789,28 @@ func TestNames(t *testing.T) {
 			t.Errorf("step %d: held %t", i, p.Held())
 		}
 	}
+	// What is no account holds it too; what was not found out changes nothing.
+	want := Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(8), NextSince: at(10), Trouble: NoAccount}
+	for i, o := range []Outcome{NoAccount, NoAccount, Disagreed, Unanswered, Absent} {
+		r := said(10+i, [33]byte{})
+		r.Outcome = o
+		if diff := cmp.Diff(want, got[Pin](t)(s.Confirm(ctx, r))); diff != "" || !want.Held() {
+			t.Errorf("%d: %s", o, diff)
+		}
+	}
+	r := said(16, [33]byte{})
+	r.Outcome, r.Answers[0].Height = Unreadable, ^uint64(0)
+	want.Trouble, want.NextSince = Unreadable, at(16)
+	if diff := cmp.Diff(want, got[Pin](t)(s.Witness(ctx, r))); diff != "" {
+		t.Error(diff)
+	}
+	must(t, s.SetHeight(ctx, 100))
+	must(t, s.SetHeight(ctx, 99))
+	if h := got[uint64](t)(s.Height(ctx)); h != 100 {
+		t.Errorf("got height %d", h)
+	}
+	got[Pin](t)(s.Confirm(ctx, said(8, bob)))
+	got[Pin](t)(s.Confirm(ctx, said(9, carol)))
 	if err := s.Approve(ctx, "bob", id("eve"), at(10)); !errors.Is(err, ErrPin) {
 		t.Errorf("approved what it does not point to: %v", err)
 	}
@@ -794,6 +856,12 @@ func TestHeld(t *testing.T) {
 		t.Errorf("held twice: %d and %d", one, again)
 	}
 	two := hold(Held{Name: "bob", Text: "again", Quote: &Ref{bob, at(2)}, At: at(3)})
+	if h := got[Held](t)(s.Held(ctx, two)); h.Text != "again" || h.Quote == nil {
+		t.Errorf("held is %+v", h)
+	}
+	if _, err := s.Held(ctx, 99); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got error %v for nothing", err)
+	}
 	waiting := got[[]Held](t)(s.Waiting(ctx, "bob", 0, 10))
 	if diff := cmp.Diff([]Held{{one, "bob", "hello", nil, "k", at(1)}, {two, "bob", "again", &Ref{bob, at(2)}, "", at(3)}}, waiting); diff != "" {
 		t.Error(diff)

@@ -134,6 +134,7 @@ var canaryCommands = []struct {
 	{"courier messages search", []canaryRun{{bob: true, args: "canary text"}}},
 	{"courier messages show", []canaryRun{{args: "1 -o json"}, {args: "77", code: exitNotFound}}},
 	{"courier outbox list", []canaryRun{{}}},
+	{"courier outbox show", []canaryRun{{args: "77", code: exitNotFound}}},
 	{"courier outbox retry", []canaryRun{{}}},
 	{"courier outbox drop", []canaryRun{{args: "77", code: exitNotFound}}},
 	{"courier export", []canaryRun{{}}},

@@ -18,7 +18,7 @@ func (p program) contactsCommand(f *flags) *cobra.Command {
 	cmd := &cobra.Command{Use: "contacts", Short: "Whom you know: list, name, block, remove"}
 	var yes bool
 	remove := p.onContact(f, "remove WHO", "Remove a contact, and all that was written with them",
-		"Remove a contact, and all that was written with them: what waits in the outbox is not sent. Who is blocked stays so. It asks first; --yes is the answer.",
+		"Remove a contact, and all that was written with them: what waits in the outbox is not sent. Who is blocked stays so, and names that they were used by still stand for them (courier names pins). It asks first; --yes is the answer.",
 		func(ctx context.Context, d *desk, id client.ID, word string) error {
 			waits, err := d.store.Unfinished(ctx, id)
 			if err != nil {
@@ -58,6 +58,15 @@ func (p program) contactsCommand(f *flags) *cobra.Command {
 					return err
 				}
 				return p.withContact(cmd.Context(), f, args[0], func(d *desk, id client.ID) error {
+					b, err := d.book(cmd.Context())
+					if err != nil {
+						return err
+					}
+					for _, other := range b.nicknamed(args[1]) {
+						if other != id {
+							return usagef("@%s is %s already", args[1], other)
+						}
+					}
 					return strangerError(args[0], d.store.SetNickname(cmd.Context(), id, args[1]))
 				})
 			},
@@ -72,7 +81,9 @@ func (p program) contactsCommand(f *flags) *cobra.Command {
 func (p program) requestsCommand(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "requests", Short: "Strangers who wrote to you: list, accept, decline, block",
-		Long: "Strangers who wrote to you. Until you accept, or answer, they are not told that you read them.",
+		Long: `Strangers who wrote to you. Until you accept, or answer, they are not told that you read them.
+
+A thousand are kept: of more the oldest are declined, but not those who have a nickname.`,
 	}
 	cmd.AddCommand(
 		p.listContacts(f, "list", "List who waits for an answer", (*store.Contact).Request),
@@ -167,18 +178,17 @@ func (v *contactView) called() string {
 	case v.Nickname != "":
 		return "@" + v.Nickname
 	case v.Name != "":
-		return v.Name
+		return shownName(v.Name)
 	}
 	return ""
 }
 
 // checkNickname refuses what could not be told from something else on a command line.
 func checkNickname(nick string) error {
-	_, err := client.ParseID(nick)
 	switch {
 	case nick == "":
 		return nil
-	case nick == "me" || err == nil || strings.HasPrefix(nick, "@") || strings.HasPrefix(nick, "-") || strings.HasPrefix(nick, "name:"):
+	case nick == "me" || likeID(nick) || strings.HasPrefix(nick, "@") || strings.HasPrefix(nick, "-") || strings.HasPrefix(nick, "name:"):
 		return usagef("%q means something else already", nick)
 	case len(nick) > 100 || strings.TrimSpace(nick) != nick || !utf8.ValidString(nick) || strings.IndexFunc(nick, terminal.Steers) >= 0:
 		return usagef("%q: a nickname is up to 100 bytes, without control characters or blanks around it", nick)

@@ -67,6 +67,8 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &held), errors.Is(err, errChanged), errors.Is(err, store.ErrPin):
 		return exitHeld
+	case errors.Is(err, client.ErrUnreadable):
+		return exitUnavailable
 	case errors.Is(err, errLate):
 		return exitLate
 	case errors.Is(err, errNoKey), errors.Is(err, errNoTerminal), errors.Is(err, vault.ErrPassphrase), errors.Is(err, vault.ErrLocked), errors.Is(err, vault.ErrKeyring):
@@ -86,8 +88,12 @@ func exitCode(err error) int {
 func hintFor(err error) string {
 	var held *client.HeldError
 	switch {
+	case errors.As(err, &held) && held.Why != nil:
+		return "what is sent waits until the name stands for an account; `courier names receipt " + shownName(held.Name) + "` says who said what"
+	case errors.Is(err, client.ErrUnreadable):
+		return "its owner has to store another value; `courier names receipt` says who said what"
 	case errors.As(err, &held):
-		return "ask them by another way whether that is so; then `courier names approve " + held.Name + "` sends what waits, to the new account"
+		return "ask them by another way whether that is so; then `courier names approve " + shownName(held.Name) + "` sends what waits, to the new account"
 	case errors.Is(err, errChanged):
 		return "`courier names pins` says who they were and are; ask them by another way, then `courier names approve NAME`"
 	case errors.Is(err, errGone):

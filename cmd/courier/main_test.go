@@ -21,6 +21,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 	"github.com/zalando/go-keyring"
+
+	"onsight/client"
 )
 
 var update = flag.Bool("update", false, "rewrite the goldens")
@@ -152,6 +154,27 @@ func TestWrongUsage(t *testing.T) {
 	env := map[string]string{"COURIER_OUTPUT": "xml", "COURIER_HOME": t.TempDir()}
 	if code, out, _ := runProgram(t, env, "version", "-o", "json"); code != exitOK || !strings.HasPrefix(out, "{\n") {
 		t.Errorf("a flag over its variable: exit code %d, printed %.80q", code, out)
+	}
+}
+
+// TestNoAccount: what a name stands for cannot be read, or is no account. Once it was used that holds what is sent to it.
+func TestNoAccount(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		err  error
+		code int
+		hint string
+	}{
+		{client.ErrUnreadable, exitUnavailable, "another value"},
+		{client.ErrID, exitError, "something else than an account"},
+		{&client.HeldError{Name: "05ab", Why: client.ErrUnreadable}, exitHeld, "`courier names receipt name:05ab`"},
+		{&client.HeldError{Name: "bob", Why: client.ErrID}, exitHeld, "waits until the name stands for an account"},
+		{&client.HeldError{Name: "bob"}, exitHeld, "`courier names approve bob`"},
+	} {
+		err := fmt.Errorf("resolve: %w", test.err)
+		if code, hint := exitCode(err), hintFor(err); code != test.code || !strings.Contains(hint, test.hint) {
+			t.Errorf("%v: exit code %d, hint %q", err, code, hint)
+		}
 	}
 }
 

@@ -215,30 +215,32 @@ func (p program) showMessageCommand(f *flags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.at(ctx, f, func(d *desk) error {
-				m, err := d.store.Message(ctx, seq)
-				if err != nil {
-					return messageError(seq, err)
-				}
-				lines, err := d.store.Ledger(ctx, seq, 1000)
-				if err != nil {
-					return err
-				}
-				b, err := d.book(ctx)
-				if err != nil {
-					return err
-				}
-				v := b.message(&m)
-				for _, line := range lines {
-					v.Ledger = append(v.Ledger, lineView{clock(line.At), line.Step, line.Detail})
-				}
-				return p.show(f, v, func() error { return p.showMessage(&v, b.label(v.Chat), lines) })
-			})
+			return p.at(ctx, f, func(d *desk) error { return p.showMessage(ctx, f, d, seq) })
 		},
 	}
 }
 
-func (p program) showMessage(v *messageView, with string, lines []store.Line) error {
+func (p program) showMessage(ctx context.Context, f *flags, d *desk, seq int64) error {
+	m, err := d.store.Message(ctx, seq)
+	if err != nil {
+		return messageError(seq, err)
+	}
+	lines, err := d.store.Ledger(ctx, seq, 1000)
+	if err != nil {
+		return err
+	}
+	b, err := d.book(ctx)
+	if err != nil {
+		return err
+	}
+	v := b.message(&m)
+	for _, line := range lines {
+		v.Ledger = append(v.Ledger, lineView{clock(line.At), line.Step, line.Detail})
+	}
+	return p.show(f, v, func() error { return p.wholeMessage(&v, b.label(v.Chat), lines) })
+}
+
+func (p program) wholeMessage(v *messageView, with string, lines []store.Line) error {
 	t := p.table()
 	t.Pair("number", fmt.Sprint(v.Seq))
 	t.Pair("with", with)
@@ -258,7 +260,7 @@ func (p program) showMessage(v *messageView, with string, lines []store.Line) er
 	if err := t.Write(p.stdout); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(p.stdout, "\n    %s\n", strings.ReplaceAll(terminal.Text(v.body()), "\n", "\n    ")); err != nil || len(lines) == 0 {
+	if err := p.paragraph(v.body()); err != nil || len(lines) == 0 {
 		return err
 	}
 	way := p.table()
@@ -269,6 +271,12 @@ func (p program) showMessage(v *messageView, with string, lines []store.Line) er
 		return err
 	}
 	return way.Write(p.stdout)
+}
+
+// paragraph writes a text that may be anybody's below what it belongs to.
+func (p program) paragraph(text string) error {
+	_, err := fmt.Fprintf(p.stdout, "\n    %s\n", strings.ReplaceAll(terminal.Text(text), "\n", "\n    "))
+	return err
 }
 
 // momentOf is a time of JSON in a table.

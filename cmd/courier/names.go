@@ -35,13 +35,15 @@ type answerView struct {
 	Source string     `json:"source,omitempty"`
 	Height uint64     `json:"height,omitempty"`
 	ID     *client.ID `json:"id"` // null: that there is no such name, or, with a reason, no answer
-	Reason string     `json:"reason,omitempty"`
+	Agrees bool       `json:"agrees"`
+	Reason string     `json:"reason,omitempty"` // why it does not count
 }
 
 // receiptView is who said what of a name, and when.
 type receiptView struct {
 	Name    string       `json:"name"`
-	ID      *client.ID   `json:"id"` // null: it is not registered
+	Outcome string       `json:"outcome"` // agreed, absent, no_account, unreadable, disagreed, unanswered
+	ID      *client.ID   `json:"id"`      // null unless agreed
 	At      *string      `json:"at"`
 	Need    int          `json:"need"`
 	Asked   int          `json:"asked"`
@@ -56,7 +58,8 @@ type pinView struct {
 	Since     *string    `json:"since"`
 	Checked   *string    `json:"checked"`
 	Held      bool       `json:"held"`
-	Next      *client.ID `json:"next,omitempty"` // the account that it points to now
+	Next      *client.ID `json:"next,omitempty"`    // the account that it points to now
+	Trouble   string     `json:"trouble,omitempty"` // no_account, unreadable: it points to none now
 	NextSince *string    `json:"next_since,omitempty"`
 }
 
@@ -65,6 +68,7 @@ type resolvedView struct {
 	receiptView
 	Pin    *pinView `json:"pin"`
 	Height uint64   `json:"height"` // the least of the nodes that agree
+	Error  string   `json:"error,omitempty"`
 }
 
 // auditView is what became of a name since it was pinned.
@@ -72,6 +76,18 @@ type auditView struct {
 	pinView
 	State string `json:"state"` // same, changed, gone, unknown
 	Error string `json:"error,omitempty"`
+}
+
+// outcomes are those of asking for a name, in JSON.
+var outcomes = map[store.Outcome]string{
+	0: "unasked", store.Agreed: "agreed", store.Absent: "absent", store.NoAccount: "no_account", store.Unreadable: "unreadable",
+	store.Disagreed: "disagreed", store.Unanswered: "unanswered",
+}
+
+// outcomeWords are those that tell of no account, for people.
+var outcomeWords = map[string]string{
+	"absent": "not registered", "no_account": "stands for no account", "unreadable": "cannot be read", "disagreed": "no majority says the same",
+	"unanswered": "too few answered",
 }
 
 func idOrNone(id client.ID) *client.ID {
@@ -82,15 +98,15 @@ func idOrNone(id client.ID) *client.ID {
 }
 
 func newReceiptView(r *store.Receipt) receiptView {
-	v := receiptView{Name: r.Name, ID: idOrNone(r.ID), At: clock(r.At), Need: r.Need, Asked: r.Asked, Answers: []answerView{}}
+	v := receiptView{Name: r.Name, Outcome: outcomes[r.Outcome], ID: idOrNone(r.ID), At: clock(r.At), Need: r.Need, Asked: r.Asked, Answers: []answerView{}}
 	for _, a := range r.Answers {
-		one := answerView{Source: a.Source, Height: a.Height, ID: idOrNone(a.ID), Reason: a.Reason}
+		one := answerView{Source: a.Source, Height: a.Height, ID: idOrNone(a.ID), Agrees: a.Agrees, Reason: a.Reason}
 		if a.Source == "" {
 			key := fmt.Sprintf("%x", a.Node)
 			one.Node = &key
-			if a.Reason == "" && a.ID == r.ID {
-				v.Agreed++
-			}
+		}
+		if a.Agrees {
+			v.Agreed++
 		}
 		v.Answers = append(v.Answers, one)
 	}
@@ -98,10 +114,14 @@ func newReceiptView(r *store.Receipt) receiptView {
 }
 
 func newPinView(pin store.Pin) *pinView {
-	return &pinView{
+	v := &pinView{
 		Name: pin.Name, ID: pin.ID, Since: clock(pin.Since), Checked: clock(pin.Checked), Held: pin.Held(),
 		Next: idOrNone(pin.Next), NextSince: clock(pin.NextSince),
 	}
+	if pin.Trouble != 0 {
+		v.Trouble = outcomes[pin.Trouble]
+	}
+	return v
 }
 
 // who is how somebody who answered is shown.
@@ -115,8 +135,10 @@ func (a *answerView) who() string {
 // says is what somebody answered.
 func (a *answerView) says() string {
 	switch {
+	case a.Reason != "" && a.ID != nil:
+		return "not counted: " + a.Reason + "; " + a.ID.String()
 	case a.Reason != "":
-		return "no answer: " + a.Reason
+		return "not counted: " + a.Reason
 	case a.ID == nil:
 		return "not registered"
 	}
@@ -127,6 +149,8 @@ func (a *answerView) says() string {
 func parseName(word string) (string, error) {
 	if len(word) > 5 && word[:5] == "name:" {
 		word = word[5:]
+	} else if likeID(word) {
+		return "", idError(word)
 	}
 	n, err := ons.ParseName(ons.Session, word)
 	if err != nil {
@@ -163,22 +187,29 @@ func (p program) resolveNamesCommand(f *flags) *cobra.Command {
 // resolveNames asks for one name after the other. What one of them is in the way of does not keep the others; the error is the first's.
 func (p program) resolveNames(ctx context.Context, f *flags, d *desk, names []string) error {
 	l := newList(p, f, []string{"NAME", "ID", "AGREED", "HEIGHT", "PINNED"}, func(t *terminal.Table, v resolvedView) {
-		t.Add(terminal.Cell{Text: v.Name}, terminal.Cell{Text: v.ID.String()}, terminal.Cell{Text: fmt.Sprintf("%d of %d", v.Agreed, v.Asked)},
+		t.Add(terminal.Cell{Text: shownName(v.Name)}, terminal.Cell{Text: v.ID.String()}, terminal.Cell{Text: fmt.Sprintf("%d of %d", v.Agreed, v.Asked)},
 			terminal.Cell{Text: fmt.Sprint(v.Height), Right: true}, pinCell(v.Pin))
 	})
 	var first error
 	for _, name := range names {
 		r, err := d.Resolve(ctx, name)
 		var held *client.HeldError
-		if err == nil || errors.As(err, &held) {
-			if err := l.add(newResolvedView(&r)); err != nil {
+		v := newResolvedView(&r)
+		if err != nil {
+			v.Name, v.Error = name, terminal.Line(err.Error()) // the name also where nobody could be asked
+		}
+		if v.ID != nil || f.output != "text" { // else the error says it
+			if err := l.add(v); err != nil {
 				return err
 			}
+		}
+		if v.ID != nil {
 			p.doubts(&r.Receipt)
 		}
 		if err == nil {
 			continue
 		}
+		errors.As(err, &held)
 		if held == nil { // else the error names it
 			err = fmt.Errorf("%s: %w", name, err)
 		}
@@ -195,9 +226,12 @@ func (p program) resolveNames(ctx context.Context, f *flags, d *desk, names []st
 }
 
 func newResolvedView(r *client.Resolution) resolvedView {
-	v := resolvedView{receiptView: newReceiptView(&r.Receipt), Pin: newPinView(r.Pin)}
+	v := resolvedView{receiptView: newReceiptView(&r.Receipt)}
+	if r.Pin.Name != "" {
+		v.Pin = newPinView(r.Pin)
+	}
 	for _, a := range r.Receipt.Answers {
-		if a.Source == "" && a.Reason == "" && a.ID == r.Receipt.ID && (v.Height == 0 || a.Height < v.Height) {
+		if a.Agrees && (v.Height == 0 || a.Height < v.Height) {
 			v.Height = a.Height
 		}
 	}
@@ -237,7 +271,7 @@ func (p program) pinsCommand(f *flags) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.at(cmd.Context(), f, func(d *desk) error {
 				l := newList(p, f, []string{"NAME", "ID", "SINCE", "CHECKED", ""}, func(t *terminal.Table, v *pinView) {
-					t.Add(terminal.Cell{Text: v.Name}, terminal.Cell{Text: v.ID.String()}, terminal.Cell{Text: momentOf(v.Since)},
+					t.Add(terminal.Cell{Text: shownName(v.Name)}, terminal.Cell{Text: v.ID.String()}, terminal.Cell{Text: momentOf(v.Since)},
 						terminal.Cell{Text: momentOf(v.Checked)}, nextCell(v))
 				})
 				err := d.eachPin(cmd.Context(), func(pin store.Pin) error { return l.add(newPinView(pin)) })
@@ -252,6 +286,9 @@ func nextCell(v *pinView) terminal.Cell {
 	if !v.Held {
 		return terminal.Cell{}
 	}
+	if v.Next == nil {
+		return terminal.Cell{Text: fmt.Sprintf("held: %s since %s", outcomeWords[v.Trouble], momentOf(v.NextSince)), Colour: terminal.Red}
+	}
 	return terminal.Cell{Text: fmt.Sprintf("held: %s since %s", v.Next, momentOf(v.NextSince)), Colour: terminal.Red}
 }
 
@@ -259,7 +296,10 @@ func (p program) receiptCommand(f *flags) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use: "receipt NAME", Short: "Say who said what a name stands for, and when",
-		Long: "Say who said what a name stands for, when it was last asked for; with --all, each time. Nobody is asked. Receipts are notes of your own.",
+		Long: `Say who said what a name stands for, when it was last asked for, whatever came of it; with --all, each time. Nobody is asked. Receipts are
+notes of your own.
+
+Not counted is who did not answer, whose value does not open under the name, and whose chain ends more than ten blocks before that of others.`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: firstWord(p.pinnedNames(f)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := parseName(args[0])
@@ -291,7 +331,7 @@ const maxReceipts = 100
 
 func (p program) printReceipts(f *flags, receipts []store.Receipt) error {
 	l := newList(p, f, nil, func(t *terminal.Table, v receiptView) {
-		is := "not registered"
+		is := outcomeWords[v.Outcome]
 		if v.ID != nil {
 			is = v.ID.String()
 		}
@@ -347,10 +387,10 @@ func (p program) audit(ctx context.Context, f *flags, d *desk) error {
 		if v.Error != "" {
 			note = terminal.Cell{Text: v.Error}
 		}
-		t.Add(terminal.Cell{Text: v.Name}, terminal.Cell{Text: state, Colour: colour}, terminal.Cell{Text: v.ID.String()}, note)
+		t.Add(terminal.Cell{Text: shownName(v.Name)}, terminal.Cell{Text: state, Colour: colour}, terminal.Cell{Text: v.ID.String()}, note)
 	})
-	changed, gone := 0, 0
-	var unknown error
+	changed, gone, unknown := 0, 0, 0
+	var first error // of those that could not be found out
 	err := d.eachPin(ctx, func(pin store.Pin) error {
 		v := auditView{pinView: *newPinView(pin), State: "same"}
 		r, err := d.Resolve(ctx, pin.Name)
@@ -363,15 +403,17 @@ func (p program) audit(ctx context.Context, f *flags, d *desk) error {
 		case errors.As(err, &held):
 			v.pinView, v.State = *newPinView(r.Pin), "changed"
 			changed++
-		case errors.Is(err, client.ErrID):
-			v.State, v.Error = "changed", err.Error()
-			changed++
 		case errors.Is(err, ons.ErrNotFound):
 			v.State = "gone"
 			gone++
 		default:
-			v.State, v.Error = "unknown", err.Error()
-			unknown = errors.Join(unknown, err)
+			v.State = "unknown"
+			if unknown++; first == nil {
+				first = err
+			}
+			if f.output != "text" || err.Error() != first.Error() { // it is said once, at the end
+				v.Error = err.Error()
+			}
 		}
 		p.doubts(&r.Receipt)
 		return l.add(v)
@@ -384,8 +426,8 @@ func (p program) audit(ctx context.Context, f *flags, d *desk) error {
 		return fmt.Errorf("%d %w", changed, errChanged)
 	case gone > 0:
 		return fmt.Errorf("%d %w", gone, errGone)
-	case unknown != nil:
-		return fmt.Errorf("could not find out: %w", unknown)
+	case unknown > 0:
+		return fmt.Errorf("could not find out what %d names stand for: %w", unknown, first)
 	}
 	return nil
 }
@@ -427,6 +469,10 @@ func (p program) approve(ctx context.Context, f *flags, d *desk, name string, id
 			return p.carryOut(ctx, d)
 		}
 		return missingf("%s: there is nothing to approve: it stands for %s", name, client.ID(pin.ID))
+	}
+	if pin.Trouble != 0 {
+		_, err := d.Release(ctx, name) // which says why not
+		return err
 	}
 	next := client.ID(pin.Next)
 	if id == (client.ID{}) {

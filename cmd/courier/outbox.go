@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,8 +16,9 @@ import (
 
 // outboxView is the JSON of what waits: a message that is to be sent or was given up, or one that is held.
 type outboxView struct {
-	Seq      int64      `json:"seq,omitempty"`  // number of the message; absent: nobody sees it, such as a receipt
-	Held     int64      `json:"held,omitempty"` // number of what is held for a name
+	Number   string     `json:"number,omitempty"` // what the commands of outbox take; absent: nobody sees it, such as a receipt
+	Seq      int64      `json:"seq,omitempty"`    // number of the message
+	Held     int64      `json:"held,omitempty"`   // number of what is held for a name
 	To       string     `json:"to"`
 	ID       *client.ID `json:"id,omitempty"`
 	State    string     `json:"state"` // pending, given_up, held
@@ -23,17 +26,43 @@ type outboxView struct {
 	Attempts int        `json:"attempts"`
 	Next     *string    `json:"next,omitempty"`
 	Reason   string     `json:"reason,omitempty"`
+	Text     *string    `json:"text,omitempty"` // by show
+	At       *string    `json:"at,omitempty"`   // since when it is held; by show
+}
+
+// waitNumber is what something that waits is called: what is held for a name has numbers of its own, with an h.
+func waitNumber(seq, held int64) string {
+	switch {
+	case held != 0:
+		return fmt.Sprintf("h%d", held)
+	case seq != 0:
+		return fmt.Sprint(seq)
+	}
+	return ""
+}
+
+// parseWait reads a waitNumber. One of both is 0.
+func parseWait(word string) (seq, held int64, err error) {
+	if digits, ok := strings.CutPrefix(word, "h"); ok {
+		held, err = number(digits)
+	} else {
+		seq, err = number(word)
+	}
+	if err != nil {
+		return 0, 0, usagef("%q is not the number of anything that waits: see courier outbox list", word)
+	}
+	return seq, held, nil
 }
 
 func (p program) outboxCommand(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "outbox", Short: "What is still to be sent: list, retry, drop",
+		Use: "outbox", Short: "What is still to be sent: list, show, retry, drop",
 		Long: `What is still to be sent, was given up, or is held because its name points to another account than before.
 
-What is pending is sent by whichever courier runs next and its time has come; retry does not wait for that.`,
+What is pending is sent by whichever courier runs next and its time has come; retry does not wait for that. What is held has numbers with
+an h, such as h1; it becomes a message when the name is approved.`,
 	}
 	var all bool
-	var held bool
 	retry := &cobra.Command{
 		Use: "retry [NUMBER…]", Short: "Send what is due, and the messages with these numbers now, also if they were given up",
 		Args: cobra.ArbitraryArgs, ValidArgsFunction: cobra.NoFileCompletions,
@@ -41,9 +70,15 @@ What is pending is sent by whichever courier runs next and its time has come; re
 			ctx := cmd.Context()
 			return p.at(ctx, f, func(d *desk) error {
 				for _, arg := range args {
-					seq, err := number(arg)
+					seq, held, err := parseWait(arg)
 					if err != nil {
 						return err
+					}
+					if held != 0 {
+						if err := d.unhold(ctx, held); err != nil {
+							return waitsError(arg, err)
+						}
+						continue
 					}
 					if err := d.store.Retry(ctx, seq, d.Now()); err != nil {
 						return waitsError(arg, err)
@@ -64,19 +99,35 @@ What is pending is sent by whichever courier runs next and its time has come; re
 		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			seq, err := number(args[0])
+			seq, held, err := parseWait(args[0])
 			if err != nil {
 				return err
 			}
 			return p.at(ctx, f, func(d *desk) error {
-				if held {
-					return waitsError(args[0], d.store.Drop(ctx, seq))
+				if held != 0 {
+					return waitsError(args[0], d.store.Drop(ctx, held))
 				}
 				return waitsError(args[0], d.Forsake(ctx, seq))
 			})
 		},
 	}
-	drop.Flags().BoolVar(&held, "held", false, "the number is that of a held message")
+	show := &cobra.Command{
+		Use: "show NUMBER", Short: "Show a message that waits, and what happened to it on its way",
+		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			seq, held, err := parseWait(args[0])
+			if err != nil {
+				return err
+			}
+			return p.at(ctx, f, func(d *desk) error {
+				if held != 0 {
+					return waitsError(args[0], p.showHeld(ctx, f, d, held))
+				}
+				return p.showMessage(ctx, f, d, seq)
+			})
+		},
+	}
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "list", Short: "List what waits, what was given up and what is held", Args: cobra.NoArgs,
@@ -84,9 +135,57 @@ What is pending is sent by whichever courier runs next and its time has come; re
 				return p.at(cmd.Context(), f, func(d *desk) error { return p.listOutbox(cmd.Context(), f, d) })
 			},
 		},
-		retry, drop,
+		show, retry, drop,
 	)
 	return cmd
+}
+
+// heldView says what is held, and why.
+func heldView(h *store.Held, pin store.Pin) outboxView {
+	name := shownName(h.Name)
+	v := outboxView{Number: waitNumber(0, h.ID), Held: h.ID, To: name, State: "held", Reason: "the name points to another account: courier names approve " + name}
+	switch {
+	case !pin.Held():
+		v.Reason = "the name is approved: courier outbox retry says what is in the way"
+	case pin.Trouble != 0:
+		v.Reason = "the name " + outcomeWords[outcomes[pin.Trouble]] + " now: courier names receipt " + name
+	}
+	return v
+}
+
+func (p program) showHeld(ctx context.Context, f *flags, d *desk, number int64) error {
+	h, err := d.store.Held(ctx, number)
+	if err != nil {
+		return err
+	}
+	pin, err := d.store.Pin(ctx, h.Name)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	v := heldView(&h, pin)
+	v.Text, v.At = &h.Text, clock(h.At)
+	return p.show(f, v, func() error {
+		t := p.table()
+		t.Pair("number", v.Number)
+		t.Pair("to", v.To)
+		t.Pair("since", momentOf(v.At))
+		t.Pair("state", v.State)
+		t.Pair("why", v.Reason)
+		if err := t.Write(p.stdout); err != nil {
+			return err
+		}
+		return p.paragraph(h.Text)
+	})
+}
+
+// unhold sends what is held for the name that a held message is for, or says why not.
+func (d *desk) unhold(ctx context.Context, number int64) error {
+	h, err := d.store.Held(ctx, number)
+	if err != nil {
+		return err
+	}
+	_, err = d.Release(ctx, h.Name)
+	return err
 }
 
 func waitsError(word string, err error) error {
@@ -137,24 +236,17 @@ func (p program) listOutbox(ctx context.Context, f *flags, d *desk) error {
 		return err
 	}
 	l := newList(p, f, []string{"", "TO", "STATE", "TRIES", "NEXT", "WHY"}, func(t *terminal.Table, v outboxView) {
-		n, state := v.Seq, v.State
-		if v.Held != 0 {
-			n = v.Held
-		}
+		state := v.State
 		if v.Copy {
 			state += " (copy)"
 		}
-		text := fmt.Sprint(n)
-		if n == 0 {
-			text = "-"
-		}
-		t.Add(terminal.Cell{Text: text, Right: true}, terminal.Cell{Text: v.To}, terminal.Cell{Text: state},
+		t.Add(terminal.Cell{Text: cmp.Or(v.Number, "-"), Right: true}, terminal.Cell{Text: v.To}, terminal.Cell{Text: state},
 			terminal.Cell{Text: fmt.Sprint(v.Attempts), Right: true}, terminal.Cell{Text: momentOf(v.Next)}, terminal.Cell{Text: v.Reason})
 	})
 	err = d.eachParcel(ctx, func(parcel store.Parcel) error {
 		id := client.ID(parcel.Swarm)
 		v := outboxView{
-			Seq: parcel.Message, To: b.label(id), ID: &id, State: "pending", Copy: parcel.Copy, Attempts: parcel.Attempts,
+			Number: waitNumber(parcel.Message, 0), Seq: parcel.Message, To: b.label(id), ID: &id, State: "pending", Copy: parcel.Copy, Attempts: parcel.Attempts,
 			Next: clock(parcel.Next), Reason: parcel.Reason,
 		}
 		if parcel.State == store.GivenUp {
@@ -174,11 +266,7 @@ func (p program) listOutbox(ctx context.Context, f *flags, d *desk) error {
 			}
 			for _, h := range waiting {
 				after = h.ID
-				v := outboxView{Held: h.ID, To: h.Name, State: "held", Reason: "the name points to another account: courier names approve " + h.Name}
-				if !pin.Held() {
-					v.Reason = "the name is approved: courier outbox retry says what is in the way"
-				}
-				if err := l.add(v); err != nil {
+				if err := l.add(heldView(&h, pin)); err != nil {
 					return err
 				}
 			}

@@ -25,6 +25,7 @@ type sendOptions struct {
 	explain bool
 	key     string
 	reply   int64
+	fresh   time.Duration
 }
 
 func (o *sendOptions) until() store.State {
@@ -42,7 +43,9 @@ Once it is queued it will be sent, by this command or by whichever runs next, ho
 its final form, and is tried again until servers would not take it any more. --wait says what this command waits for: queued, stored (a
 server of the reader's swarm has it), or replicated (three have).
 
-A name that points to another account than when it was first used is held: nothing is sent until you approve (exit code 5).`,
+A name that points to another account than when it was first used is held: nothing is sent until you approve (exit code 5). Nodes are asked
+for a name unless they were within --fresh, so a change may be noticed that much later. What cannot be found out then goes to the account
+that was first used.`,
 		Example: `  courier send alice -m "hi"
   echo "disk full" | courier send alice bob -m -
   courier send me -m "milk" --wait replicated --explain`,
@@ -57,6 +60,12 @@ A name that points to another account than when it was first used is held: nothi
 			}
 			if opt.timeout <= 0 {
 				return usagef("--timeout: must be more than 0")
+			}
+			switch {
+			case opt.fresh < 0:
+				return usagef("--fresh: must not be less than 0")
+			case opt.fresh == 0:
+				opt.fresh = -1
 			}
 			if opt.text == "-" {
 				b, err := p.input(cmd.Context(), maxText)
@@ -78,7 +87,8 @@ A name that points to another account than when it was first used is held: nothi
 	fl.StringVarP(&opt.text, "message", "m", "", "the `TEXT`, or - for standard input")
 	fl.StringVar(&opt.wait, "wait", "stored", "wait until it is `STATE`: queued, stored or replicated")
 	fl.DurationVar(&opt.timeout, "timeout", 30*time.Second, "how long to wait")
-	fl.BoolVar(&opt.dryRun, "dry-run", false, "say whom it would go to, and send nothing")
+	fl.BoolVar(&opt.dryRun, "dry-run", false, "say whom it would go to, or why not, and send nothing")
+	fl.DurationVar(&opt.fresh, "fresh", 10*time.Minute, "how long what a name stands for is believed without asking again; 0: not at all")
 	fl.BoolVar(&opt.explain, "explain", false, "say what took how long, and who said what the name is")
 	fl.StringVar(&opt.key, "key", "", "`NAME` of this send: with one that was used before for the same TO, nothing is sent again")
 	fl.Int64Var(&opt.reply, "reply-to", 0, "`NUMBER` of the message that it answers")
@@ -125,7 +135,7 @@ type timingsView struct {
 func newNameView(r *client.Resolution) *nameView {
 	v := &nameView{Name: r.Name.String(), Need: r.Receipt.Need, Asked: r.Receipt.Asked, Held: r.Pin.Held()}
 	for _, a := range r.Receipt.Answers {
-		if a.Source == "" && a.Reason == "" && a.ID == r.Receipt.ID {
+		if a.Agrees {
 			v.Agreed++
 			if v.Height == 0 || a.Height < v.Height {
 				v.Height = a.Height
@@ -154,6 +164,15 @@ func (p program) send(ctx context.Context, f *flags, d *desk, opt sendOptions, w
 		if err != nil {
 			return missingf("--reply-to %d: there is no such message", opt.reply)
 		}
+		for _, w := range to { // before anything is sent, too
+			id := w.id
+			if id == (client.ID{}) {
+				id = b.pins[w.name.String()].ID
+			}
+			if id != (client.ID{}) && id != m.Chat { // of a name that was never used Send knows
+				return replyError(w.word)
+			}
+		}
 		quote = &store.Ref{Sender: m.Sender, Sent: m.Sent}
 	}
 	views := make([]*sentView, len(to))
@@ -166,7 +185,7 @@ func (p program) send(ctx context.Context, f *flags, d *desk, opt sendOptions, w
 	l := newList(p, f, nil, func(t *terminal.Table, v *sentView) {
 		switch {
 		case v.Seq != 0 || v.Held != 0:
-			t.Add(terminal.Cell{Text: fmt.Sprint(v.Seq + v.Held), Right: true}, terminal.Cell{Text: v.State}, terminal.Cell{Text: v.To})
+			t.Add(terminal.Cell{Text: waitNumber(v.Seq, v.Held), Right: true}, terminal.Cell{Text: v.State}, terminal.Cell{Text: v.To})
 		case v.State == "dry_run":
 			t.Add(terminal.Cell{Text: v.To}, terminal.Cell{Text: v.ID.String()})
 		}
@@ -198,20 +217,21 @@ func (p program) send(ctx context.Context, f *flags, d *desk, opt sendOptions, w
 func (d *desk) post(ctx context.Context, opt sendOptions, w whom, quote *store.Ref) *sentView {
 	v := &sentView{To: w.word, State: "error", Timings: &timingsView{Key: ms(d.unlocked)}}
 	var s client.Sent
+	l := client.Letter{To: w.id, Name: w.name, Text: opt.text, Quote: quote, Recheck: opt.fresh}
+	if opt.key != "" {
+		l.Key = opt.key + " " + w.String()
+	}
 	if opt.dryRun {
-		s.To, v.err = w.id, nil
-		if s.To == (client.ID{}) {
-			var r client.Resolution
-			r, v.err = d.Resolve(ctx, w.name.String())
-			s.To, s.Resolution = r.ID, &r
-		}
+		s, v.err = d.Rehearse(ctx, l)
 	} else {
-		l := client.Letter{To: w.id, Name: w.name, Text: opt.text, Quote: quote}
-		if opt.key != "" {
-			l.Key = opt.key + " " + w.String()
-		}
 		v.queued = time.Now()
 		s, v.err = d.Send(ctx, l)
+	}
+	switch {
+	case errors.Is(v.err, client.ErrQuote):
+		v.err = replyError(w.word)
+	case errors.Is(v.err, client.ErrBlocked):
+		v.err = usagef("blocked: `courier contacts unblock %s` first, or no answer would come", w.word)
 	}
 	if s.To != (client.ID{}) {
 		v.ID = &s.To
@@ -233,6 +253,11 @@ func (d *desk) post(ctx context.Context, opt sendOptions, w whom, quote *store.R
 		v.State = "queued"
 	}
 	return v
+}
+
+// replyError says that a message is of another chat: to quote it would tell who wrote it, and when.
+func replyError(word string) error {
+	return usagef("--reply-to: the message is not of the chat with %s, who would be told who wrote it", word)
 }
 
 // carry sends what is queued until each text has come as far as is waited for.

@@ -86,11 +86,53 @@ func (b *book) label(id client.ID) string {
 	case c.Nickname != "":
 		return "@" + c.Nickname
 	case b.names[id] != "":
-		return b.names[id]
+		return shownName(b.names[id])
 	case c.Profile.Name != "":
-		return "~" + c.Profile.Name + " (" + id.String()[:8] + "…)"
+		return short(id) + " ~" + c.Profile.Name
 	}
 	return id.String()
+}
+
+// short is an id where another thing stands beside it: 64 bits of its key, of which nobody makes the like, and enough to find the whole one by.
+// It stands first, as what comes after a tilde may say that it is anything.
+func short(id client.ID) string {
+	s := id.String()
+	return s[:10] + "…" + s[len(s)-8:]
+}
+
+// likeID reports whether a word looks like an id, or a part of one, whatever it is.
+func likeID(word string) bool {
+	word = strings.ToLower(word)
+	digits := strings.NewReplacer("…", "", "...", "").Replace(word)
+	if strings.Trim(digits, "0123456789abcdef") != "" || digits == "" {
+		return false
+	}
+	kind := len(digits) >= 4 && slices.Contains([]string{"03", "05", "15", "25"}, digits[:2])
+	return kind || len(digits) >= 8 || digits != word
+}
+
+// shownName is a name as it is shown among other things, and taken: one that could be another thing says that it is a name.
+func shownName(name string) string {
+	if name == "me" || likeID(name) {
+		return "name:" + name
+	}
+	return name
+}
+
+// idError says what is wrong with a word that looks like an id.
+func idError(word string) error {
+	const rule = "an id has 66 digits and begins with 05"
+	kinds := map[string]string{"03": "a group", "15": "an account in a community, which hides whose it is", "25": "an account in a community, which hides whose it is"}
+	if len(word) == 66 && !strings.ContainsAny(word, "….") {
+		if kind := kinds[word[:2]]; kind != "" {
+			return usagef("%s is the id of %s, and cannot be written to: %s", word, kind, rule)
+		}
+		return usagef("%s is no account's id: %s", word, rule)
+	}
+	if _, err := ons.ParseName(ons.Session, word); err == nil {
+		return usagef("%q looks like an id, which it is not: %s; if it is a name, write name:%s", word, rule, word)
+	}
+	return usagef("%q looks like an id, which it is not: %s", word, rule)
 }
 
 // nicknamed returns the contacts that we call so, in the order of their ids.
@@ -138,6 +180,9 @@ func (b *book) whom(word string) (whom, error) {
 		return whom{word: word, id: ids[0]}, nil
 	}
 	plain, explicit := strings.CutPrefix(word, "name:")
+	if !explicit && likeID(word) {
+		return whom{}, idError(word)
+	}
 	name, err := ons.ParseName(ons.Session, plain)
 	var ids []client.ID
 	if !explicit {
@@ -184,7 +229,7 @@ func (b *book) known(word string) (client.ID, error) {
 	return client.ID{}, missingf("%s: nobody is known by this name", word)
 }
 
-// accountOf is known, but asks for a name that was never used.
+// accountOf is known, but asks for a name that was never used. It is not pinned by that.
 func (d *desk) accountOf(ctx context.Context, word string) (client.ID, error) {
 	b, err := d.book(ctx)
 	if err != nil {
@@ -197,7 +242,7 @@ func (d *desk) accountOf(ctx context.Context, word string) (client.ID, error) {
 	if pin, ok := b.pins[w.name.String()]; ok {
 		return pin.ID, nil
 	}
-	r, err := d.Resolve(ctx, w.name.String())
+	r, err := d.Lookup(ctx, w.name.String())
 	if err != nil {
 		return client.ID{}, fmt.Errorf("%s: %w", word, err)
 	}
@@ -243,7 +288,7 @@ func (b *book) words(typed string) (words []string) {
 		}
 	}
 	for name := range b.pins {
-		add(name)
+		add(shownName(name))
 	}
 	slices.Sort(words)
 	return slices.Compact(words)

@@ -40,7 +40,10 @@ func TestWhom(t *testing.T) {
 		"builder":  "could be any",
 		"@twin":    "could be any",
 		"Zoë & co": testID(7).String(),
-		"!?":       "nor can it be a name", "@nobody": "no contact has this nickname", "name:!?": "nor can it be a name",
+		"05ab12":   "an id has 66 digits and begins with 05; if it is a name, write name:05ab12", "name:05ab12": "05ab12", "DeadBeef": "write name:DeadBeef",
+		"dead": "dead", "05d3aabbcc…12345678": "looks like an id, which it is not: an id has 66 digits", bob.String()[:65]: "has 66 digits",
+		"03" + bob.String()[2:]: "is the id of a group", "15" + bob.String()[2:]: "an account in a community", "07" + bob.String()[2:]: "no account's id",
+		"!?": "nor can it be a name", "@nobody": "no contact has this nickname", "name:!?": "nor can it be a name",
 	} {
 		got, err := b.whom(word)
 		said := ""
@@ -55,13 +58,19 @@ func TestWhom(t *testing.T) {
 	}
 	for nick, ok := range map[string]bool{
 		"": true, "Zoë": true, "שלום": true, "me": false, "@x": false, "-x": false, "name:x": false, " x": false, "\x1b[31m": false, "a\u202eb": false,
-		bob.String(): false, strings.Repeat("x", 101): false, "\xff": false,
+		bob.String(): false, "05ab": false, strings.Repeat("x", 101): false, "\xff": false,
 	} {
 		if err := checkNickname(nick); (err == nil) != ok {
 			t.Errorf("nickname %q: %v", nick, err)
 		}
 	}
-	for id, want := range map[client.ID]string{self: "me", bob: "@Bobby", testID(9): testID(9).String()} {
+	ten, eleven, twelve := testID(10), testID(11), testID(12)
+	b.contacts[ten] = store.Contact{ID: ten, Profile: store.Profile{Name: "Bob (" + bob.String()[:8] + "…)"}}
+	b.names[eleven], b.names[twelve] = "05ab12", "me"
+	for id, want := range map[client.ID]string{
+		ten:    ten.String()[:10] + "…" + ten.String()[58:] + " ~Bob (" + bob.String()[:8] + "…)",
+		eleven: "name:05ab12", twelve: "name:me", self: "me", bob: "@Bobby", testID(9): testID(9).String(),
+	} {
 		if got := b.label(id); got != want {
 			t.Errorf("%s is shown as %s, want %s", id, got, want)
 		}

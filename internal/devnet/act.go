@@ -88,6 +88,7 @@ func (c *Chain) BuyName(name ons.Name, value ons.Value, o BuyOptions) (ons.Txid,
 // UpdateOptions say what an update changes. Zero fields stay as they are.
 type UpdateOptions struct {
 	Value         ons.Value
+	Sealed        ons.Sealed // instead of Value: no chain sees what is in it
 	Owner, Backup ons.Owner
 	// Signer is who signs. Zero: the owner or the backup owner, if the chain has the key: it has those of generated people and of
 	// NewAccount(0, …).
@@ -97,7 +98,7 @@ type UpdateOptions struct {
 // UpdateName puts an update of a name into the pool, signed. Errors are as BuyName's.
 func (c *Chain) UpdateName(name ons.Name, o UpdateOptions) (ons.Txid, error) {
 	const failed = "Failed to create ONS update transaction: "
-	if o.Value.Bytes == nil && o.Owner.Kind == ons.OwnerNone && o.Backup.Kind == ons.OwnerNone {
+	if o.Value.Bytes == nil && o.Sealed.Ciphertext == nil && o.Owner.Kind == ons.OwnerNone && o.Backup.Kind == ons.OwnerNone {
 		return ons.Txid{}, refused(ErrNothing, failed+"Value, owner and backup owner are not specified. Atleast one field must be "+
 			"specified for updating the ONS record")
 	}
@@ -117,9 +118,9 @@ func (c *Chain) UpdateName(name ons.Name, o UpdateOptions) (ons.Txid, error) {
 	g := c.hand()
 	op := ons.Op{Kind: ons.Update, Type: name.Type(), Length: uint8(name.Type()), Hash: name.Hash(), Prev: head.Txid}
 	op.Owner, op.Backup = o.Owner, o.Backup
-	if o.Value.Bytes != nil {
+	if o.Value.Bytes != nil || o.Sealed.Ciphertext != nil {
 		var err error
-		if op.Value, err = c.seal(g, name, o.Value, ons.Sealed{}, "ONS update"); err != nil {
+		if op.Value, err = c.seal(g, name, o.Value, o.Sealed, "ONS update"); err != nil {
 			return ons.Txid{}, err
 		}
 	}
@@ -199,7 +200,7 @@ func (c *Chain) seal(g *generator, name ons.Name, v ons.Value, s ons.Sealed, wha
 			return nil, err
 		}
 	}
-	if v.Type == ons.Session && v.Bytes[0] != 5 {
+	if v.Type == ons.Session && v.Bytes != nil && v.Bytes[0] != 5 {
 		return nil, refused(ErrRule, "Failed to create %s transaction: ONS type=session, specifies mapping from name -> ed25519 key where "+
 			"the key is not prefixed with 05, given ed25519=%x", what, v.Bytes)
 	}

@@ -114,12 +114,15 @@ const (
 )
 
 // Steers reports whether a character is not shown but does something: controls, and what changes how others are shown, which are
-// those of direction and the tags in which text can hide.
+// those of direction, those that take no room, which make two names look alike, and the tags in which text can hide. The joiners of
+// Persian and of emoji stay.
 func Steers(r rune) bool {
 	switch {
 	case unicode.IsControl(r):
 		return true
 	case r == 0x061c, r == 0x200e, r == 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069: // direction
+		return true
+	case r == 0x00ad, r == 0x180e, r == 0x200b, r >= 0x2060 && r <= 0x2064, r == 0x034f, r == 0x115f, r == 0x1160, r == 0x3164, r == 0xffa0: // no room
 		return true
 	case r >= 0xe0000 && r <= 0xe007f, r >= 0xfff9 && r <= 0xfffb, r == 0xfeff, r >= 0x206a && r <= 0x206f: // tags and annotations
 		return true

@@ -31,6 +31,8 @@ func TestText(t *testing.T) {
 		"two of them":    {"א\nb", "\u2068א\u2069\nb", "\u2068א b\u2069"},
 		"own isolate":    {"\u2069\u2068א", "\u2068א\u2069", "\u2068א\u2069"},
 		"tags":           {"a\U000e0041b", "ab", "ab"},
+		"no room":        {"B\u200bo\u2060b\ufeff\u3164", "Bob", "Bob"},
+		"joined":         {"می\u200cخواهم", "\u2068می\u200cخواهم\u2069", "\u2068می\u200cخواهم\u2069"},
 		"nothing":        {"", "", ""},
 	} {
 		if got := terminal.Text(c.in); got != c.text {

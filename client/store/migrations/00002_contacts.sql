@@ -13,6 +13,8 @@ CREATE TABLE contacts (
     created     BIGINT  NOT NULL
 );
 
+CREATE INDEX contacts_asking ON contacts (created) WHERE approved_me = 1 AND approved = 0 AND blocked = 0;
+
 -- Conversations, by the account at the other end; the own one holds notes. read_until, active: milliseconds.
 CREATE TABLE chats (
     id         BLOB   NOT NULL PRIMARY KEY,

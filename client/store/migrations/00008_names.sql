@@ -1,27 +1,30 @@
 -- +goose Up
 -- Names that were used, and the account each stands for. next: the one that it points to now, if that differs.
+-- trouble: the outcome of asking if that is no account at all; 0: it is one.
 CREATE TABLE pins (
     name       TEXT   NOT NULL PRIMARY KEY,
     id         BLOB   NOT NULL,
     since      BIGINT NOT NULL,
     checked    BIGINT NOT NULL,
     next       BLOB,
-    next_since BIGINT
+    next_since BIGINT,
+    trouble    INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
--- What was learnt of a name. agreed: NULL if it is not registered. need of asked had to agree.
+-- What came of asking for a name. agreed: the account; NULL with every outcome but the first. need of asked had to agree.
 CREATE TABLE receipts (
-    id     INTEGER PRIMARY KEY AUTOINCREMENT,
-    name   TEXT    NOT NULL,
-    at     BIGINT  NOT NULL,
-    agreed BLOB,
-    need   INTEGER NOT NULL,
-    asked  INTEGER NOT NULL
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    name    TEXT    NOT NULL,
+    at      BIGINT  NOT NULL,
+    outcome INTEGER NOT NULL,
+    agreed  BLOB,
+    need    INTEGER NOT NULL,
+    asked   INTEGER NOT NULL
 );
 CREATE INDEX receipts_by_name ON receipts (name);
 
 -- Who said so. value: NULL if the node said that the name is not registered, or if it did not answer (reason). source: who it was if
--- no node (node is zero then), such as a server.
+-- no node (node is zero then), such as a server. agrees: whether it is one of those who decided.
 CREATE TABLE answers (
     receipt INTEGER NOT NULL REFERENCES receipts (id) ON DELETE CASCADE,
     node    BLOB    NOT NULL,
@@ -29,6 +32,7 @@ CREATE TABLE answers (
     height  BIGINT  NOT NULL,
     value   BLOB,
     reason  TEXT    NOT NULL,
+    agrees  INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (receipt, node, source)
 ) WITHOUT ROWID;
 
