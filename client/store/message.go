@@ -169,17 +169,16 @@ func (s *Store) Keyed(ctx context.Context, key string) (seq int64, err error) {
 	return seq, err
 }
 
-// Messages returns up to limit messages of a chat, the newest by their senders' clocks first, though none
-// later than it came: those before the message with the
-// number before, or, if that is 0, from the newest one on.
+// Messages returns up to limit messages of a chat, the newest by their senders' clocks first, though none later than it came (those that
+// came together stand as they were sent): those before the message with the number before, or, if that is 0, from the newest one on.
 func (s *Store) Messages(ctx context.Context, chat [33]byte, before int64, limit int) ([]Message, error) {
 	var rows []messageRow
 	err := s.view(ctx, "list messages", func(tx *gorm.DB) error {
 		if before == 0 {
-			return tx.Raw("SELECT * FROM messages WHERE chat = ? ORDER BY at DESC, seq DESC LIMIT ?", chat[:], limit).Scan(&rows).Error
+			return tx.Raw("SELECT * FROM messages WHERE chat = ? ORDER BY at DESC, sent DESC, seq DESC LIMIT ?", chat[:], limit).Scan(&rows).Error
 		}
-		return tx.Raw(`SELECT * FROM messages WHERE chat = ? AND (at, seq) < (SELECT at, seq FROM messages WHERE seq = ?)
-			ORDER BY at DESC, seq DESC LIMIT ?`, chat[:], before, limit).Scan(&rows).Error
+		return tx.Raw(`SELECT * FROM messages WHERE chat = ? AND (at, sent, seq) < (SELECT at, sent, seq FROM messages WHERE seq = ?)
+			ORDER BY at DESC, sent DESC, seq DESC LIMIT ?`, chat[:], before, limit).Scan(&rows).Error
 	})
 	return messages(rows), err
 }
@@ -307,7 +306,7 @@ func (s *Store) Chats(ctx context.Context, after *Chat, limit int) (list []Chat,
 			}
 			c.Contact = contact.contact()
 			var newest []messageRow
-			if err := tx.Raw("SELECT * FROM messages WHERE chat = ? ORDER BY at DESC, seq DESC LIMIT 1", r.ID).Scan(&newest).Error; err != nil {
+			if err := tx.Raw("SELECT * FROM messages WHERE chat = ? ORDER BY at DESC, sent DESC, seq DESC LIMIT 1", r.ID).Scan(&newest).Error; err != nil {
 				return err
 			}
 			if len(newest) == 1 {

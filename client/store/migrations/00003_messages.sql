@@ -22,7 +22,7 @@ CREATE TABLE messages (
     at           BIGINT  NOT NULL GENERATED ALWAYS AS (min(sent, arrived)) VIRTUAL,
     UNIQUE (chat, sender, sent)
 );
-CREATE INDEX messages_by_time ON messages (chat, at);
+CREATE INDEX messages_by_time ON messages (chat, at, sent);
 CREATE INDEX messages_unread ON messages (chat, at) WHERE state = 0; -- those of others: what a chat's unread ones are counted in
 CREATE INDEX messages_by_end ON messages (expires) WHERE expires IS NOT NULL;
 
