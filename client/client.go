@@ -30,7 +30,7 @@ type Config struct {
 	Recheck    time.Duration // how old what a name was found to stand for grows before a send asks again; 0: 1 h
 	Copies     int           // how many members of a swarm must say that they have a message; 0: 3
 	MaxLatency time.Duration // slower guards and swarm members are left alone while there are three others; 0: 500 ms
-	Timeout    time.Duration // of one request; 0: 10 s, as official clients
+	Timeout    time.Duration // of one attempt; 0: 10 s, as official clients, 20 s with a proxy
 	Rotate     time.Duration // how old a path grows before its inner hops are chosen anew; 0: 10 min
 	Fresh      time.Duration // how old the list of nodes grows before Refresh asks for another; 0: 2 h
 	Encryption string        // of onion requests: "aes-gcm" or "xchacha20"; "": aes-gcm, which most clients use
@@ -68,6 +68,7 @@ type Client struct {
 	relaxed []string
 	due     []string // of relaxed, to be said
 	builds  int
+	usual   time.Duration // until an answer begins to come, of late; 0: none came yet
 	closed  bool
 
 	renewed  time.Time      // when renew failed last; zero: never
@@ -87,6 +88,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	set(&cfg.MaxLatency, 500*time.Millisecond)
 	set(&cfg.Recheck, time.Hour)
+	if cfg.Proxy != nil {
+		set(&cfg.Timeout, 20*time.Second)
+	}
 	set(&cfg.Timeout, 10*time.Second)
 	set(&cfg.Rotate, 10*time.Minute)
 	set(&cfg.Fresh, 2*time.Hour)

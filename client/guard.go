@@ -286,17 +286,20 @@ func (c *Client) test(ctx context.Context, candidates []*store.Node) (fast, slow
 		c.mu.Lock()
 		switch m := c.meet(a.node.Ed25519); {
 		case a.err == nil && m.failing.IsZero():
-			m.strikes, m.until = 0, time.Time{}
+			m.strikes, m.until, m.took = 0, time.Time{}, a.took
 		case a.err == nil:
-			m.until = time.Time{} // a guard that fails has to do more than answer
+			m.until, m.took = time.Time{}, a.took // a guard that fails has to do more than answer
 		case within.Err() == nil:
 			m.until = c.cfg.Now().Add(suspicion)
 		}
 		c.mu.Unlock()
 		if a.err != nil {
-			c.cfg.Log.Debug("guard does not answer", "error", a.err)
+			if within.Err() == nil {
+				c.cfg.Log.Debug("guard does not answer", "guard", nodeAttr(a.node), "error", a.err, "after", time.Since(begun))
+			}
 			continue
 		}
+		c.cfg.Log.Debug("guard tested", "guard", nodeAttr(a.node), "took", a.took)
 		c.clock.learn(a.node.Ed25519, a.info.Offset)
 		_ = c.praise(ctx, a.node.Ed25519, a.took)
 		if a.took > c.cfg.MaxLatency {

@@ -99,6 +99,7 @@ type meeting struct {
 	struck  time.Time     // when the last of them was counted
 	until   time.Time     // suspected until then
 	extra   time.Duration // how much longer its last answer took than the path to it
+	took    time.Duration // of its last answer to a test; 0: it was not tested
 	accuses [][32]byte    // nodes that it said do not work, since something came through it
 
 	failing time.Time // of a guard: since when it fails; zero: it does not

@@ -304,10 +304,15 @@ func leading(heard []said) (most said, votes int) {
 	return most, votes
 }
 
-// askName asks one node.
+// nameAttempts is how often one node is asked for a name: that a request gets lost on the way counts against nobody.
+const nameAttempts = 6
+
+// askName asks one node. It has the time of one attempt in all, so that others can be asked instead.
 func (c *Client) askName(ctx context.Context, n *store.Node, request []byte) said {
 	s := said{node: n}
-	a, err := c.ask(ctx, n, request)
+	within, cancel := c.attempt(ctx)
+	defer cancel()
+	a, err := c.try(within, n, request, effort{tries: nameAttempts, lost: nameAttempts, wait: 1})
 	if err == nil {
 		s, err = parseSaid(&a)
 		s.node = n

@@ -76,7 +76,7 @@ func FuzzReplies(f *testing.F) {
 	f.Add([]byte(`{"results":[{"body":{"t":1700000000000}}]}`))
 	c := &Client{account: NewAccount(Seed{1})}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if m, ok := parseMoved(body); ok && len(m.members) == 0 {
+		if m, ok := c.parseMoved(body); ok && len(m.keys) == 0 {
 			t.Error("moved to nobody")
 		}
 		if _, ok := parseStored(body, [32]byte{1}, hash, nil); ok {
@@ -252,7 +252,7 @@ func TestDoubt(t *testing.T) {
 		t.Errorf("got %s %x, want the one who says so", v.of, v.key[:1])
 	}
 	for key := range byte(10) {
-		c.works(t.Context(), q, &store.Node{Ed25519: [32]byte{9}}, 1)
+		c.works(t.Context(), q, &store.Node{Ed25519: [32]byte{9}}, 1, 1)
 		if v := c.doubt(q, says(30+key)); v.of != blameTarget {
 			t.Error("a hop that works is not believed")
 		}
