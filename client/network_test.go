@@ -182,7 +182,8 @@ func TestHanging(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Logf("%d builds for two paths", r.Builds()-before)
-			if built := r.Builds() - before; built > 3+1 { // the second path is built as well
+			// The second path is built as well, and other hops behind guards until these are found out. Who is asked may hang, too.
+			if built := r.Builds() - before; built > 3+1+2 {
 				t.Errorf("%d paths were built", built)
 			}
 			if hang[0] != 0 {

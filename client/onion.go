@@ -265,7 +265,8 @@ func (c *Client) once(ctx context.Context, to *store.Node, rpc []byte, used *tak
 // is usual takes seconds.
 const soonest, soonestByProxy = time.Second, 4 * time.Second
 
-// overdue returns how long an answer by a path may take until another is tried: three times as long as answers took lately.
+// overdue returns how long an answer by a path may take until another is tried: three times as long as answers took lately. nil is any
+// path.
 func (c *Client) overdue(q *path) time.Duration {
 	least := soonest
 	if c.cfg.Proxy != nil {
@@ -274,7 +275,7 @@ func (c *Client) overdue(q *path) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	usual := c.usual
-	if usual == 0 { // nothing is known but of the guard, which is one hop of four
+	if usual == 0 && q != nil { // nothing is known but of the guard, which is one hop of four
 		usual = 2 * max(q.guard().Latency, c.meet(q.guard().Ed25519).took)
 	}
 	return min(max(least, 3*usual), c.cfg.Timeout/2)

@@ -304,13 +304,17 @@ func leading(heard []said) (most said, votes int) {
 	return most, votes
 }
 
-// nameAttempts is how often one node is asked for a name: that a request gets lost on the way counts against nobody.
-const nameAttempts = 6
+const (
+	// nameAttempts is how often one node is asked for a name: that a request gets lost on the way counts against nobody.
+	nameAttempts = 6
+	// nameTime is how often its answer may be overdue until others are asked instead. Guards that hang are replaced by then.
+	nameTime = 6
+)
 
-// askName asks one node. It has the time of one attempt in all, so that others can be asked instead.
+// askName asks one node.
 func (c *Client) askName(ctx context.Context, n *store.Node, request []byte) said {
 	s := said{node: n}
-	within, cancel := c.attempt(ctx)
+	within, cancel := context.WithTimeout(ctx, nameTime*c.overdue(nil))
 	defer cancel()
 	a, err := c.try(within, n, request, effort{tries: nameAttempts, lost: nameAttempts, wait: 1})
 	if err == nil {
