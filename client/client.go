@@ -36,6 +36,7 @@ type Config struct {
 	Encryption string        // of onion requests: "aes-gcm" or "xchacha20"; "": aes-gcm, which most clients use
 
 	Bug    func(any)        // told of a panic in a goroutine of the client's own; must not return; nil: it ends the program, as usual
+	Stored func(int64)      // told of each message that a node has, and when enough have it, by goroutines of Flush, which waits; nil: nobody is
 	Notice func(string)     // told, once, of each rule about paths that the network is too small for; may ask nothing that waits; nil: nobody is
 	Now    func() time.Time // the machine's clock, which the network's is compared with; nil: time.Now
 	Rand   *rand.Rand       // chooses nodes, in tests; nil: as nobody can foresee. Used by one goroutine at a time
