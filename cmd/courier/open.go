@@ -42,6 +42,9 @@ type unlocking struct {
 func (p program) open(ctx context.Context, f *flags) (*desk, error) {
 	begun := time.Now()
 	v, err := p.openVault(f)
+	if err == nil {
+		err = f.checkProxy()
+	}
 	if err != nil {
 		return nil, err
 	}
