@@ -204,6 +204,7 @@ func (c *Client) guards(ctx context.Context, p *pool, paths []*path, n int) (fou
 	if len(slowest) > 0 {
 		most = maxFaster
 	}
+	silent := false
 	for tests := 0; len(found) < n && len(order) > 0 && tests < most; {
 		var candidates []*store.Node
 		begin := len(apart)
@@ -218,6 +219,7 @@ func (c *Client) guards(ctx context.Context, p *pool, paths []*path, n int) (fou
 		if ctx.Err() != nil {
 			return found, ctx.Err()
 		}
+		silent = silent || len(fast)+len(slow) < len(candidates)
 		for _, g := range fast {
 			if len(found) < n && !clashes(p.find(g.Ed25519), apart) {
 				use(g)
@@ -237,8 +239,10 @@ func (c *Client) guards(ctx context.Context, p *pool, paths []*path, n int) (fou
 	switch {
 	case len(found) == n:
 		return found, nil
-	case len(found)+len(paths) > 0:
+	case len(found)+len(paths) > 0 && !silent:
 		return found, errOnePath
+	case len(found)+len(paths) > 0: // there are others, that do not answer
+		return found, nil
 	}
 	if err := c.wake(ctx); err != nil {
 		return nil, err

@@ -172,6 +172,12 @@ func reason(err error) string {
 		return "its chain is far behind"
 	case errors.As(err, &status):
 		return status.Error()
+	case errors.Is(err, ErrProxy):
+		return "the proxy does not connect us"
+	case errors.Is(err, ErrSeeds), errors.Is(err, ErrNodes):
+		return "no node is reached" // to begin a path at
+	case errors.Is(err, ErrStored):
+		return "it was not stored"
 	case errors.Is(err, ErrNode), errors.Is(err, ons.ErrUnavailable):
 		return "not reached"
 	case errors.Is(err, ErrPath):

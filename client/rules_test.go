@@ -197,6 +197,40 @@ func somePath(first byte) *path {
 	return q
 }
 
+// TestMoved: how to reach a node that we do not know is believed of two members that say the same, each once.
+func TestMoved(t *testing.T) {
+	t.Parallel()
+	c := &Client{cfg: Config{Network: ons.Devnet}}
+	key := strings.Repeat("07", 32)
+	says := func(ports ...int) correction {
+		var nodes []string
+		for _, port := range ports {
+			nodes = append(nodes, fmt.Sprintf(`{"ip":"5.6.7.8","port":"%d","port_https":%d,"pubkey_ed25519":"%s","pubkey_x25519":"%[3]s"}`, port, port, key))
+		}
+		m, ok := c.parseMoved([]byte(`{"snodes":[` + strings.Join(nodes, ",") + `],"swarm":"7","t":1}`))
+		if !ok {
+			t.Fatal("not an answer")
+		}
+		return m
+	}
+	p := newPool(nil, time.Time{})
+	for _, test := range []struct {
+		say  []correction
+		want int
+	}{{[]correction{says(1)}, 0}, {[]correction{says(1, 1)}, 0}, {[]correction{says(1), says(2)}, 0}, {[]correction{says(1), says(2), says(2)}, 1}} {
+		var v votes
+		for i, m := range test.say {
+			if got := v.add(m); got != i+1 {
+				t.Errorf("%d name the swarm, want %d", got, i+1)
+			}
+		}
+		list := p.among(v.of(7))
+		if len(list) != test.want || test.want == 1 && (list[0].Port != 2 || list[0].IP != "5.6.7.8") {
+			t.Errorf("of %d that speak: got %d nodes, want %d", len(test.say), len(list), test.want)
+		}
+	}
+}
+
 // TestJudge is the table of messaging.md B.4 and D.7.
 func TestJudge(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -89,6 +90,21 @@ What is pending is sent by whichever courier runs next and its time has come; re
 	return cmd
 }
 
+// until says how long it is until a moment.
+func until(s *string) string {
+	if s == nil {
+		return ""
+	}
+	t, err := time.Parse(time.RFC3339, *s)
+	if err != nil {
+		return ""
+	}
+	if d := time.Until(t); d > time.Second {
+		return "in " + d.Round(time.Second).String()
+	}
+	return "now"
+}
+
 func waitsError(word string, err error) error {
 	if exitCode(err) == exitNotFound {
 		return missingf("%s: nothing with this number waits", word)
@@ -149,7 +165,7 @@ func (p program) listOutbox(ctx context.Context, f *flags, d *desk) error {
 			text = "-"
 		}
 		t.Add(terminal.Cell{Text: text, Right: true}, terminal.Cell{Text: v.To}, terminal.Cell{Text: state},
-			terminal.Cell{Text: fmt.Sprint(v.Attempts), Right: true}, terminal.Cell{Text: momentOf(v.Next)}, terminal.Cell{Text: v.Reason})
+			terminal.Cell{Text: fmt.Sprint(v.Attempts), Right: true}, terminal.Cell{Text: until(v.Next)}, terminal.Cell{Text: v.Reason})
 	})
 	err = d.eachParcel(ctx, func(parcel store.Parcel) error {
 		id := client.ID(parcel.Swarm)
