@@ -191,6 +191,11 @@ func (c *Client) adopt(ctx context.Context, list []store.Node) (*pool, error) {
 	p := newPool(stored, at)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := 0
+	if c.pool != nil {
+		before = len(c.pool.nodes)
+	}
+	c.cfg.Log.Debug("list of nodes renewed", "nodes", len(p.nodes), "before", before, "swarms", len(p.swarms))
 	c.pool, c.kept = p, p.guards()
 	c.stale = false
 	clear(c.moved)
