@@ -429,7 +429,7 @@ func (p program) explain(d *desk, v *sentView) error {
 	}
 	row("resolve", v.Timings.Resolve, says)
 	row("clock", v.Timings.Clock, "")
-	row("encrypt", v.Timings.Encrypt, "")
+	row("encrypt", v.Timings.Encrypt, "and put into the outbox")
 	row("store", v.Timings.Store, fmt.Sprintf("%s, %d copies", v.State, v.Copies))
 	row("total", v.Timings.Total, "")
 	row("copy", v.Timings.Copy, "for your other devices, after that")
