@@ -30,12 +30,13 @@ type Config struct {
 	Recheck    time.Duration // how old what a name was found to stand for grows before a send asks again; 0: 10 min, negative: it always asks
 	Copies     int           // how many members of a swarm must say that they have a message; 0: 3
 	MaxLatency time.Duration // slower guards and swarm members are left alone while there are three others; 0: 500 ms
-	Timeout    time.Duration // of one request; 0: 10 s, as official clients
+	Timeout    time.Duration // of one attempt; 0: 10 s, as official clients, 20 s with a proxy
 	Rotate     time.Duration // how old a path grows before its inner hops are chosen anew; 0: 10 min
 	Fresh      time.Duration // how old the list of nodes grows before Refresh asks for another; 0: 2 h
 	Encryption string        // of onion requests: "aes-gcm" or "xchacha20"; "": aes-gcm, which most clients use
 
 	Bug    func(any)        // told of a panic in a goroutine of the client's own; must not return; nil: it ends the program, as usual
+	Stored func(int64)      // told of each message that a node has, and when enough have it, by goroutines of Flush, which waits; nil: nobody is
 	Notice func(string)     // told, once, of each rule about paths that the network is too small for; may ask nothing that waits; nil: nobody is
 	Now    func() time.Time // the machine's clock, which the network's is compared with; nil: time.Now
 	Rand   *rand.Rand       // chooses nodes, in tests; nil: as nobody can foresee. Used by one goroutine at a time
@@ -68,6 +69,7 @@ type Client struct {
 	relaxed []string
 	due     []string // of relaxed, to be said
 	builds  int
+	usual   time.Duration // until an answer begins to come, of late; 0: none came yet
 	closed  bool
 
 	renewed  time.Time      // when renew failed last; zero: never
@@ -87,6 +89,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	set(&cfg.MaxLatency, 500*time.Millisecond)
 	set(&cfg.Recheck, 10*time.Minute)
+	if cfg.Proxy != nil {
+		set(&cfg.Timeout, 20*time.Second)
+	}
 	set(&cfg.Timeout, 10*time.Second)
 	set(&cfg.Rotate, 10*time.Minute)
 	set(&cfg.Fresh, 2*time.Hour)

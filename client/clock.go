@@ -100,16 +100,22 @@ const (
 	noTime    = 30 * time.Second // how long it does not after that was in vain
 )
 
-// nextTime is the time of the next message, on the network's clock: whoever reads it sorts by that, and it cannot be changed when it is
-// sealed. Without a network it is what was learnt last.
-func (c *Client) nextTime(ctx context.Context) (time.Time, error) {
+// learnTime learns the network's time unless it is known, or was asked for in vain lately. It returns how long it took until there was a
+// path, and then until it was learnt.
+func (c *Client) learnTime(ctx context.Context) (path, clock time.Duration) {
 	c.mu.Lock()
 	wait := time.Since(c.timeless) >= noTime || c.timeless.IsZero()
 	c.mu.Unlock()
 	if wait && !c.clock.known() {
 		within, cancel := context.WithTimeout(ctx, min(c.cfg.Timeout, timeLimit))
-		err := c.Sync(within)
-		cancel()
+		defer cancel()
+		begun := time.Now()
+		err := c.Connect(within)
+		path = time.Since(begun)
+		if err == nil {
+			err = c.Sync(within)
+		}
+		clock = time.Since(begun) - path
 		if err != nil {
 			c.cfg.Log.Debug("time not learnt", "error", err)
 			c.mu.Lock()
@@ -117,6 +123,13 @@ func (c *Client) nextTime(ctx context.Context) (time.Time, error) {
 			c.mu.Unlock()
 		}
 	}
+	return path, clock
+}
+
+// nextTime is the time of the next message, on the network's clock: whoever reads it sorts by that, and it cannot be changed when it is
+// sealed. Without a network it is what was learnt last.
+func (c *Client) nextTime(ctx context.Context) (time.Time, error) {
+	c.learnTime(ctx)
 	if c.clock.known() {
 		c.keepTime(ctx)
 	} else if ahead, heard, err := c.store.Ahead(ctx); err != nil {
@@ -137,6 +150,7 @@ func (c *Client) keepTime(ctx context.Context) {
 	if kept {
 		return
 	}
+	c.cfg.Log.Debug("network's time learnt", "ahead", ahead, "nodes", c.clock.count())
 	if err := c.store.SetAhead(ctx, ahead, c.cfg.Now()); err != nil {
 		c.cfg.Log.Debug("time not stored", "error", err)
 	}

@@ -204,6 +204,7 @@ func (c *Client) guards(ctx context.Context, p *pool, paths []*path, n int) (fou
 	if len(slowest) > 0 {
 		most = maxFaster
 	}
+	silent := false
 	for tests := 0; len(found) < n && len(order) > 0 && tests < most; {
 		var candidates []*store.Node
 		begin := len(apart)
@@ -218,6 +219,7 @@ func (c *Client) guards(ctx context.Context, p *pool, paths []*path, n int) (fou
 		if ctx.Err() != nil {
 			return found, ctx.Err()
 		}
+		silent = silent || len(fast)+len(slow) < len(candidates)
 		for _, g := range fast {
 			if len(found) < n && !clashes(p.find(g.Ed25519), apart) {
 				use(g)
@@ -237,8 +239,10 @@ func (c *Client) guards(ctx context.Context, p *pool, paths []*path, n int) (fou
 	switch {
 	case len(found) == n:
 		return found, nil
-	case len(found)+len(paths) > 0:
+	case len(found)+len(paths) > 0 && !silent:
 		return found, errOnePath
+	case len(found)+len(paths) > 0: // there are others, that do not answer
+		return found, nil
 	}
 	if err := c.wake(ctx); err != nil {
 		return nil, err
@@ -286,17 +290,20 @@ func (c *Client) test(ctx context.Context, candidates []*store.Node) (fast, slow
 		c.mu.Lock()
 		switch m := c.meet(a.node.Ed25519); {
 		case a.err == nil && m.failing.IsZero():
-			m.strikes, m.until = 0, time.Time{}
+			m.strikes, m.until, m.took = 0, time.Time{}, a.took
 		case a.err == nil:
-			m.until = time.Time{} // a guard that fails has to do more than answer
+			m.until, m.took = time.Time{}, a.took // a guard that fails has to do more than answer
 		case within.Err() == nil:
 			m.until = c.cfg.Now().Add(suspicion)
 		}
 		c.mu.Unlock()
 		if a.err != nil {
-			c.cfg.Log.Debug("guard does not answer", "error", a.err)
+			if within.Err() == nil {
+				c.cfg.Log.Debug("guard does not answer", "guard", nodeAttr(a.node), "error", a.err, "after", time.Since(begun))
+			}
 			continue
 		}
+		c.cfg.Log.Debug("guard tested", "guard", nodeAttr(a.node), "took", a.took)
 		c.clock.learn(a.node.Ed25519, a.info.Offset)
 		_ = c.praise(ctx, a.node.Ed25519, a.took)
 		if a.took > c.cfg.MaxLatency {

@@ -203,6 +203,9 @@ func TestGuardsOffline(t *testing.T) {
 		}
 		clock.pass(3 * time.Hour)
 	}
+	if told := r.told(); len(told) > 0 {
+		t.Errorf("said %q of a network that is down", told)
+	}
 	n.inject("all:ok")
 	r.open(t)
 	r.resolves(t)

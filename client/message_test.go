@@ -848,3 +848,25 @@ func TestRunDeadSwarm(t *testing.T) {
 		t.Error("nothing was fetched while something was sent")
 	}
 }
+
+// TestHungMembers: members of a swarm that hang keep nobody from fetching.
+func TestHungMembers(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 91, Nodes: 14, OnionTimeout: time.Hour})
+	bob := n.client(2, func(c *client.Config) { c.Timeout = time.Hour })
+	bob.send(t, bob.id(), "milk")
+	bob.flush(t)
+	_, members, err := bob.Swarm(t.Context(), bob.Account.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range members[:3] {
+		if err := n.node(m.Ed25519).Delay(time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 { // so that some of those that hang are asked first
+		bob.open(t)
+		bob.poll(t)
+	}
+}

@@ -158,6 +158,48 @@ func TestHealing(t *testing.T) {
 	}
 }
 
+// TestHanging: hops that hang, where others refuse, are gone around as well, without waiting until requests time out, and so are nodes
+// at the end of paths. The next process finds the guards that hung left alone.
+func TestHanging(t *testing.T) {
+	t.Parallel()
+	for _, hang := range [][]int{{0}, {2}, {0, 1}, {1, 2}} {
+		t.Run(fmt.Sprint(hang), func(t *testing.T) {
+			t.Parallel()
+			n := startTown(t, devnet.Config{Seed: 7, Nodes: 16, OnionTimeout: time.Hour}, "session bob "+bob)
+			r := n.client(1, func(c *client.Config) { c.Agree, c.Ask, c.Timeout = 1, 1, time.Hour })
+			if _, err := r.Resolve(t.Context(), "bob"); err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range r.Paths() {
+				for _, i := range hang {
+					if err := n.node(p[i].Ed25519).Delay(time.Hour); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			before := r.Builds()
+			if _, err := r.Resolve(t.Context(), "bob"); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d builds for two paths", r.Builds()-before)
+			// The second path is built as well, and other hops behind guards until these are found out. Who is asked may hang, too.
+			if built := r.Builds() - before; built > 3+1+2 {
+				t.Errorf("%d paths were built", built)
+			}
+			if hang[0] != 0 {
+				return
+			}
+			r.open(t)
+			r.connect(t)
+			for _, g := range r.guards() {
+				if n.node(g).Faults().Delay > 0 {
+					t.Errorf("the next process uses guard %x, which hangs", g)
+				}
+			}
+		})
+	}
+}
+
 // TestSilentHops: hops that swallow what they are to hand on are gone around, wherever they stand.
 func TestSilentHops(t *testing.T) {
 	t.Parallel()

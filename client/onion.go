@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdh"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"onsight/client/store"
@@ -72,42 +74,256 @@ func (e *StatusError) Error() string { return fmt.Sprintf("node answered %d", e.
 
 func x25519(key [32]byte) (*ecdh.PublicKey, error) { return ecdh.X25519().NewPublicKey(key[:]) }
 
+// effort is how much is done to ask one node.
+type effort struct {
+	tries int // by as many paths, if there are
+	// lost is how often a request may get lost behind different paths before it is taken to be the node's doing.
+	lost int
+	// wait is how often an answer may be overdue before another path is tried: the others' turn, where others can be asked instead.
+	wait int
+	late chan<- struct{} // told that an answer is overdue; nil: nobody is. It has room for tries
+}
+
 // ask has a node do what rpc says, through an onion. Whatever is in the way is found out and gone around: the next attempt takes another
-// path. The answer may be a refusal; the error wraps ErrNode when it is the node, ErrPath, ErrNodes, ErrSeeds, or is the context's.
+// path, at once if the request got lost, and beside the first when an answer is overdue. The answer may be a refusal; the error wraps
+// ErrNode when it is the node, ErrPath, ErrNodes, ErrSeeds, or is the context's.
 func (c *Client) ask(ctx context.Context, to *store.Node, rpc []byte) (answer, error) {
-	var avoid []*path
-	var last error
-	lost := 0
-	for range maxAttempts {
-		q, err := c.path(ctx, to.Ed25519, avoid)
-		if err != nil {
-			return answer{}, err
-		}
-		a, err := c.through(ctx, q, to, rpc)
-		if err == nil {
-			return a, nil
-		}
-		if ctx.Err() != nil {
-			return answer{}, ctx.Err() // not the network's fault
-		}
-		last = err
-		v := c.doubt(q, judge(q, to.Ed25519, err))
-		c.cfg.Log.Debug("request lost", "attempt", len(avoid)+1, "blame", v.of.String(), "error", err)
-		if err := c.learn(ctx, q, to, v); err != nil {
-			return answer{}, err
-		}
-		if v.of == blamePath {
-			lost++
-		}
-		if v.of == blameTarget || lost == maxLost {
-			c.mu.Lock()
-			c.meet(to.Ed25519).until = c.cfg.Now().Add(suspicion)
-			c.mu.Unlock()
-			return answer{}, fmt.Errorf("%w: %w", ErrNode, err)
-		}
-		avoid = append(avoid, q)
+	return c.try(ctx, to, rpc, effort{tries: maxAttempts, lost: maxLost, wait: 1})
+}
+
+// errBeaten is why requests end to which another was answered first.
+var errBeaten = errors.New("another was faster")
+
+// end is what became of an attempt.
+type end struct {
+	answer answer
+	of     blame
+	err    error
+	fatal  bool // no other attempt is of use
+}
+
+// try is ask with so much effort.
+func (c *Client) try(ctx context.Context, to *store.Node, rpc []byte, e effort) (answer, error) {
+	within, cancel := context.WithCancelCause(ctx)
+	ends, overdue := make(chan end, e.tries), make(chan struct{}, e.tries)
+	used := &taken{}
+	tries, running := 0, 0
+	begin := func() {
+		tries++
+		running++
+		go func() {
+			defer c.bug()
+			ends <- c.once(within, to, rpc, used, e, overdue)
+		}()
 	}
-	return answer{}, fmt.Errorf("%w: %w", ErrPath, last)
+	defer func() {
+		cancel(errBeaten)
+		for range running { // they notice at once
+			<-ends
+		}
+	}()
+	begin()
+	lost := 0
+	var last error // why no other attempt is made; nil: one may be
+	for {
+		select {
+		case <-overdue:
+			if tries < e.tries && last == nil {
+				begin()
+			}
+		case x := <-ends:
+			running--
+			switch {
+			case x.err == nil:
+				return x.answer, nil
+			case ctx.Err() != nil:
+				return answer{}, ctx.Err() // not the network's fault
+			case x.of == blamePath && !x.fatal:
+				lost++
+			}
+			switch {
+			case x.fatal:
+				last = cmp.Or(last, x.err)
+			case x.of == blameTarget || lost == e.lost:
+				c.suspect(to.Ed25519)
+				last = fmt.Errorf("%w: %w", ErrNode, x.err)
+			case tries == e.tries:
+				last = cmp.Or(last, fmt.Errorf("%w: %w", ErrPath, x.err))
+			}
+			switch {
+			case last == nil:
+				begin()
+			case running == 0 || x.of == blameTarget && !x.fatal:
+				return answer{}, last
+			}
+		}
+	}
+}
+
+// taken is the paths that a request has been tried by.
+type taken struct {
+	mu    sync.Mutex // guards what follows
+	paths []*path
+}
+
+func (t *taken) list() []*path {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.paths)
+}
+
+func (t *taken) add(q *path) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.paths = append(t.paths, q)
+}
+
+// once sends a request by one path, and draws the consequences if it gets lost. When the answer is overdue it says so, and goes on
+// waiting: until the request's time is over, somebody else is answered, or the guard turns out not to work.
+func (c *Client) once(ctx context.Context, to *store.Node, rpc []byte, used *taken, e effort, overdue chan<- struct{}) end {
+	q, err := c.path(ctx, to.Ed25519, used.list())
+	if err != nil {
+		return end{err: err, fatal: true}
+	}
+	used.add(q)
+	within, cancel := context.WithCancelCause(ctx)
+	begun, begins := time.Now(), make(chan struct{})
+	type reply struct {
+		answer answer
+		err    error
+	}
+	done, dead := make(chan reply, 1), make(chan error, 1)
+	go func() {
+		defer c.bug()
+		a, err := c.through(within, q, to, rpc, sync.OnceFunc(func() { close(begins) }))
+		done <- reply{a, err}
+	}()
+	d := c.overdue(q)
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	var r reply
+	suspected := false
+	for late := 0; ; {
+		select {
+		case r = <-done:
+		case <-begins:
+			r = <-done // however long it is
+		case err := <-dead:
+			if suspected = false; err == nil {
+				continue
+			}
+			cancel(err)
+			if r = <-done; r.err != nil {
+				r.err = &snode.ConnectError{Err: err}
+			}
+		case <-timer.C:
+			timer.Reset(d)
+			if late++; late == 1 {
+				c.cfg.Log.Debug("answer overdue", "guard", nodeAttr(q.guard()), "to", nodeAttr(to), "after", time.Since(begun))
+				suspected = true
+				go func() {
+					defer c.bug()
+					dead <- c.late(within, q, to, d)
+				}()
+				if e.late != nil {
+					e.late <- struct{}{}
+				}
+			}
+			if late == e.wait {
+				overdue <- struct{}{}
+			}
+			continue
+		}
+		break
+	}
+	if r.err == nil {
+		cancel(nil) // the guard works
+	} else {
+		cancel(context.Cause(ctx))
+	}
+	if suspected {
+		<-dead
+	}
+	took := time.Since(begun)
+	switch {
+	case r.err == nil:
+		c.cfg.Log.Debug("onion answered", "guard", nodeAttr(q.guard()), "to", nodeAttr(to), "status", r.answer.status, "took", took)
+		return end{answer: r.answer}
+	case ctx.Err() != nil:
+		c.cfg.Log.Debug("onion not waited for", "guard", nodeAttr(q.guard()), "to", nodeAttr(to), "after", took)
+		return end{err: ctx.Err()}
+	}
+	v := c.doubt(q, judge(q, to.Ed25519, r.err))
+	c.cfg.Log.Debug("request lost", "guard", nodeAttr(q.guard()), "to", nodeAttr(to), "blame", v.of.String(), "error", r.err, "after", took)
+	if err := c.learn(ctx, q, to, v); err != nil {
+		return end{err: err, fatal: true}
+	}
+	return end{of: v.of, err: r.err}
+}
+
+// soonest is when an answer is overdue at the earliest: it takes some 0.4 s at 100 ms for each hop. By way of a proxy, such as Tor's, what
+// is usual takes seconds.
+const soonest, soonestByProxy = time.Second, 4 * time.Second
+
+// overdue returns how long an answer by a path may take until another is tried: three times as long as answers took lately. nil is any
+// path.
+func (c *Client) overdue(q *path) time.Duration {
+	least := soonest
+	if c.cfg.Proxy != nil {
+		least = soonestByProxy
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	usual := c.usual
+	if usual == 0 && q != nil { // nothing is known but of the guard, which is one hop of four
+		usual = 2 * max(q.guard().Latency, c.meet(q.guard().Ed25519).took)
+	}
+	return min(max(least, 3*usual), c.cfg.Timeout/2)
+}
+
+// errSilent means that a guard does not answer, by any connection.
+var errSilent = errors.New("guard does not answer")
+
+// late is what is done about a path by which an answer is overdue. It may be anybody's doing who is on it, or the node's at its end, so
+// that the next request takes other hops and a new connection to the guard: that may have died without a word. The guard is asked
+// directly whether it is there; if not, that is an error, and it is left alone.
+func (c *Client) late(ctx context.Context, q *path, to *store.Node, d time.Duration) error {
+	c.mu.Lock()
+	first := slices.Contains(c.paths, q)
+	if first {
+		c.hangUp(q.guard())
+	}
+	c.mu.Unlock()
+	if !first {
+		return nil // who was late before has seen to it
+	}
+	if err := c.learn(ctx, q, to, verdict{}); err != nil {
+		return nil
+	}
+	at, err := addrPort(q.guard())
+	if err != nil {
+		return nil
+	}
+	begun := time.Now()
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*d)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		if context.Cause(ctx) != errBeaten {
+			cancel()
+			return
+		}
+		// Others were answered, so that it is not us who have no network: it has had time enough.
+		time.AfterFunc(d-time.Since(begun), cancel)
+	})()
+	_, _, err = c.direct.Info(within, at)
+	if err == nil || ctx.Err() != nil && context.Cause(ctx) != errBeaten {
+		return nil
+	}
+	c.cfg.Log.Debug("guard does not answer", "guard", nodeAttr(q.guard()), "error", err)
+	within, cancel = context.WithTimeout(context.WithoutCancel(ctx), d)
+	defer cancel()
+	_ = c.learn(within, q, to, verdict{of: blameGuard})
+	return errSilent
 }
 
 // hopError is what a hop said instead of handing on the destination's answer.
@@ -119,8 +335,8 @@ type hopError struct {
 // Error leaves out the text, which anybody on the path may have written.
 func (e *hopError) Error() string { return fmt.Sprintf("a hop answered %d", e.status) }
 
-// through sends one request by one path.
-func (c *Client) through(ctx context.Context, q *path, to *store.Node, rpc []byte) (answer, error) {
+// through sends one request by one path. begins is called when an answer begins to come.
+func (c *Client) through(ctx context.Context, q *path, to *store.Node, rpc []byte, begins func()) (answer, error) {
 	hops := make([]onion.Hop, 0, directory.Hops)
 	for _, n := range q.hops {
 		h, err := hop(n)
@@ -138,7 +354,11 @@ func (c *Client) through(ctx context.Context, q *path, to *store.Node, rpc []byt
 		return answer{}, err
 	}
 	sent, begun := c.cfg.Now(), time.Now()
-	status, reply, err := c.post(ctx, q.guard(), body)
+	var first time.Duration // until an answer began to come
+	status, reply, err := c.post(ctx, q.guard(), body, func() {
+		first = time.Since(begun)
+		begins()
+	})
 	if err != nil {
 		return answer{}, err
 	}
@@ -150,7 +370,7 @@ func (c *Client) through(ctx context.Context, q *path, to *store.Node, rpc []byt
 	if a.status, a.body, err = onion.OpenReply(key, reply); err != nil {
 		return answer{}, err
 	}
-	c.works(ctx, q, to, took)
+	c.works(ctx, q, to, took, first)
 	if t, ok := timeOf(a.body); ok {
 		c.clock.learn(to.Ed25519, t.Sub(sent.Add(took/2)))
 	}
@@ -158,7 +378,7 @@ func (c *Client) through(ctx context.Context, q *path, to *store.Node, rpc []byt
 }
 
 // post sends an onion to a guard.
-func (c *Client) post(ctx context.Context, guard *store.Node, body []byte) (status int, reply []byte, err error) {
+func (c *Client) post(ctx context.Context, guard *store.Node, body []byte, begins func()) (status int, reply []byte, err error) {
 	ctx, cancel := c.attempt(ctx)
 	defer cancel()
 	for {
@@ -166,7 +386,7 @@ func (c *Client) post(ctx context.Context, guard *store.Node, body []byte) (stat
 		if err != nil {
 			return 0, nil, err
 		}
-		status, reply, err := link.Onion(ctx, body)
+		status, reply, err := link.Onion(ctx, body, begins)
 		if errors.Is(err, snode.ErrLinkClosed) {
 			continue // by another request that was lost there, which is not this one's affair
 		}
@@ -215,9 +435,18 @@ func (c *Client) link(guard *store.Node) (*snode.Link, error) {
 }
 
 // works notes that a path and the node at its end do their work.
-func (c *Client) works(ctx context.Context, q *path, to *store.Node, took time.Duration) {
+func (c *Client) works(ctx context.Context, q *path, to *store.Node, took, first time.Duration) {
 	c.mu.Lock()
 	q.silence = 0
+	for _, other := range c.paths { // one that took its place meanwhile
+		if other.guard() == q.guard() {
+			other.silence = 0
+		}
+	}
+	if c.usual == 0 {
+		c.usual = first
+	}
+	c.usual += (first - c.usual) / 4
 	if q.best == 0 || took < q.best {
 		q.best = took
 	}
@@ -342,6 +571,7 @@ func (c *Client) learn(ctx context.Context, q *path, to *store.Node, v verdict) 
 	var struck [][32]byte
 	failed, least := false, time.Duration(0) // the guard, and how long it is left alone at least
 	guard := q.guard()
+	i := slices.Index(c.paths, q) // another request may have replaced it already
 	switch v.of {
 	case blameGuard:
 		failed = true
@@ -350,35 +580,38 @@ func (c *Client) learn(ctx context.Context, q *path, to *store.Node, v verdict) 
 	case blameTarget:
 		struck = append(struck, to.Ed25519)
 	case blamePath:
-		if q.silence++; q.silence >= maxSilence {
+		if i >= 0 {
+			q.silence++ // several that get lost at once are one
+		}
+		if q.silence >= maxSilence {
 			failed, least = true, suspicion // it may answer all the same when it is asked for info
 		}
 		suspect(q.hops[1].Ed25519, q.hops[2].Ed25519)
 	}
 	suspect(struck...)
-	// Another request may have replaced the path already.
-	if i := slices.Index(c.paths, q); i >= 0 && v.of != blameTarget {
+	switch {
+	case failed:
+		c.paths = slices.DeleteFunc(c.paths, func(q *path) bool { return q.guard().Ed25519 == guard.Ed25519 })
+		c.retry = time.Time{}
+		c.hangUp(guard)
+	case i >= 0 && v.of != blameTarget:
 		c.paths = slices.Delete(c.paths, i, i+1)
 		c.retry = time.Time{}
-		if !failed {
-			var keep *store.Node
-			if v.of == blameHop {
-				keep = q.hops[1]
-				if keep.Ed25519 == v.key {
-					keep = q.hops[2]
-				}
+		var keep *store.Node
+		if v.of == blameHop {
+			keep = q.hops[1]
+			if keep.Ed25519 == v.key {
+				keep = q.hops[2]
 			}
-			if n, ok := c.behind(p, guard, keep, c.paths, nil, nil); ok {
-				n.silence = q.silence
-				c.paths = append(c.paths, n)
-			}
-		} else if l := c.links[guard.Ed25519]; l != nil {
-			_ = l.Close() // nothing is asked of it any more
-			delete(c.links, guard.Ed25519)
+		}
+		if n, ok := c.behind(p, guard, keep, c.paths, nil, nil); ok {
+			n.silence = q.silence
+			c.paths = append(c.paths, n)
 		}
 	}
 	c.mu.Unlock()
 	if failed {
+		c.cfg.Log.Debug("guard left alone", "guard", nodeAttr(guard))
 		if err := c.rest(ctx, guard.Ed25519, least); err != nil {
 			return err
 		}
@@ -389,6 +622,14 @@ func (c *Client) learn(ctx context.Context, q *path, to *store.Node, v verdict) 
 		}
 	}
 	return nil
+}
+
+// hangUp closes the connections to a guard that wait. c.mu is held.
+func (c *Client) hangUp(guard *store.Node) {
+	if l := c.links[guard.Ed25519]; l != nil {
+		_ = l.Close()
+		delete(c.links, guard.Ed25519)
+	}
 }
 
 // strike counts a failure of a node, which leaves the pool with the third in a row: several that come at once are one. Guards do not, as
@@ -416,6 +657,9 @@ func (c *Client) strike(ctx context.Context, key [32]byte) error {
 	}
 	return nil
 }
+
+// nodeAttr is how nodes are named in the log: those of the network are public, and so are their addresses.
+func nodeAttr(n *store.Node) string { return fmt.Sprintf("%x@%s:%d", n.Ed25519[:4], n.IP, n.Port) }
 
 // hexKey is how nodes are named in what people and logs are told.
 func hexKey(key [32]byte) string { return hex.EncodeToString(key[:]) }

@@ -206,11 +206,17 @@ func (c *Client) deliver(ctx context.Context, p store.Parcel) (sent bool, why er
 		if enough = len(have) >= min(c.cfg.Copies, max(len(members), 1)); enough {
 			break
 		}
+		if c.cfg.Stored != nil && p.Message != 0 && !p.Copy {
+			c.cfg.Stored(p.Message) // before others are asked
+		}
 	}
 	if sent && p.Message != 0 && !p.Copy {
 		err := c.store.Replicate(ctx, p.Message, len(have), enough, c.Now())
 		if err != nil && !errors.Is(err, store.ErrNotFound) { // it may have disappeared meanwhile
 			c.cfg.Log.Warn("replication not stored", "error", err)
+		}
+		if enough && c.cfg.Stored != nil {
+			c.cfg.Stored(p.Message)
 		}
 	}
 	return sent, why

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,6 +106,9 @@ func (c *Client) ready(to [32]byte, avoid []*path) (q *path, whole bool) {
 	if len(good) == 0 {
 		return nil, whole
 	}
+	// Behind a guard that swallowed the last request there may be another way, but where there is another guard it is the better one.
+	least := slices.MinFunc(good, func(a, b *path) int { return cmp.Compare(a.silence, b.silence) }).silence
+	good = slices.DeleteFunc(good, func(q *path) bool { return q.silence > least })
 	return good[c.rand.IntN(len(good))], whole
 }
 
@@ -208,6 +212,7 @@ func (c *Client) behind(p *pool, guard, keep *store.Node, paths []*path, guards 
 			q.hops[1] = keep
 		}
 		c.builds++
+		c.cfg.Log.Debug("path built", "guard", nodeAttr(q.hops[0]), "second", nodeAttr(q.hops[1]), "third", nodeAttr(q.hops[2]))
 		return q, true
 	}
 	return nil, false

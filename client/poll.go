@@ -57,9 +57,10 @@ func (c *Client) Poll(ctx context.Context) (fresh int, err error) {
 // drain fetches all that a member has, one that is not in not. node is who was asked: nobody, if no member did what was asked.
 func (c *Client) drain(ctx context.Context, not map[[32]byte]bool) (node [32]byte, fresh int, err error) {
 	const namespace = 0
-	var at string
-	request := func(n *store.Node, now time.Time) (_ []byte, err error) {
-		at, err = c.store.Cursor(ctx, n.Ed25519, namespace)
+	from := map[[32]byte]string{} // who was asked for what comes after what
+	request := func(n *store.Node, now time.Time) ([]byte, error) {
+		at, err := c.store.Cursor(ctx, n.Ed25519, namespace)
+		from[n.Ed25519] = at
 		return c.retrieveRequest(namespace, at, now), err
 	}
 	a, err := c.askSwarm(ctx, c.account.ID(), not, request)
@@ -87,7 +88,7 @@ func (c *Client) drain(ctx context.Context, not map[[32]byte]bool) (node [32]byt
 				return node, fresh, err
 			}
 		}
-		if !more || items[len(items)-1].hash == at {
+		if !more || items[len(items)-1].hash == from[node] {
 			return node, fresh, nil
 		}
 		next, err := request(a.node, c.Now())

@@ -99,6 +99,7 @@ type meeting struct {
 	struck  time.Time     // when the last of them was counted
 	until   time.Time     // suspected until then
 	extra   time.Duration // how much longer its last answer took than the path to it
+	took    time.Duration // of its last answer to a test; 0: it was not tested
 	accuses [][32]byte    // nodes that it said do not work, since something came through it
 
 	failing time.Time // of a guard: since when it fails; zero: it does not
@@ -190,6 +191,11 @@ func (c *Client) adopt(ctx context.Context, list []store.Node) (*pool, error) {
 	p := newPool(stored, at)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := 0
+	if c.pool != nil {
+		before = len(c.pool.nodes)
+	}
+	c.cfg.Log.Debug("list of nodes renewed", "nodes", len(p.nodes), "before", before, "swarms", len(p.swarms))
 	c.pool, c.kept = p, p.guards()
 	c.stale = false
 	clear(c.moved)

@@ -239,6 +239,12 @@ func reason(err error) string {
 		return "its chain is far behind"
 	case errors.As(err, &status):
 		return status.Error()
+	case errors.Is(err, ErrProxy):
+		return "the proxy does not connect us"
+	case errors.Is(err, ErrSeeds), errors.Is(err, ErrNodes):
+		return "no node is reached" // to begin a path at
+	case errors.Is(err, ErrStored):
+		return "it was not stored"
 	case errors.Is(err, ErrNode), errors.Is(err, ons.ErrUnavailable):
 		return "not reached"
 	case errors.Is(err, ErrPath):
@@ -426,10 +432,19 @@ func leading(heard []said, err error) (most said, votes int) {
 	return most, votes
 }
 
+const (
+	// nameAttempts is how often one node is asked for a name: that a request gets lost on the way counts against nobody.
+	nameAttempts = 6
+	// nameTime is how often its answer may be overdue until others are asked instead. Guards that hang are replaced by then.
+	nameTime = 6
+)
+
 // askName asks one node.
 func (c *Client) askName(ctx context.Context, n *store.Node, request []byte) said {
 	s := said{node: n}
-	a, err := c.ask(ctx, n, request)
+	within, cancel := context.WithTimeout(ctx, nameTime*c.overdue(nil))
+	defer cancel()
+	a, err := c.try(within, n, request, effort{tries: nameAttempts, lost: nameAttempts, wait: 1})
 	if err == nil {
 		s, err = parseSaid(&a)
 		s.node = n

@@ -76,7 +76,7 @@ func FuzzReplies(f *testing.F) {
 	f.Add([]byte(`{"results":[{"body":{"t":1700000000000}}]}`))
 	c := &Client{account: NewAccount(Seed{1})}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if m, ok := parseMoved(body); ok && len(m.members) == 0 {
+		if m, ok := c.parseMoved(body); ok && len(m.keys) == 0 {
 			t.Error("moved to nobody")
 		}
 		if _, ok := parseStored(body, [32]byte{1}, hash, nil); ok {
@@ -197,6 +197,40 @@ func somePath(first byte) *path {
 	return q
 }
 
+// TestMoved: how to reach a node that we do not know is believed of two members that say the same, each once.
+func TestMoved(t *testing.T) {
+	t.Parallel()
+	c := &Client{cfg: Config{Network: ons.Devnet}}
+	key := strings.Repeat("07", 32)
+	says := func(ports ...int) correction {
+		var nodes []string
+		for _, port := range ports {
+			nodes = append(nodes, fmt.Sprintf(`{"ip":"5.6.7.8","port":"%d","port_https":%d,"pubkey_ed25519":"%s","pubkey_x25519":"%[3]s"}`, port, port, key))
+		}
+		m, ok := c.parseMoved([]byte(`{"snodes":[` + strings.Join(nodes, ",") + `],"swarm":"7","t":1}`))
+		if !ok {
+			t.Fatal("not an answer")
+		}
+		return m
+	}
+	p := newPool(nil, time.Time{})
+	for _, test := range []struct {
+		say  []correction
+		want int
+	}{{[]correction{says(1)}, 0}, {[]correction{says(1, 1)}, 0}, {[]correction{says(1), says(2)}, 0}, {[]correction{says(1), says(2), says(2)}, 1}} {
+		var v votes
+		for i, m := range test.say {
+			if got := v.add(m); got != i+1 {
+				t.Errorf("%d name the swarm, want %d", got, i+1)
+			}
+		}
+		list := p.among(v.of(7))
+		if len(list) != test.want || test.want == 1 && (list[0].Port != 2 || list[0].IP != "5.6.7.8") {
+			t.Errorf("of %d that speak: got %d nodes, want %d", len(test.say), len(list), test.want)
+		}
+	}
+}
+
 // TestJudge is the table of messaging.md B.4 and D.7.
 func TestJudge(t *testing.T) {
 	t.Parallel()
@@ -252,7 +286,7 @@ func TestDoubt(t *testing.T) {
 		t.Errorf("got %s %x, want the one who says so", v.of, v.key[:1])
 	}
 	for key := range byte(10) {
-		c.works(t.Context(), q, &store.Node{Ed25519: [32]byte{9}}, 1)
+		c.works(t.Context(), q, &store.Node{Ed25519: [32]byte{9}}, 1, 1)
 		if v := c.doubt(q, says(30+key)); v.of != blameTarget {
 			t.Error("a hop that works is not believed")
 		}

@@ -36,9 +36,11 @@ var (
 // Sent is what became of a Letter.
 type Sent struct {
 	To         ID
-	Seq        int64       // number of the message; 0: it is held
-	Held       int64       // number of the held message; 0: it is not
-	Resolution *Resolution // how the name was found out; nil: it was not asked for
+	Seq        int64         // number of the message; 0: it is held
+	Held       int64         // number of the held message; 0: it is not
+	Resolution *Resolution   // how the name was found out; nil: it was not asked for
+	Path       time.Duration // until there was a path, where the network's time had to be learnt
+	Clock      time.Duration // until that was learnt then
 	Sealing    time.Duration
 }
 
@@ -72,6 +74,7 @@ func (c *Client) Send(ctx context.Context, l Letter) (Sent, error) {
 	if err != nil {
 		return s, err
 	}
+	s.Path, s.Clock = c.learnTime(ctx)
 	begun := time.Now()
 	s.Seq, err = c.queue(ctx, s.To, l, 0)
 	s.Sealing = time.Since(begun)

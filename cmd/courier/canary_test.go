@@ -400,7 +400,7 @@ func (a *aviary) panics(t *testing.T) {
 	for _, c := range []struct{ how, args, at string }{
 		{"stdout", "messages read me", "courier.panicky.Write"},
 		{"stdin", "send me -m -", "courier.panicky.Read"},
-		{"log", "names resolve " + canaryHere + " --verbose --log-format json", "client.(*Client).askName"},
+		{"log", "names resolve " + canaryHere + " --verbose --log-format json", "client.(*Client).once"},
 	} {
 		if c.how == "log" {
 			faults, err := devnet.ParseFaults("all:lossy=0.6")

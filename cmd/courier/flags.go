@@ -31,7 +31,8 @@ type flags struct {
 	agree, ask int
 	encryption string
 
-	by    *url.URL    // proxy, parsed
+	by    *url.URL    // proxy, parsed; nil: none
+	local bool        // the command asks nobody anything
 	extra []*registry // who is asked for names beside the nodes
 }
 
@@ -46,7 +47,7 @@ func (f *flags) register(root *cobra.Command, env func(string) string) {
 	pf.StringVar(&f.logAs, "log-format", "text", "`FORMAT` of the log: text or json")
 	pf.StringVar(&f.network, "network", "", "`NETWORK` of a new account, or to insist on (default mainnet, with --seeds devnet)")
 	pf.StringSliceVar(&f.seeds, "seeds", nil, "`URL` of a seed node, repeatable or comma separated (default the official ones of mainnet)")
-	pf.StringVar(&f.proxy, "proxy", "", "`URL` of a proxy for everything: socks5://host:port or http://host:port")
+	pf.StringVar(&f.proxy, "proxy", "", "`URL` of a proxy for everything: socks5://host:port or http://host:port; none to go without where a profile was used with one")
 	pf.DurationVar(&f.maxLatency, "max-latency", 500*time.Millisecond, "leave slower nodes alone while there are others")
 	pf.IntVar(&f.agree, "agree", 3, "how many nodes must say the same of a name")
 	pf.IntVar(&f.ask, "ask", 5, "how many are asked")
@@ -124,7 +125,8 @@ func (f *flags) complete(cmd *cobra.Command, env func(string) string) error {
 			return usagef("--network: unknown network %q: use one of %s", f.network, strings.Join(networks(), ", "))
 		}
 	}
-	if f.proxy != "" {
+	f.local = staysHome(cmd.CommandPath())
+	if f.proxy != "" && f.proxy != noProxy {
 		u, err := url.Parse(f.proxy)
 		if err != nil || u.Host == "" || u.Scheme != "socks5" && u.Scheme != "socks5h" && u.Scheme != "http" {
 			return usagef("--proxy: is not socks5://host:port or http://host:port") // it may hold a password

@@ -103,6 +103,9 @@ func (p program) init(ctx context.Context, f *flags, opt initOptions, piped bool
 	if err != nil {
 		return errors.Join(err, discard(folder))
 	}
+	if err := f.checkProxy(); err != nil {
+		return err
+	}
 	v := newAccountView(f, account)
 	if err := p.show(f, v, func() error {
 		_, err := fmt.Fprintln(p.stdout, v.ID)

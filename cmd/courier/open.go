@@ -25,6 +25,10 @@ type desk struct {
 	account  store.Account
 	unlocked time.Duration // how long it took to get the key
 	how      string        // where it came from
+	opened   time.Duration // how long the rest of it took
+	begun    time.Time
+	bug      func(any)
+	stored   chan struct{} // has one when a message was stored since it was looked
 }
 
 // unlocking is a key, and how it was come by.
@@ -36,7 +40,11 @@ type unlocking struct {
 
 // open opens the profile: its vault, its database, and the client of its account, which asks nobody anything yet.
 func (p program) open(ctx context.Context, f *flags) (*desk, error) {
+	begun := time.Now()
 	v, err := p.openVault(f)
+	if err == nil {
+		err = f.checkProxy()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -50,10 +58,11 @@ func (p program) open(ctx context.Context, f *flags) (*desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &desk{store: s, unlocked: got.took, how: got.how}
+	d := &desk{store: s, unlocked: got.took, how: got.how, begun: begun, bug: p.bug, stored: make(chan struct{}, 1)}
 	if err := d.begin(ctx, p, f); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	d.opened = time.Since(begun) - got.took
 	return d, nil
 }
 
@@ -68,7 +77,13 @@ func (d *desk) begin(ctx context.Context, p program, f *flags) (err error) {
 	d.Client, err = client.New(client.Config{
 		Store: d.store, Account: client.NewAccount(d.account.Seed), Network: network, Seeds: f.seedNodes(), Proxy: f.by,
 		MaxLatency: f.maxLatency, Agree: f.agree, Ask: f.ask, Encryption: f.encryption, Extra: f.voices(network), Log: f.logger(p),
-		Bug:    p.bug,
+		Bug: p.bug,
+		Stored: func(int64) {
+			select {
+			case d.stored <- struct{}{}:
+			default: // it says so already
+			}
+		},
 		Notice: func(rule string) { p.tell("the network is small: %s", rule) },
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -188,6 +189,21 @@ func (d *desk) unhold(ctx context.Context, number int64) error {
 	return err
 }
 
+// until says how long it is until a moment.
+func until(s *string) string {
+	if s == nil {
+		return ""
+	}
+	t, err := time.Parse(time.RFC3339, *s)
+	if err != nil {
+		return ""
+	}
+	if d := time.Until(t); d > time.Second {
+		return "in " + d.Round(time.Second).String()
+	}
+	return "now"
+}
+
 func waitsError(word string, err error) error {
 	if exitCode(err) == exitNotFound {
 		return missingf("%s: nothing with this number waits", word)
@@ -241,7 +257,7 @@ func (p program) listOutbox(ctx context.Context, f *flags, d *desk) error {
 			state += " (copy)"
 		}
 		t.Add(terminal.Cell{Text: cmp.Or(v.Number, "-"), Right: true}, terminal.Cell{Text: v.To}, terminal.Cell{Text: state},
-			terminal.Cell{Text: fmt.Sprint(v.Attempts), Right: true}, terminal.Cell{Text: momentOf(v.Next)}, terminal.Cell{Text: v.Reason})
+			terminal.Cell{Text: fmt.Sprint(v.Attempts), Right: true}, terminal.Cell{Text: until(v.Next)}, terminal.Cell{Text: v.Reason})
 	})
 	err = d.eachParcel(ctx, func(parcel store.Parcel) error {
 		id := client.ID(parcel.Swarm)

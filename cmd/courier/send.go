@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -125,11 +126,15 @@ type nameView struct {
 
 // timingsView is what took how long.
 type timingsView struct {
-	Key     float64 `json:"key_ms"` // to unlock the profile: derivation, or the keyring
+	Key     float64 `json:"key_ms"`  // to unlock the profile: derivation, or the keyring
+	Open    float64 `json:"open_ms"` // the rest of opening it, above all its database
 	Path    float64 `json:"path_ms"`
 	Resolve float64 `json:"resolve_ms"`
+	Clock   float64 `json:"clock_ms"` // to learn the network's time, which the message bears
 	Encrypt float64 `json:"encrypt_ms"`
 	Store   float64 `json:"store_ms"`
+	Copy    float64 `json:"copy_ms"`  // for one's other devices, after that: what waits for the message does not wait for it
+	Total   float64 `json:"total_ms"` // from the start until the text had come as far as was waited for
 }
 
 func newNameView(r *client.Resolution) *nameView {
@@ -179,8 +184,21 @@ func (p program) send(ctx context.Context, f *flags, d *desk, opt sendOptions, w
 	for i, w := range to {
 		views[i] = d.post(ctx, opt, w, quote)
 	}
+	settle := func() {}
 	if !opt.dryRun {
-		d.carry(ctx, opt, views)
+		settle = d.carry(ctx, opt, views)
+		defer settle()
+	}
+	for _, v := range views {
+		v.Timings.Total = ms(time.Since(d.begun))
+	}
+	if opt.explain {
+		settle()
+		for _, v := range views {
+			if err := d.copied(ctx, v); err != nil {
+				return err
+			}
+		}
 	}
 	l := newList(p, f, nil, func(t *terminal.Table, v *sentView) {
 		switch {
@@ -210,12 +228,13 @@ func (p program) send(ctx context.Context, f *flags, d *desk, opt sendOptions, w
 			return err
 		}
 	}
-	return errors.Join(l.close(), first)
+	err = l.close() // what is asked for is said before the rest is done
+	return errors.Join(err, first)
 }
 
 // post queues the text for one reader.
 func (d *desk) post(ctx context.Context, opt sendOptions, w whom, quote *store.Ref) *sentView {
-	v := &sentView{To: w.word, State: "error", Timings: &timingsView{Key: ms(d.unlocked)}}
+	v := &sentView{To: w.word, State: "error", Timings: &timingsView{Key: ms(d.unlocked), Open: ms(d.opened)}}
 	var s client.Sent
 	l := client.Letter{To: w.id, Name: w.name, Text: opt.text, Quote: quote, Recheck: opt.fresh}
 	if opt.key != "" {
@@ -242,7 +261,8 @@ func (d *desk) post(ctx context.Context, opt sendOptions, w whom, quote *store.R
 		}
 		v.Timings.Path, v.Timings.Resolve = ms(r.Path), ms(r.Took-r.Path)
 	}
-	v.Timings.Encrypt = ms(s.Sealing)
+	v.Timings.Path += ms(s.Path)
+	v.Timings.Clock, v.Timings.Encrypt = ms(s.Clock), ms(s.Sealing)
 	v.Seq, v.Held = s.Seq, s.Held
 	switch {
 	case v.Held != 0:
@@ -260,11 +280,13 @@ func replyError(word string) error {
 	return usagef("--reply-to: the message is not of the chat with %s, who would be told who wrote it", word)
 }
 
-// carry sends what is queued until each text has come as far as is waited for.
-func (d *desk) carry(ctx context.Context, opt sendOptions, views []*sentView) {
+// carry sends what is queued until each text has come as far as is waited for. What is under way then, such as copies for one's other
+// devices, goes on; settle waits for it.
+func (d *desk) carry(ctx context.Context, opt sendOptions, views []*sentView) (settle func()) {
+	settle = func() {}
 	until := opt.until()
 	if until == store.Queued {
-		return
+		return settle
 	}
 	waiting := map[*sentView]bool{}
 	for _, v := range views {
@@ -273,17 +295,16 @@ func (d *desk) carry(ctx context.Context, opt sendOptions, views []*sentView) {
 		}
 	}
 	if len(waiting) == 0 {
-		return
+		return settle
 	}
 	limited, done := context.WithTimeout(ctx, opt.timeout)
-	defer done()
 	begun := time.Now()
 	_ = d.Connect(limited) // what keeps it from that keeps Flush from sending, which says why
 	path := time.Since(begun)
 	for v := range waiting {
 		v.path = path
 	}
-	last := d.until(limited, func() bool {
+	flushing, last := d.until(limited, func() bool {
 		for v := range waiting {
 			come, err := d.track(ctx, v, until)
 			if err != nil {
@@ -305,28 +326,81 @@ func (d *desk) carry(ctx context.Context, opt sendOptions, views []*sentView) {
 			v.err = errLate
 		}
 	}
+	return sync.OnceFunc(func() {
+		timer := time.NewTimer(settleTime)
+		defer timer.Stop()
+		select {
+		case <-flushing:
+			done()
+		case <-timer.C:
+			done() // what is not sent by now stays in the outbox
+			<-flushing
+		}
+	})
 }
 
-// until sends what is due, round for round, until done says so, and returns what the last round met with. Another process may be
-// sending the same, so it is looked at more often than there is something to do.
-func (d *desk) until(ctx context.Context, done func() bool) (trouble error) {
+// settleTime is how long the end of a command waits for what nobody waits for.
+const settleTime = 5 * time.Second
+
+// until sends what is due, round for round, until done says so, and returns what the last round met with, and what is closed when the
+// round ends that is still under way. Another process may be sending the same, so it is looked at more often than there is something
+// to do.
+func (d *desk) until(ctx context.Context, done func() bool) (flushing <-chan struct{}, trouble error) {
 	const look = 100 * time.Millisecond
 	for {
-		_, _, err := d.Flush(ctx)
+		over := make(chan struct{})
+		var err error // Flush's, once over is closed
+		go func() {
+			defer close(over)
+			defer func() {
+				if v := recover(); v != nil {
+					d.bug(v)
+				}
+			}()
+			_, _, err = d.Flush(ctx)
+		}()
+		for waits := true; waits; {
+			select {
+			case <-d.stored:
+				if done() {
+					return over, nil
+				}
+			case <-over:
+				waits = false
+			}
+		}
 		if err != nil && (trouble == nil || ctx.Err() == nil) {
 			trouble = err // not that we ended it, if there is a better reason
 		}
 		if done() {
-			return nil
+			return over, nil
 		}
 		timer := time.NewTimer(look)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return trouble
+			return over, trouble
 		case <-timer.C:
 		}
 	}
+}
+
+// copied reads how long the copy for one's other devices took.
+func (d *desk) copied(ctx context.Context, v *sentView) error {
+	if v.Seq == 0 {
+		return nil
+	}
+	lines, err := d.store.Ledger(ctx, v.Seq, page)
+	var stored time.Time
+	for _, line := range lines {
+		switch line.Step {
+		case "stored":
+			stored = line.At
+		case "copied":
+			v.Timings.Copy = max(0, ms(line.At.Sub(stored)))
+		}
+	}
+	return err
 }
 
 // track reads how far a message has come.
@@ -372,14 +446,18 @@ func (p program) explain(d *desk, v *sentView) error {
 		t.Add(terminal.Cell{Text: "  " + step}, terminal.Cell{Text: fmt.Sprintf("%.1f ms", took), Right: true}, terminal.Cell{Text: says})
 	}
 	row("key", v.Timings.Key, "from the "+d.how)
+	row("open", v.Timings.Open, "the database")
 	row("path", v.Timings.Path, "")
 	says := "nobody was asked"
 	if v.Name != nil {
 		says = fmt.Sprintf("%s: %d of %d nodes agree, %d must, at height %d", v.Name.Name, v.Name.Agreed, v.Name.Asked, v.Name.Need, v.Name.Height)
 	}
 	row("resolve", v.Timings.Resolve, says)
-	row("encrypt", v.Timings.Encrypt, "")
+	row("clock", v.Timings.Clock, "")
+	row("encrypt", v.Timings.Encrypt, "and put into the outbox")
 	row("store", v.Timings.Store, fmt.Sprintf("%s, %d copies", v.State, v.Copies))
+	row("total", v.Timings.Total, "")
+	row("copy", v.Timings.Copy, "for your other devices, after that")
 	p.tell("%s", v.To)
 	return t.Write(p.stderr)
 }

@@ -60,16 +60,16 @@ func (e *ConnectError) Error() string { return e.Err.Error() }
 func (e *ConnectError) Unwrap() error { return e.Err }
 
 // Onion posts a request and returns the status and the body of the answer, whatever the status: that of one that is not 200 says which
-// hop failed, in the words of nobody knows whom. The error is a *ConnectError, or wraps ErrAnswer, ErrTooLarge, ErrLinkClosed or what the
+// hop failed, in the words of nobody knows whom. begins, if not nil, is called when the answer begins to come. The error is a *ConnectError, or wraps ErrAnswer, ErrTooLarge, ErrLinkClosed or what the
 // network said; it is the context's own when that ended.
-func (l *Link) Onion(ctx context.Context, request []byte) (status int, body []byte, err error) {
+func (l *Link) Onion(ctx context.Context, request []byte, begins func()) (status int, body []byte, err error) {
 	end := time.Now().Add(l.Client.timeout())
 	for {
 		c, used, err := l.take(ctx, end)
 		if err != nil {
 			return 0, nil, err
 		}
-		status, body, answered, err := c.ask(ctx, l.At, request, end)
+		status, body, answered, err := c.ask(ctx, l.At, request, end, begins)
 		if err == nil {
 			l.give(c)
 			return status, body, nil
@@ -146,7 +146,7 @@ func (l *Link) Close() error {
 }
 
 // ask sends one request. answered tells whether a part of an answer came.
-func (c *line) ask(ctx context.Context, at netip.AddrPort, request []byte, end time.Time) (status int, body []byte, answered bool, err error) {
+func (c *line) ask(ctx context.Context, at netip.AddrPort, request []byte, end time.Time, begins func()) (status int, body []byte, answered bool, err error) {
 	if err := c.conn.SetDeadline(end); err != nil {
 		return 0, nil, false, err
 	}
@@ -159,6 +159,9 @@ func (c *line) ask(ctx context.Context, at netip.AddrPort, request []byte, end t
 	c.left.N = maxOnion
 	if _, err := c.in.Peek(1); err != nil {
 		return 0, nil, false, err
+	}
+	if begins != nil {
+		begins()
 	}
 	reply, err := http.ReadResponse(c.in, &http.Request{Method: http.MethodPost})
 	if err != nil {

@@ -35,7 +35,7 @@ func TestLink(t *testing.T) {
 	defer l.Close()
 	ask := func() (int, error) {
 		request, key := onionTo(t, node)
-		status, reply, err := l.Onion(t.Context(), request)
+		status, reply, err := l.Onion(t.Context(), request, nil)
 		if err == nil && status == 200 {
 			_, _, err = onion.OpenReply(key, reply)
 		}
@@ -53,7 +53,7 @@ func TestLink(t *testing.T) {
 	if status, err := ask(); err != nil || status != 200 {
 		t.Errorf("after a cut: got %d, %v", status, err)
 	}
-	if status, body, err := l.Onion(t.Context(), []byte("nonsense")); err != nil || status != 400 || len(body) == 0 {
+	if status, body, err := l.Onion(t.Context(), []byte("nonsense"), nil); err != nil || status != 400 || len(body) == 0 {
 		t.Errorf("got %d %q, %v for nonsense", status, body, err)
 	}
 	if status, err := ask(); err != nil || status != 200 {
@@ -66,7 +66,7 @@ func TestLink(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	request, _ := onionTo(t, node)
-	if _, _, err := l.Onion(ctx, request); !errors.Is(err, context.DeadlineExceeded) {
+	if _, _, err := l.Onion(ctx, request, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got error %v, want the context's", err)
 	}
 	if err := node.Down(); err != nil {
@@ -91,7 +91,7 @@ func BenchmarkLink(b *testing.B) {
 	defer l.Close()
 	request, _ := onionTo(b, node)
 	for b.Loop() {
-		if _, _, err := l.Onion(b.Context(), request); err != nil {
+		if _, _, err := l.Onion(b.Context(), request, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
