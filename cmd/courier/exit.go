@@ -49,13 +49,30 @@ var (
 	errProfile = errors.New("the profile exists")
 	// errNoTerminal means that something has to be asked, and nobody is there to answer.
 	errNoTerminal = errors.New("there is no terminal to ask at")
+	// errNoInput is errNoTerminal where there may be one.
+	errNoInput error = noInputError{}
 	// errNoKey means that neither keyring nor file nor terminal gave what opens the vault.
 	errNoKey = errors.New("the profile is locked")
+	// errNoSeal means that a new profile has nothing that could keep its key.
+	errNoSeal = errors.New("nothing to keep the key of the profile with")
+	// errNothing means that the input ended at a terminal (Ctrl-D) before anything was typed.
+	errNothing = errors.New("nothing was typed")
+	// errDiffer means that a new passphrase was typed in two ways.
+	errDiffer = errors.New("the two differ")
+	// errSecretFile means that the file of a passphrase does not have one.
+	errSecretFile = errors.New("read the passphrase")
 	// errLate means that a message was not stored in the time that was given.
 	errLate = errors.New("not stored in time: it stays in the outbox")
 	// errGivenUp means that a message will not be sent any more, unless somebody says so.
 	errGivenUp = errors.New("given up")
 )
+
+type noInputError struct{}
+
+func (noInputError) Error() string {
+	return "nothing may be asked, since --no-input (COURIER_NO_INPUT) is set"
+}
+func (noInputError) Is(target error) bool { return target == errNoTerminal }
 
 // exitCode maps an error to what the program exits with.
 func exitCode(err error) int {
@@ -69,7 +86,9 @@ func exitCode(err error) int {
 		return exitHeld
 	case errors.Is(err, errLate):
 		return exitLate
-	case errors.Is(err, errNoKey), errors.Is(err, errNoTerminal), errors.Is(err, vault.ErrPassphrase), errors.Is(err, vault.ErrLocked), errors.Is(err, vault.ErrKeyring):
+	case errors.Is(err, errNoKey), errors.Is(err, errNoSeal), errors.Is(err, errNoTerminal), errors.Is(err, errNothing), errors.Is(err, errDiffer),
+		errors.Is(err, errSecretFile), errors.Is(err, vault.ErrEmpty), errors.Is(err, vault.ErrPassphrase), errors.Is(err, vault.ErrLocked),
+		errors.Is(err, vault.ErrKeyring):
 		return exitLocked
 	case errors.As(err, &missing), errors.Is(err, ons.ErrNotFound), errors.Is(err, store.ErrNotFound), errors.Is(err, errNoProfile),
 		errors.Is(err, errGone):
@@ -85,6 +104,7 @@ func exitCode(err error) int {
 // hintFor says what to do next, where we know it.
 func hintFor(err error) string {
 	var held *client.HeldError
+	var usage usageError
 	switch {
 	case errors.As(err, &held):
 		return "ask them by another way whether that is so; then `courier names approve " + held.Name + "` sends what waits, to the new account"
@@ -100,6 +120,12 @@ func hintFor(err error) string {
 		return "name a new one with --profile NAME"
 	case errors.Is(err, vault.ErrPassphrase):
 		return "try again, or name the file that holds it with --passphrase-file (COURIER_PASSPHRASE_FILE)"
+	case errors.Is(err, errNoSeal):
+		return "put a passphrase into a file and name it with --passphrase-file (COURIER_PASSPHRASE_FILE)"
+	case errors.Is(err, errSecretFile):
+		return "the first line of the file that --passphrase-file (COURIER_PASSPHRASE_FILE) names has to be the passphrase"
+	case errors.Is(err, errNothing), errors.Is(err, vault.ErrEmpty):
+		return "type it, or see --help for how it is told without a terminal"
 	case errors.Is(err, errNoKey), errors.Is(err, vault.ErrLocked):
 		return "name a file that holds the passphrase with COURIER_PASSPHRASE_FILE, or run `courier vault unlock` once where there is a keyring"
 	case errors.Is(err, errNoTerminal):
@@ -124,6 +150,7 @@ func hintFor(err error) string {
 		return "a newer courier wrote it: use that one"
 	case errors.Is(err, client.ErrProxy):
 		return "check --proxy (COURIER_PROXY)"
+	case errors.As(err, &usage): // what is said of files below is about our own
 	case errors.Is(err, fs.ErrPermission):
 		return "profiles belong to who made them: look at the owner of the folder, or name another with --home"
 	}

@@ -113,9 +113,23 @@ func (p program) unlock(ctx context.Context, f *flags, v *vault.Vault) (unlockin
 		}
 		locked = err
 	}
+	for try := 1; ; try++ {
+		got, err := p.typed(ctx, f, v)
+		switch {
+		case errors.Is(err, errNoTerminal):
+			return unlocking{}, fmt.Errorf("%w: %w, and no passphrase file was named", errNoKey, locked)
+		case err == nil || f.passphrase != "" || try == tries || !errors.Is(err, vault.ErrPassphrase) && !errors.Is(err, vault.ErrEmpty):
+			return got, err
+		}
+		p.tell("%v: try again", err)
+	}
+}
+
+// typed gets the vault's key with the passphrase, out of the file that was named or from the terminal.
+func (p program) typed(ctx context.Context, f *flags, v *vault.Vault) (unlocking, error) {
 	passphrase, how, err := p.passphrase(ctx, f)
-	if errors.Is(err, errNoTerminal) {
-		return unlocking{}, fmt.Errorf("%w: %w, and no passphrase file was named", errNoKey, locked)
+	if err == nil && len(passphrase) == 0 {
+		err = vault.ErrEmpty
 	}
 	if err != nil {
 		return unlocking{}, err
