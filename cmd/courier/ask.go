@@ -179,7 +179,7 @@ func (p program) input(ctx context.Context, limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read standard input: %w", err)
 	case int64(len(b)) > limit:
-		return nil, usagef("-: standard input is longer than %d bytes", limit)
+		return nil, usagef("-: %w than %d bytes", errLong, limit)
 	}
 	return b, nil
 }

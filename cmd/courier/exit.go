@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"onsight/client"
 	"onsight/client/store"
@@ -22,6 +23,7 @@ const (
 	exitHeld        = 5
 	exitLate        = 6
 	exitLocked      = 7
+	exitInterrupted = 130 // 128 and the number of SIGINT, as shells have it
 )
 
 // usageError marks what the user wrote as wrong, as opposed to what became of it.
@@ -61,11 +63,32 @@ var (
 	errDiffer = errors.New("the two differ")
 	// errSecretFile means that the file of a passphrase does not have one.
 	errSecretFile = errors.New("read the passphrase")
+	// errVault means that the file that opens the database is not one.
+	errVault = errors.New("the vault is damaged")
+	// errHalf means that of a profile one half is there: what opens the database, or the database.
+	errHalf = errors.New("the profile is not whole")
+	// errLong means that there is more on standard input than is read.
+	errLong = errors.New("standard input is longer")
 	// errLate means that a message was not stored in the time that was given.
 	errLate = errors.New("not stored in time: it stays in the outbox")
 	// errGivenUp means that a message will not be sent any more, unless somebody says so.
 	errGivenUp = errors.New("given up")
 )
+
+// plainly puts in front of what a disk, a file system or a database said what that means.
+func plainly(err error) error {
+	trouble := store.Trouble(err)
+	switch {
+	case trouble != nil:
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EFBIG), errors.Is(err, syscall.EROFS):
+		trouble = store.ErrDisk
+	case errors.Is(err, vault.ErrFormat):
+		trouble = errVault
+	default:
+		return err
+	}
+	return fmt.Errorf("%w: %w", trouble, err)
+}
 
 type noInputError struct{}
 
@@ -100,6 +123,9 @@ func exitCode(err error) int {
 	}
 	return exitError
 }
+
+// whole is how a profile that is broken is had again.
+const whole = "put back a copy of its folder, or make a new one from its 13 words: `courier init --restore --profile NAME`"
 
 // hintFor says what to do next, where we know it.
 func hintFor(err error) string {
@@ -145,7 +171,13 @@ func hintFor(err error) string {
 	case errors.Is(err, client.ErrID):
 		return "the name stands for something else than an account of Session"
 	case errors.Is(err, store.ErrKey):
-		return "the vault and the database are of different profiles"
+		return "the vault and the database are of different profiles, or the database is damaged: " + whole
+	case errors.Is(err, store.ErrDamaged), errors.Is(err, errVault), errors.Is(err, errHalf):
+		return whole
+	case errors.Is(err, store.ErrDisk):
+		return "make room (`df` says where there is none), or see that the folder can be written, or name another with --home; then try again"
+	case errors.Is(err, syscall.ENOTDIR):
+		return "a folder of profiles is no file: name another with --home (COURIER_HOME)"
 	case errors.Is(err, store.ErrSchemaNew), errors.Is(err, vault.ErrNewer):
 		return "a newer courier wrote it: use that one"
 	case errors.Is(err, client.ErrProxy):

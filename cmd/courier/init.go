@@ -90,6 +90,7 @@ func (p program) init(ctx context.Context, f *flags, opt initOptions, piped bool
 	if err := os.MkdirAll(f.home, 0o700); err != nil {
 		return fmt.Errorf("make the folder of profiles: %w", err)
 	}
+	sweep(f.home, now)
 	folder, err := os.MkdirTemp(f.home, ".init-")
 	if err != nil {
 		return fmt.Errorf("make a profile: %w", err)
@@ -186,6 +187,16 @@ func (p program) newVault(ctx context.Context, f *flags, opt initOptions, path s
 	}
 	defer clear(passphrase)
 	return vault.Create(nil, path, passphrase)
+}
+
+// sweep removes profiles whose init was killed: those that were begun a day ago, since it may be asking something.
+func sweep(home string, now time.Time) {
+	left, _ := filepath.Glob(filepath.Join(home, ".init-*")) // the pattern is sound
+	for _, folder := range left {
+		if info, err := os.Lstat(folder); err == nil && now.Sub(info.ModTime()) > 24*time.Hour {
+			_ = discard(folder) // the next init tries again
+		}
+	}
 }
 
 // discard removes a profile that did not come to be, its key in the keyring too.

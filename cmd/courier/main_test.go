@@ -176,6 +176,19 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
+// TestInterrupted: who is stopped while there is something to do says so by the code that shells have for it.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	never, _ := io.Pipe()
+	var stderr bytes.Buffer
+	p := program{stdin: never, stdout: io.Discard, stderr: &stderr, env: func(string) string { return "" }}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if code := p.run(ctx, []string{"send", "me", "-m", "-"}); code != exitInterrupted || stderr.String() != "courier: interrupted\n" {
+		t.Errorf("exit code %d: %s", code, &stderr)
+	}
+}
+
 // raced reports whether the race detector is on.
 func raced() bool {
 	info, ok := debug.ReadBuildInfo()

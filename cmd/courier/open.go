@@ -58,7 +58,9 @@ func (p program) open(ctx context.Context, f *flags) (*desk, error) {
 }
 
 func (d *desk) begin(ctx context.Context, p program, f *flags) (err error) {
-	if d.account, err = d.store.Account(ctx); err != nil {
+	if d.account, err = d.store.Account(ctx); errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%w: the database in %s has no account", errHalf, f.folder())
+	} else if err != nil {
 		return err
 	}
 	network := ons.Network(d.account.Network)
@@ -90,7 +92,12 @@ func (d *desk) Close() error { return errors.Join(d.Client.Close(), d.store.Clos
 // openVault reads the vault of the profile, which is still locked.
 func (p program) openVault(f *flags) (*vault.Vault, error) {
 	v, err := vault.Open(f.vaultPath())
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && exists(f.storePath()):
+		return nil, fmt.Errorf("%w: there is a database in %s, and no vault that opens it", errHalf, f.folder())
+	case err == nil && !exists(f.storePath()):
+		return nil, fmt.Errorf("%w: there is a vault in %s, and no database", errHalf, f.folder())
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("profile %s in %s: %w", f.profile, f.home, errNoProfile)
 	}
 	return v, err

@@ -35,7 +35,7 @@ What is pending is sent by whichever courier runs next and its time has come; re
 	var all bool
 	var held bool
 	retry := &cobra.Command{
-		Use: "retry [NUMBER…]", Short: "Send what is due, and the messages with these numbers now, also if they were given up",
+		Use: "retry [NUMBER…]", Short: "Send what is due, and these messages now, given up or not",
 		Args: cobra.ArbitraryArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
