@@ -124,8 +124,8 @@ func New(cfg Config) (*Client, error) {
 	switch {
 	case cfg.Store == nil || cfg.Account == nil:
 		return nil, errors.New("client without store or account")
-	case cfg.Agree < 1 || cfg.Ask < cfg.Agree || cfg.Ask > maxAsk:
-		return nil, fmt.Errorf("%d of %d nodes: at least 1 must agree, and at most %d can be asked", cfg.Agree, cfg.Ask, maxAsk)
+	case cfg.Agree < 1 || cfg.Ask < cfg.Agree || cfg.Ask > MaxAsk:
+		return nil, fmt.Errorf("%d of %d nodes: at least 1 must agree, and at most %d can be asked", cfg.Agree, cfg.Ask, MaxAsk)
 	case cfg.Agree*2 <= cfg.Ask:
 		return nil, fmt.Errorf("%d of %d nodes: less than a majority could say different things", cfg.Agree, cfg.Ask)
 	}
@@ -147,8 +147,8 @@ func New(cfg Config) (*Client, error) {
 	}, nil
 }
 
-// maxAsk bounds how many nodes are asked for one name.
-const maxAsk = 25
+// MaxAsk bounds how many nodes are asked for one name (Config.Ask).
+const MaxAsk = 25
 
 // Close closes connections. What is under way ends as it would, and what comes after fails. The store stays open.
 func (c *Client) Close() error {

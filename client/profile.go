@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"onsight/client/internal/envelope"
@@ -16,8 +17,22 @@ var ErrNoRequest = errors.New("there is no request")
 // CheckProfileName returns why a text cannot be the name that others are shown, or nil. Empty is no name, which is allowed.
 func CheckProfileName(name string) error { return envelope.CheckName(name) }
 
-// CheckText returns why a text cannot be sent whoever it is for, or nil.
-func CheckText(text string) error { return envelope.CheckText(text) }
+// ErrLongText means that a text is longer than what may be sent: 2,000 characters.
+var ErrLongText = envelope.ErrTooLong
+
+// ErrBlank means that a text shows nothing, or has null characters, at which some programs end it.
+var ErrBlank = errors.New("text that is blank, or has null characters")
+
+// CheckText returns why a text cannot be sent whoever it is for: ErrLongText, ErrBlank, that it is not UTF-8, or nil.
+func CheckText(text string) error {
+	if err := envelope.CheckText(text); err != nil {
+		return err
+	}
+	if strings.TrimSpace(text) == "" || strings.ContainsRune(text, 0) {
+		return ErrBlank
+	}
+	return nil
+}
 
 // Rename changes the name that others are shown. It travels with what is sent from then on. The error is CheckProfileName's or the
 // store's.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/term"
 
+	"onsight/client/vault"
 	"onsight/internal/terminal"
 )
 
@@ -22,7 +23,7 @@ const maxSecret = 4096
 // started from. The error is errNoTerminal.
 func (p program) terminal(f *flags) (in *os.File, done func(), err error) {
 	if f.noInput {
-		return nil, nil, errNoTerminal
+		return nil, nil, errNoInput
 	}
 	if terminal.Is(p.stdin) {
 		return p.stdin.(*os.File), func() {}, nil
@@ -37,9 +38,22 @@ func (p program) terminal(f *flags) (in *os.File, done func(), err error) {
 	return tty, func() { tty.Close() }, nil
 }
 
-// secret asks for a line at the terminal, which does not show it. The end of the context ends the wait. Clear it when it was used.
+// tries is how often somebody at a terminal may answer before it is an error.
+const tries = 3
+
+// secret asks for a line at the terminal, which does not show it. The end of the context ends the wait. Clear it when it was used. An
+// error is errNothing if the input ended.
 func (p program) secret(ctx context.Context, f *flags, prompt string) ([]byte, error) {
-	return p.prompt(ctx, f, prompt, func(in *os.File) ([]byte, error) { return term.ReadPassword(int(in.Fd())) })
+	return p.prompt(ctx, f, prompt, func(in *os.File) ([]byte, error) { return terminal.Secret(in, nil) })
+}
+
+// words asks for recovery words, on one line or on several: where they are copied from has them so, too.
+func (p program) words(ctx context.Context, f *flags) ([]byte, error) {
+	return p.prompt(ctx, f, "recovery words (an empty line ends them): ", func(in *os.File) ([]byte, error) {
+		return terminal.Secret(in, func(typed []byte) bool {
+			return len(typed) == 0 || typed[len(typed)-1] == '\n' || len(bytes.Fields(typed)) >= 13
+		})
+	})
 }
 
 // confirm asks a question, whose answer is no unless it begins with y.
@@ -70,7 +84,10 @@ func (p program) prompt(ctx context.Context, f *flags, prompt string, read func(
 	if ctx.Err() != nil {
 		_ = term.Restore(int(in.Fd()), before) // else the shell would not show what is typed
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, errNothing
+	case err != nil:
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
 	return answer, nil
@@ -102,29 +119,39 @@ func unlessOver[T any](ctx context.Context, p program, do func() (T, error)) (T,
 	}
 }
 
-// newSecret asks for a new passphrase, twice.
-func (p program) newSecret(ctx context.Context, f *flags, prompt string) ([]byte, error) {
-	first, err := p.secret(ctx, f, prompt+": ")
-	if err != nil {
-		return nil, err
+// newSecret asks for a new passphrase, twice, and again where that went wrong.
+func (p program) newSecret(ctx context.Context, f *flags, prompt string) (secret []byte, err error) {
+	for range tries {
+		if err != nil {
+			p.tell("%v: try again", err)
+		}
+		if secret, err = p.secret(ctx, f, prompt+": "); err != nil {
+			return nil, err
+		}
+		if len(secret) == 0 {
+			err = vault.ErrEmpty
+			continue
+		}
+		var again []byte
+		if again, err = p.secret(ctx, f, "once more: "); err != nil {
+			return nil, err
+		}
+		same := bytes.Equal(secret, again)
+		clear(again)
+		if same {
+			return secret, nil
+		}
+		clear(secret)
+		err = errDiffer
 	}
-	again, err := p.secret(ctx, f, "once more: ")
-	if err != nil {
-		return nil, err
-	}
-	defer clear(again)
-	if !bytes.Equal(first, again) {
-		clear(first)
-		return nil, errors.New("the two differ")
-	}
-	return first, nil
+	return nil, err
 }
 
 // secretFile reads the first line of a file.
 func (p program) secretFile(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the passphrase: %w", err)
+		return nil, fmt.Errorf("%w: %w", errSecretFile, err)
 	}
 	defer file.Close()
 	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
@@ -132,12 +159,12 @@ func (p program) secretFile(path string) ([]byte, error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(file, maxSecret+1))
 	if err != nil {
-		return nil, fmt.Errorf("read the passphrase: %w", err)
+		return nil, fmt.Errorf("%w: %w", errSecretFile, err)
 	}
 	line, _, _ := bytes.Cut(b, []byte{'\n'})
 	line = bytes.TrimSuffix(line, []byte{'\r'})
 	if len(line) == 0 || len(line) > maxSecret {
-		return nil, fmt.Errorf("read the passphrase: the first line of %s is empty or too long", path)
+		return nil, fmt.Errorf("%w: the first line of %s is empty or too long", errSecretFile, path)
 	}
 	return line, nil
 }
@@ -152,7 +179,7 @@ func (p program) input(ctx context.Context, limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read standard input: %w", err)
 	case int64(len(b)) > limit:
-		return nil, usagef("-: standard input is longer than %d bytes", limit)
+		return nil, usagef("-: %w than %d bytes", errLong, limit)
 	}
 	return b, nil
 }

@@ -152,6 +152,7 @@ var canaryCommands = []struct {
 type aviary struct {
 	*devnet.Network
 	spy        *spy.Spy
+	program    string
 	files      string // folder of all that is written
 	passphrase string // file, elsewhere
 	secrets    []marked
@@ -160,7 +161,7 @@ type aviary struct {
 
 func startAviary(t *testing.T) *aviary {
 	t.Helper()
-	a := &aviary{files: t.TempDir(), passphrase: filepath.Join(t.TempDir(), "passphrase"), secrets: canaries(t)}
+	a := &aviary{program: plain(t), files: t.TempDir(), passphrase: filepath.Join(t.TempDir(), "passphrase"), secrets: canaries(t)}
 	alice, bob := canarySeeds["alice"].ID().String(), canarySeeds["bob"].ID().String()
 	names, err := devnet.ParseNames(strings.NewReader("session "+canaryHere+" "+bob), ons.Fakechain)
 	if err != nil {
@@ -183,7 +184,7 @@ func startAviary(t *testing.T) *aviary {
 
 // command is the real program, all of whose files are in one folder and all of whose connections lead through the spy.
 func (a *aviary) command(ctx context.Context, who string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "courier", args...)
+	cmd := exec.CommandContext(ctx, a.program, args...)
 	cmd.Dir = a.files
 	cmd.Env = []string{
 		"HOME=" + a.files, "XDG_DATA_HOME=" + a.files, "TMPDIR=" + a.files, "PATH=" + os.Getenv("PATH"), "DBUS_SESSION_BUS_ADDRESS=",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"onsight/client"
 	"onsight/client/store"
@@ -22,6 +23,7 @@ const (
 	exitHeld        = 5
 	exitLate        = 6
 	exitLocked      = 7
+	exitInterrupted = 130 // 128 and the number of SIGINT, as shells have it
 )
 
 // usageError marks what the user wrote as wrong, as opposed to what became of it.
@@ -49,13 +51,51 @@ var (
 	errProfile = errors.New("the profile exists")
 	// errNoTerminal means that something has to be asked, and nobody is there to answer.
 	errNoTerminal = errors.New("there is no terminal to ask at")
+	// errNoInput is errNoTerminal where there may be one.
+	errNoInput error = noInputError{}
 	// errNoKey means that neither keyring nor file nor terminal gave what opens the vault.
 	errNoKey = errors.New("the profile is locked")
+	// errNoSeal means that a new profile has nothing that could keep its key.
+	errNoSeal = errors.New("nothing to keep the key of the profile with")
+	// errNothing means that the input ended at a terminal (Ctrl-D) before anything was typed.
+	errNothing = errors.New("nothing was typed")
+	// errDiffer means that a new passphrase was typed in two ways.
+	errDiffer = errors.New("the two differ")
+	// errSecretFile means that the file of a passphrase does not have one.
+	errSecretFile = errors.New("read the passphrase")
+	// errVault means that the file that opens the database is not one.
+	errVault = errors.New("the vault is damaged")
+	// errHalf means that of a profile one half is there: what opens the database, or the database.
+	errHalf = errors.New("the profile is not whole")
+	// errLong means that there is more on standard input than is read.
+	errLong = errors.New("standard input is longer")
 	// errLate means that a message was not stored in the time that was given.
 	errLate = errors.New("not stored in time: it stays in the outbox")
 	// errGivenUp means that a message will not be sent any more, unless somebody says so.
 	errGivenUp = errors.New("given up")
 )
+
+// plainly puts in front of what a disk, a file system or a database said what that means.
+func plainly(err error) error {
+	trouble := store.Trouble(err)
+	switch {
+	case trouble != nil:
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EFBIG), errors.Is(err, syscall.EROFS):
+		trouble = store.ErrDisk
+	case errors.Is(err, vault.ErrFormat):
+		trouble = errVault
+	default:
+		return err
+	}
+	return fmt.Errorf("%w: %w", trouble, err)
+}
+
+type noInputError struct{}
+
+func (noInputError) Error() string {
+	return "nothing may be asked, since --no-input (COURIER_NO_INPUT) is set"
+}
+func (noInputError) Is(target error) bool { return target == errNoTerminal }
 
 // exitCode maps an error to what the program exits with.
 func exitCode(err error) int {
@@ -71,7 +111,9 @@ func exitCode(err error) int {
 		return exitUnavailable
 	case errors.Is(err, errLate):
 		return exitLate
-	case errors.Is(err, errNoKey), errors.Is(err, errNoTerminal), errors.Is(err, vault.ErrPassphrase), errors.Is(err, vault.ErrLocked), errors.Is(err, vault.ErrKeyring):
+	case errors.Is(err, errNoKey), errors.Is(err, errNoSeal), errors.Is(err, errNoTerminal), errors.Is(err, errNothing), errors.Is(err, errDiffer),
+		errors.Is(err, errSecretFile), errors.Is(err, vault.ErrEmpty), errors.Is(err, vault.ErrPassphrase), errors.Is(err, vault.ErrLocked),
+		errors.Is(err, vault.ErrKeyring):
 		return exitLocked
 	case errors.As(err, &missing), errors.Is(err, ons.ErrNotFound), errors.Is(err, store.ErrNotFound), errors.Is(err, errNoProfile),
 		errors.Is(err, errGone):
@@ -84,9 +126,13 @@ func exitCode(err error) int {
 	return exitError
 }
 
+// whole is how a profile that is broken is had again.
+const whole = "put back a copy of its folder, or make a new one from its 13 words: `courier init --restore --profile NAME`"
+
 // hintFor says what to do next, where we know it.
 func hintFor(err error) string {
 	var held *client.HeldError
+	var usage usageError
 	switch {
 	case errors.As(err, &held) && held.Why != nil:
 		return "what is sent waits until the name stands for an account; `courier names receipt " + shownName(held.Name) + "` says who said what"
@@ -106,6 +152,12 @@ func hintFor(err error) string {
 		return "name a new one with --profile NAME"
 	case errors.Is(err, vault.ErrPassphrase):
 		return "try again, or name the file that holds it with --passphrase-file (COURIER_PASSPHRASE_FILE)"
+	case errors.Is(err, errNoSeal):
+		return "put a passphrase into a file and name it with --passphrase-file (COURIER_PASSPHRASE_FILE)"
+	case errors.Is(err, errSecretFile):
+		return "the first line of the file that --passphrase-file (COURIER_PASSPHRASE_FILE) names has to be the passphrase"
+	case errors.Is(err, errNothing), errors.Is(err, vault.ErrEmpty):
+		return "type it, or see --help for how it is told without a terminal"
 	case errors.Is(err, errNoKey), errors.Is(err, vault.ErrLocked):
 		return "name a file that holds the passphrase with COURIER_PASSPHRASE_FILE, or run `courier vault unlock` once where there is a keyring"
 	case errors.Is(err, errNoTerminal):
@@ -125,11 +177,18 @@ func hintFor(err error) string {
 	case errors.Is(err, client.ErrID):
 		return "the name stands for something else than an account of Session"
 	case errors.Is(err, store.ErrKey):
-		return "the vault and the database are of different profiles"
+		return "the vault and the database are of different profiles, or the database is damaged: " + whole
+	case errors.Is(err, store.ErrDamaged), errors.Is(err, errVault), errors.Is(err, errHalf):
+		return whole
+	case errors.Is(err, store.ErrDisk):
+		return "make room (`df` says where there is none), or see that the folder can be written, or name another with --home; then try again"
+	case errors.Is(err, syscall.ENOTDIR):
+		return "a folder of profiles is no file: name another with --home (COURIER_HOME)"
 	case errors.Is(err, store.ErrSchemaNew), errors.Is(err, vault.ErrNewer):
 		return "a newer courier wrote it: use that one"
 	case errors.Is(err, client.ErrProxy):
 		return "check --proxy (COURIER_PROXY)"
+	case errors.As(err, &usage): // what is said of files below is about our own
 	case errors.Is(err, fs.ErrPermission):
 		return "profiles belong to who made them: look at the owner of the folder, or name another with --home"
 	}

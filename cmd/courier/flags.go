@@ -33,6 +33,7 @@ type flags struct {
 
 	by    *url.URL    // proxy, parsed; nil: none
 	local bool        // the command asks nobody anything
+	once  []string    // flags about a single message that came from the environment
 	extra []*registry // who is asked for names beside the nodes
 }
 
@@ -80,6 +81,9 @@ func variable(flag string) string {
 	return "COURIER_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// onceFlags are about one message or question: who leaves their variables set has them in every command that follows.
+var onceFlags = []string{"message", "key", "reply-to", "dry-run", "yes"}
+
 // complete fills what was not given as a flag from the environment and checks the values.
 func (f *flags) complete(cmd *cobra.Command, env func(string) string) error {
 	var wrong error
@@ -87,6 +91,9 @@ func (f *flags) complete(cmd *cobra.Command, env func(string) string) error {
 		v := env(variable(flag.Name))
 		if flag.Changed || v == "" || wrong != nil || flag.Name == "help" {
 			return
+		}
+		if slices.Contains(onceFlags, flag.Name) {
+			f.once = append(f.once, flag.Name)
 		}
 		if err := cmd.Flags().Set(flag.Name, v); err != nil {
 			wrong = usagef("%s: %q is not what --%s takes", variable(flag.Name), v, flag.Name)
@@ -132,6 +139,9 @@ func (f *flags) complete(cmd *cobra.Command, env func(string) string) error {
 			return usagef("--proxy: is not socks5://host:port or http://host:port") // it may hold a password
 		}
 		f.by = u
+	}
+	if f.ask > client.MaxAsk {
+		return usagef("--ask %d: at most %d nodes are asked", f.ask, client.MaxAsk)
 	}
 	if f.agree < 1 || f.ask < f.agree || f.agree*2 <= f.ask {
 		return usagef("--agree %d of --ask %d: a majority of those that are asked must say the same", f.agree, f.ask)

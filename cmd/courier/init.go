@@ -44,8 +44,9 @@ The key of its database is kept by the system's keyring. Where there is none, it
 terminal; where there is no terminal either, it is the first line of the file that COURIER_PASSPHRASE_FILE names. A passphrase file wins
 over a keyring.
 
---restore asks for the words at the terminal, which does not show them; with - they are read from standard input. A restored account
-finds what was sent to it within the last 14 days, and what its other devices sent.
+--restore asks for the words at the terminal, which does not show them, on one line or on several; with - they are read from standard
+input. A restored account finds what was sent to it within the last 14 days, and what its other devices sent, but not the name that others
+are shown, which Session's apps share in a way that courier does not read yet: give it with --name, or later with courier account name.
 
 The words are the account: who has them is you, and without them nobody can help. "courier account recovery" shows them.`,
 		Example: `  courier init --name "Alice"
@@ -89,6 +90,7 @@ func (p program) init(ctx context.Context, f *flags, opt initOptions, piped bool
 	if err := os.MkdirAll(f.home, 0o700); err != nil {
 		return fmt.Errorf("make the folder of profiles: %w", err)
 	}
+	sweep(f.home, now)
 	folder, err := os.MkdirTemp(f.home, ".init-")
 	if err != nil {
 		return fmt.Errorf("make a profile: %w", err)
@@ -133,7 +135,7 @@ func (p program) newSeed(ctx context.Context, f *flags, opt initOptions, piped b
 	if piped {
 		words, err = p.input(ctx, maxSecret)
 	} else {
-		words, err = p.secret(ctx, f, "recovery words: ")
+		words, err = p.words(ctx, f)
 	}
 	if errors.Is(err, errNoTerminal) {
 		return client.Seed{}, fmt.Errorf("recovery words: %w: pipe them in with --restore -", err)
@@ -144,7 +146,7 @@ func (p program) newSeed(ctx context.Context, f *flags, opt initOptions, piped b
 	defer clear(words)
 	seed, err := client.ParseSeed(string(words))
 	if err != nil {
-		return client.Seed{}, fmt.Errorf("recovery words: %w", err)
+		return client.Seed{}, usagef("recovery words: %w", err)
 	}
 	return seed, nil
 }
@@ -164,10 +166,11 @@ func (p program) furnish(ctx context.Context, f *flags, opt initOptions, folder 
 
 // newVault makes a vault under the passphrase in a file, else with its key in the keyring, else under one that is typed.
 func (p program) newVault(ctx context.Context, f *flags, opt initOptions, path string) (key vault.Key, err error) {
+	var keyring error
 	if f.passphrase == "" && !opt.passphrase {
-		key, err = unlessOver(ctx, p, func() (vault.Key, error) { return vault.Create(nil, path, nil) })
-		if !errors.Is(err, vault.ErrKeyring) {
-			return key, err
+		key, keyring = unlessOver(ctx, p, func() (vault.Key, error) { return vault.Create(nil, path, nil) })
+		if !errors.Is(keyring, vault.ErrKeyring) {
+			return key, keyring
 		}
 	}
 	var passphrase []byte
@@ -177,13 +180,26 @@ func (p program) newVault(ctx context.Context, f *flags, opt initOptions, path s
 		passphrase, err = p.newSecret(ctx, f, "new passphrase for profile "+f.profile)
 	}
 	if errors.Is(err, errNoTerminal) {
-		return key, fmt.Errorf("%w: there is neither a keyring nor a terminal: put a passphrase into a file and name it with COURIER_PASSPHRASE_FILE", errNoKey)
+		if keyring != nil {
+			err = fmt.Errorf("%w, and %w", vault.ErrKeyring, err) // which file it was for is not the point
+		}
+		return key, fmt.Errorf("%w: %w", errNoSeal, err)
 	}
 	if err != nil {
 		return key, err
 	}
 	defer clear(passphrase)
 	return vault.Create(nil, path, passphrase)
+}
+
+// sweep removes profiles whose init was killed: those that were begun a day ago, since it may be asking something.
+func sweep(home string, now time.Time) {
+	left, _ := filepath.Glob(filepath.Join(home, ".init-*")) // the pattern is sound
+	for _, folder := range left {
+		if info, err := os.Lstat(folder); err == nil && now.Sub(info.ModTime()) > 24*time.Hour {
+			_ = discard(folder) // the next init tries again
+		}
+	}
 }
 
 // discard removes a profile that did not come to be, its key in the keyring too.

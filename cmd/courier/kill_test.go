@@ -34,7 +34,7 @@ func startHousehold(t *testing.T, people ...string) (h *household, ids map[strin
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { n.Close() })
-	h = &household{n, t, t.TempDir(), "courier"}
+	h = &household{n, t, t.TempDir(), plain(t)}
 	if err := os.WriteFile(filepath.Join(h.home, "passphrase"), []byte("open sesame\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func startHousehold(t *testing.T, people ...string) (h *household, ids map[strin
 	return h, ids
 }
 
-// command is the real program: this test binary under its name (see TestMain).
+// command is the real program: a test binary under its name (see TestMain).
 func (h *household) command(ctx context.Context, who string, args ...string) *exec.Cmd {
 	h.t.Helper()
 	cmd := exec.CommandContext(ctx, h.program, args...)
@@ -81,7 +81,6 @@ type heard struct {
 func TestListenKilled(t *testing.T) {
 	t.Parallel()
 	h, ids := startHousehold(t, "alice", "bob")
-	h.program = filepath.Join(plainProgram(t), "courier")
 	const messages = 4
 	for i := range messages {
 		h.run("alice", "send", ids["bob"], "-m", fmt.Sprint("message ", i))
@@ -174,9 +173,6 @@ func TestListenMemory(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		t.Skip("needs /proc")
-	}
-	if raced() {
-		t.Skip("the race detector takes more")
 	}
 	h, ids := startHousehold(t, "alice", "bob")
 	h.run("alice", "send", ids["bob"], "-m", "hello")

@@ -24,6 +24,7 @@ type listenOptions struct {
 	once     bool
 	command  string
 	args     []string
+	timeout  time.Duration // for a run of command
 	consumer string
 	count    int
 }
@@ -39,7 +40,7 @@ Each event has a number that rises and stays. It counts as dealt with once it wa
 again, so a program that follows sees each at least once. --consumer keeps several that follow apart.
 
 With --exec, CMD is run with ARGS for each message that comes from somebody else, one after another, without a shell. It gets the event as one line
-of JSON on standard input. If it fails, the same message is given again: with --once by the next listen, else after a pause.`,
+of JSON on standard input. If it fails, or takes longer than --exec-timeout, after which it is killed with all that it has started, the same message is given again: with --once by the next listen, else after a pause.`,
 		Example: `  courier listen
   courier listen --once -o jsonl
   courier listen --exec ./answer -- --colour blue`,
@@ -53,9 +54,15 @@ of JSON on standard input. If it fails, the same message is given again: with --
 			if opt.command != "" {
 				path, err := exec.LookPath(opt.command)
 				if err != nil {
-					return usagef("--exec: %w", err)
+					return usagef("--exec: %w: it has to be a program that can be run; what is to be its arguments stands after --", err)
 				}
 				opt.command, opt.args = path, args
+			}
+			if opt.timeout <= 0 {
+				return usagef("--exec-timeout: must be more than 0")
+			}
+			if opt.count < 0 {
+				return usagef("--count: must not be less than 0")
 			}
 			if opt.consumer == "" || len(opt.consumer) > 64 {
 				return usagef("--consumer: use 1 to 64 characters")
@@ -67,6 +74,7 @@ of JSON on standard input. If it fails, the same message is given again: with --
 	fl.SetInterspersed(false) // what follows CMD is CMD's
 	fl.BoolVar(&opt.once, "once", false, "one round, then end")
 	fl.StringVar(&opt.command, "exec", "", "run `CMD` for each message that comes")
+	fl.DurationVar(&opt.timeout, "exec-timeout", time.Minute, "how long a run of CMD may take")
 	fl.StringVar(&opt.consumer, "consumer", "listen", "`NAME` under which it is kept how far this listener has come")
 	fl.IntVar(&opt.count, "count", 0, "end after so many messages that came (0: never)")
 	return cmd
@@ -308,14 +316,25 @@ func (l *listener) run(ctx context.Context, v eventView) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, l.opt.command, l.opt.args...)
+	limited, done := context.WithTimeout(ctx, l.opt.timeout)
+	defer done()
+	cmd := exec.CommandContext(limited, l.opt.command, l.opt.args...)
 	cmd.Stdin = bytes.NewReader(append(line, '\n'))
 	cmd.Stdout, cmd.Stderr = l.p.stdout, l.p.stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it may have something to put away
+	apart(cmd)
+	cmd.Cancel = func() error {
+		if ctx.Err() == nil {
+			return endGroup(cmd, os.Kill)
+		}
+		return endGroup(cmd, os.Interrupt) // it may have something to put away
+	}
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if limited.Err() != nil {
+			err = fmt.Errorf("took longer than %v (--exec-timeout)", l.opt.timeout)
 		}
 		l.pause = min(max(2*l.pause, firstPause), lastPause)
 		l.next = time.Now().Add(l.pause)

@@ -14,8 +14,8 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -29,7 +29,19 @@ var update = flag.Bool("update", false, "rewrite the goldens")
 
 // TestMain lets the test binary be the program: as `courier` inside test scripts.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"courier": mainOrPanic})
+	// Else each process that the race detector looks at sleeps for a second before it ends, for what goroutines are left.
+	if err := os.Setenv("GORACE", strings.TrimSpace("atexit_sleep_ms=0 "+os.Getenv("GORACE"))); err != nil {
+		panic(err)
+	}
+	testscript.Main(removing{m}, map[string]func(){"courier": mainOrPanic})
+}
+
+// removing removes what tests share once all have run.
+type removing struct{ *testing.M }
+
+func (m removing) Run() int {
+	defer func() { os.RemoveAll(sharedFolder) }()
+	return m.M.Run()
 }
 
 // panicVariable has the program break down where it says: when it writes to standard output (stdout), or in a goroutine, when it
@@ -187,36 +199,64 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
+// TestInterrupted: who is stopped while there is something to do says so by the code that shells have for it.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	never, _ := io.Pipe()
+	var stderr bytes.Buffer
+	p := program{stdin: never, stdout: io.Discard, stderr: &stderr, env: func(string) string { return "" }}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if code := p.run(ctx, []string{"send", "me", "-m", "-"}); code != exitInterrupted || stderr.String() != "courier: interrupted\n" {
+		t.Errorf("exit code %d: %s", code, &stderr)
+	}
+}
+
 // raced reports whether the race detector is on.
 func raced() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// plainProgram returns a folder with the program without the race detector, which makes deriving keys ten times as slow; "" where this
-// test binary is such a program itself.
-func plainProgram(t *testing.T) string {
-	t.Helper()
+// sharedFolder is where plainProgram builds; "" before that.
+var sharedFolder string
+
+// plainProgram returns the file of this test binary without the race detector, as courier: most of what processes do here is to derive
+// keys and to write to databases, which the detector makes several times as slow, and other tests have it look at the same in one process.
+var plainProgram = sync.OnceValues(func() (file string, err error) {
 	if !raced() {
-		return ""
+		return exec.LookPath("courier")
 	}
-	dir := t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", dir, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build the program: %v\n%s", err, out)
+	if sharedFolder, err = os.MkdirTemp("", "courier-test"); err != nil {
+		return "", err
 	}
-	return dir
+	file = filepath.Join(sharedFolder, "courier")
+	if out, err := exec.Command("go", "test", "-c", "-o", file, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	return file, nil
+})
+
+// plain is plainProgram for a test.
+func plain(t *testing.T) string {
+	t.Helper()
+	file, err := plainProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	plain := plainProgram(t)
+	dir := filepath.Dir(plain(t))
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("XDG_DATA_HOME", env.WorkDir+"/data")
 			bus := ""
 			name, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(env.WorkDir), "script-"), ".")
-			if inKeyring := plain == "" && name != "account" && name != "keyring"; inKeyring {
+			if name != "account" && name != "keyring" {
 				bus = "unix:path=/nowhere" // what says that there is a keyring
 				dir := env.WorkDir + "/.keyring"
 				env.Setenv(keyringVariable, dir)
@@ -229,8 +269,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("DBUS_SESSION_BUS_ADDRESS", bus)
 			env.Setenv("COURIER_NO_INPUT", "1") // scripts that want a terminal take this away
 			env.Setenv("TZ", "UTC")
-			if plain != "" {
-				env.Setenv("PATH", plain+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("GORACE", os.Getenv("GORACE"))
+			if name != "talk" { // where the race detector looks at the program itself
+				env.Setenv("PATH", dir+string(os.PathListSeparator)+env.Getenv("PATH"))
 			}
 			return os.WriteFile(env.WorkDir+"/passphrase", []byte("open sesame\n"), 0o600)
 		},

@@ -31,7 +31,7 @@ func writeManual(b *strings.Builder, root *cobra.Command) {
 	fmt.Fprintf(b, ".TH %s 1\n.SH NAME\n%s \\- %s\n", strings.ToUpper(name), name, troff(root.Short))
 	fmt.Fprintf(b, ".SH SYNOPSIS\n.B %s\n.I COMMAND\n[flags] [arguments]\n", name)
 	fmt.Fprint(b, ".SH DESCRIPTION\n")
-	verbatim(b, root.Long)
+	prose(b, longHelp)
 	fmt.Fprint(b, ".SH FLAGS OF ALL COMMANDS\n")
 	writeFlags(b, root.PersistentFlags())
 	fmt.Fprint(b, ".SH COMMANDS\n")
@@ -47,7 +47,7 @@ func writeManual(b *strings.Builder, root *cobra.Command) {
 				if what == "" {
 					what = sub.Short + "."
 				}
-				verbatim(b, what)
+				prose(b, what)
 				writeFlags(b, sub.LocalNonPersistentFlags())
 				if sub.Example != "" {
 					fmt.Fprint(b, ".PP\n")
@@ -58,6 +58,30 @@ func writeManual(b *strings.Builder, root *cobra.Command) {
 		}
 	}
 	each(root)
+	fmt.Fprint(b, ".SH EXIT STATUS\n")
+	for _, m := range exitMeanings {
+		fmt.Fprintf(b, ".TP\n.B %d\n%s\n", m.code, troff(m.says))
+	}
+	for _, part := range []struct {
+		head string
+		list [][2]string
+	}{
+		{"ENVIRONMENT", [][2]string{
+			{"COURIER_…", "flags: those beside each flag above"},
+			{"XDG_DATA_HOME, HOME", "where the folder of profiles is, unless --home says so; a relative XDG_DATA_HOME is ignored"},
+			{"DBUS_SESSION_BUS_ADDRESS", "where the system's keyring is asked for, on Linux"},
+			{"NO_COLOR, TERM", "no colours if the one is set, or the other is dumb"},
+		}},
+		{"FILES", [][2]string{
+			{"$XDG_DATA_HOME/courier/PROFILE/vault", "what opens the database; without XDG_DATA_HOME it is ~/.local/share"},
+			{"$XDG_DATA_HOME/courier/PROFILE/courier.db", "contacts, messages and outbox, encrypted"},
+		}},
+	} {
+		fmt.Fprintf(b, ".SH %s\n", part.head)
+		for _, l := range part.list {
+			fmt.Fprintf(b, ".TP\n.B %s\n%s\n", troff(l[0]), troff(l[1]))
+		}
+	}
 }
 
 // writeFlags writes a paragraph for each flag.
@@ -73,6 +97,27 @@ func writeFlags(b *strings.Builder, flags *pflag.FlagSet) {
 		}
 		fmt.Fprintf(b, ".TP\n.B %s\n%s (%s)\n", troff(strings.TrimSpace(short+"--"+f.Name+" "+arg)), troff(usage), troff(variable(f.Name)))
 	})
+}
+
+// prose writes paragraphs, and lines that begin with blanks as they stand.
+func prose(b *strings.Builder, text string) {
+	for part := range strings.SplitSeq(strings.Trim(text, "\n"), "\n\n") {
+		var said, shown []string
+		for line := range strings.SplitSeq(part, "\n") {
+			if strings.HasPrefix(line, " ") {
+				shown = append(shown, line)
+			} else {
+				said = append(said, line)
+			}
+		}
+		fmt.Fprint(b, ".PP\n")
+		if len(said) > 0 {
+			fmt.Fprintf(b, "%s\n", troff(strings.Join(said, "\n")))
+		}
+		if len(shown) > 0 {
+			verbatim(b, strings.Join(shown, "\n"))
+		}
+	}
 }
 
 // verbatim writes lines as they stand: they are made for a terminal.

@@ -171,6 +171,9 @@ quotes (which the shell must leave), and any ending with *.`,
 						return err
 					}
 				}
+				if len(found) == 0 {
+					p.tell("nothing found")
+				}
 				return l.close()
 			})
 		},

@@ -164,7 +164,7 @@ func (p program) resolveNamesCommand(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "resolve NAME…", Short: "Ask nodes what names stand for",
 		Long:    "Ask nodes what names stand for, however lately that was done. Only a hash of each name leaves, through onions.",
-		Example: "  courier names resolve alice\n  courier names resolve alice bob -o jsonl --server https://names.example.org",
+		Example: "  courier names resolve alice\n  courier names resolve alice bob -o jsonl --server https://example.org",
 		Args:    cobra.MinimumNArgs(1), ValidArgsFunction: p.pinnedNames(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			names := make([]string, len(args))
@@ -434,7 +434,7 @@ func (p program) audit(ctx context.Context, f *flags, d *desk) error {
 
 func (p program) approveCommand(f *flags) *cobra.Command {
 	return &cobra.Command{
-		Use: "approve NAME [ID]", Short: "Say that a name rightly stands for another account now, and send what waits",
+		Use: "approve NAME [ID]", Short: "Accept the account that a name stands for now, and send what waits",
 		Long: `Say that a name rightly stands for another account now, and send what waits. It shows both accounts and asks; with the ID of the new
 one as a second word it does not. Nobody is asked for the name: what was seen last is approved, and nothing else.`,
 		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: firstWord(p.pinnedNames(f)),

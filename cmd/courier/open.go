@@ -67,7 +67,9 @@ func (p program) open(ctx context.Context, f *flags) (*desk, error) {
 }
 
 func (d *desk) begin(ctx context.Context, p program, f *flags) (err error) {
-	if d.account, err = d.store.Account(ctx); err != nil {
+	if d.account, err = d.store.Account(ctx); errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%w: the database in %s has no account", errHalf, f.folder())
+	} else if err != nil {
 		return err
 	}
 	network := ons.Network(d.account.Network)
@@ -105,7 +107,12 @@ func (d *desk) Close() error { return errors.Join(d.Client.Close(), d.store.Clos
 // openVault reads the vault of the profile, which is still locked.
 func (p program) openVault(f *flags) (*vault.Vault, error) {
 	v, err := vault.Open(f.vaultPath())
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && exists(f.storePath()):
+		return nil, fmt.Errorf("%w: there is a database in %s, and no vault that opens it", errHalf, f.folder())
+	case err == nil && !exists(f.storePath()):
+		return nil, fmt.Errorf("%w: there is a vault in %s, and no database", errHalf, f.folder())
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("profile %s in %s: %w", f.profile, f.home, errNoProfile)
 	}
 	return v, err
@@ -128,9 +135,23 @@ func (p program) unlock(ctx context.Context, f *flags, v *vault.Vault) (unlockin
 		}
 		locked = err
 	}
+	for try := 1; ; try++ {
+		got, err := p.typed(ctx, f, v)
+		switch {
+		case errors.Is(err, errNoTerminal):
+			return unlocking{}, fmt.Errorf("%w: %w, and no passphrase file was named", errNoKey, locked)
+		case err == nil || f.passphrase != "" || try == tries || !errors.Is(err, vault.ErrPassphrase) && !errors.Is(err, vault.ErrEmpty):
+			return got, err
+		}
+		p.tell("%v: try again", err)
+	}
+}
+
+// typed gets the vault's key with the passphrase, out of the file that was named or from the terminal.
+func (p program) typed(ctx context.Context, f *flags, v *vault.Vault) (unlocking, error) {
 	passphrase, how, err := p.passphrase(ctx, f)
-	if errors.Is(err, errNoTerminal) {
-		return unlocking{}, fmt.Errorf("%w: %w, and no passphrase file was named", errNoKey, locked)
+	if err == nil && len(passphrase) == 0 {
+		err = vault.ErrEmpty
 	}
 	if err != nil {
 		return unlocking{}, err

@@ -65,7 +65,7 @@ an h, such as h1; it becomes a message when the name is approved.`,
 	}
 	var all bool
 	retry := &cobra.Command{
-		Use: "retry [NUMBER…]", Short: "Send what is due, and the messages with these numbers now, also if they were given up",
+		Use: "retry [NUMBER…]", Short: "Send what is due, and these messages now, given up or not",
 		Args: cobra.ArbitraryArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()

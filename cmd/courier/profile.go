@@ -18,10 +18,10 @@ const (
 // dataFolder is where profiles live when no folder is named.
 func dataFolder(env func(string) string) (string, error) {
 	dir := env("XDG_DATA_HOME")
-	if dir == "" {
+	if !filepath.IsAbs(dir) { // the specification has relative ones ignored
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", fmt.Errorf("find the data folder: %w", err)
+			return "", usagef("there is no home folder (%w): set HOME, or name the folder of profiles with --home (COURIER_HOME)", err)
 		}
 		dir = filepath.Join(home, ".local", "share")
 	}

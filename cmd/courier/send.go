@@ -42,7 +42,10 @@ func (p program) sendCommand(f *flags) *cobra.Command {
 
 Once it is queued it will be sent, by this command or by whichever runs next, however this one ends: what is sent lies in the outbox in
 its final form, and is tried again until servers would not take it any more. --wait says what this command waits for: queued, stored (a
-server of the reader's swarm has it), or replicated (three have).
+server of the reader's swarm has it), or replicated (three have). What is printed is how far it has come by then, which may be further.
+
+A text has at most 2,000 characters, and is neither blank nor has it null characters. While the command runs, every user of the machine
+can read what stands after -m in the list of processes: what they are not to see is piped in, with -m -.
 
 A name that points to another account than when it was first used is held: nothing is sent until you approve (exit code 5). Nodes are asked
 for a name unless they were within --fresh, so a change may be noticed that much later. What cannot be found out then goes to the account
@@ -70,10 +73,16 @@ that was first used.`,
 			}
 			if opt.text == "-" {
 				b, err := p.input(cmd.Context(), maxText)
+				if errors.Is(err, errLong) {
+					return usagef("-m: %w", client.ErrLongText)
+				}
 				if err != nil {
 					return err
 				}
 				opt.text = strings.TrimSuffix(string(b), "\n")
+			}
+			if cmd.Flags().Changed("key") && opt.key == "" {
+				return usagef("--key: is empty, which would be no key at all")
 			}
 			if opt.text == "" {
 				return usagef("the text is empty")
@@ -85,7 +94,7 @@ that was first used.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVarP(&opt.text, "message", "m", "", "the `TEXT`, or - for standard input")
+	fl.StringVarP(&opt.text, "message", "m", "", "the `TEXT`, which all users of this machine can see, or - for standard input")
 	fl.StringVar(&opt.wait, "wait", "stored", "wait until it is `STATE`: queued, stored or replicated")
 	fl.DurationVar(&opt.timeout, "timeout", 30*time.Second, "how long to wait")
 	fl.BoolVar(&opt.dryRun, "dry-run", false, "say whom it would go to, or why not, and send nothing")

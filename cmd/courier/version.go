@@ -22,17 +22,24 @@ func (p program) versionCommand(f *flags) *cobra.Command {
 		Short: "Show the version of this program",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			v := versionView{Version: version, Go: runtime.Version()}
-			if info, ok := debug.ReadBuildInfo(); ok && v.Version == "" {
-				v.Version = info.Main.Version
-			}
-			if v.Version == "" {
-				v.Version = "(devel)"
-			}
+			v := ownVersion()
 			return p.show(f, v, func() error {
-				_, err := fmt.Fprintf(p.stdout, "courier %s (%s)\n", v.Version, v.Go)
+				_, err := fmt.Fprintln(p.stdout, v.says())
 				return err
 			})
 		},
 	}
 }
+
+func ownVersion() versionView {
+	v := versionView{Version: version, Go: runtime.Version()}
+	if info, ok := debug.ReadBuildInfo(); ok && v.Version == "" {
+		v.Version = info.Main.Version
+	}
+	if v.Version == "" {
+		v.Version = "(devel)"
+	}
+	return v
+}
+
+func (v versionView) says() string { return fmt.Sprintf("courier %s (%s)", v.Version, v.Go) }

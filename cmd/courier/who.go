@@ -249,14 +249,14 @@ func (d *desk) accountOf(ctx context.Context, word string) (client.ID, error) {
 	return r.ID, nil
 }
 
-// knownWords completes to whom can be written: nicknames, names that were used, and me. It asks for no passphrase.
+// knownWords completes to whom can be written: nicknames, names that were used, and me, where the keyring has the key.
 func (p program) knownWords(f *flags) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, typed string) (words []string, _ cobra.ShellCompDirective) {
 		own := *f
 		if own.complete(cmd, p.env) != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		own.noInput = true
+		own.noInput, own.passphrase = true, "" // the keyring or nothing: a key is not derived at each Tab
 		quiet := p
 		quiet.stderr = io.Discard
 		_ = quiet.at(cmd.Context(), &own, func(d *desk) error {

@@ -29,9 +29,10 @@ type Spy struct {
 	l    net.Listener
 	wg   sync.WaitGroup
 
-	mu   sync.Mutex // guards what follows
-	seen []Request
-	open map[net.Conn]bool
+	mu     sync.Mutex // guards what follows
+	seen   []Request
+	open   map[net.Conn]bool
+	closed bool
 }
 
 // Request is what was sent.
@@ -64,9 +65,7 @@ func Start() (*Spy, error) {
 			if err != nil {
 				return
 			}
-			s.mu.Lock()
-			s.open[conn] = true
-			s.mu.Unlock()
+			s.keep(conn)
 			s.wg.Go(func() {
 				defer conn.Close()
 				s.serve(conn)
@@ -83,9 +82,20 @@ func (s *Spy) Close() error {
 	for conn := range s.open {
 		conn.Close()
 	}
+	s.closed = true
 	s.mu.Unlock()
 	s.wg.Wait()
 	return err
+}
+
+// keep has Close close a connection.
+func (s *Spy) keep(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		conn.Close()
+	}
+	s.open[conn] = true
 }
 
 // URL returns where it is, with the user and the password that it wants.
@@ -115,6 +125,7 @@ func (s *Spy) serve(conn net.Conn) {
 		return
 	}
 	defer server.Close()
+	s.keep(server) // else Close would wait for an answer that a node withholds
 	if _, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
 		return
 	}

@@ -1,4 +1,4 @@
-// Package terminal is what programs show people: text that strangers wrote, made harmless, and tables of it.
+// Package terminal is what programs show people: text that strangers wrote, made harmless, and tables of it; and what people type unseen.
 //
 // A terminal obeys what it is sent. So whatever came from elsewhere (a message, a name somebody gives themselves, the words of a node's
 // error) passes Line or Text first: escape sequences and control characters go, and writing from right to left stays within its own

@@ -44,6 +44,14 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestFill(t *testing.T) {
+	t.Parallel()
+	in := "one two three four\nfive\n\n  as it stands, wide or not\nsix"
+	if got, want := terminal.Fill(in, 10), "one two\nthree four\nfive\n\n  as it stands, wide or not\nsix"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func FuzzText(f *testing.F) {
 	for _, s := range []string{"\x1b[31mred", "\u009d0;t\u009c", "\u202eא\n\u2069", "\xff\x1b]"} {
 		f.Add(s)
