@@ -43,16 +43,14 @@ func (c *Client) Rename(ctx context.Context, name string) error {
 	return c.store.Rename(ctx, name, c.Now())
 }
 
-// Decline deletes a request, with all that was written. Who made it is not told, and can make another. The error is ErrNoRequest.
-func (c *Client) Decline(ctx context.Context, id ID) error {
-	contact, err := c.store.Contact(ctx, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && !contact.Request() {
+// Decline deletes a request, with all that was written. Who made it is not told, and can make another, unless block says that what they
+// send from now on is dropped. The error is ErrNoRequest; a request that somebody accepts meanwhile is none, and stays.
+func (c *Client) Decline(ctx context.Context, id ID, block bool) error {
+	err := c.store.Decline(ctx, id, block)
+	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("decline: %w", ErrNoRequest)
 	}
-	if err != nil {
-		return err
-	}
-	return c.store.Forget(ctx, id)
+	return err
 }
 
 // MarkRead notes that a chat was read up to the message sent at until. With tell, who wrote what was unread is told so, if we take their

@@ -30,10 +30,10 @@ func TestProfile(t *testing.T) {
 		t.Fatalf("bob knows %+v, %v", c, err)
 	}
 
-	if err := bob.Decline(ctx, alice.Account.ID()); err != nil {
+	if err := bob.Decline(ctx, alice.Account.ID(), false); err != nil {
 		t.Fatal(err)
 	}
-	if err := bob.Decline(ctx, alice.Account.ID()); !errors.Is(err, client.ErrNoRequest) {
+	if err := bob.Decline(ctx, alice.Account.ID(), false); !errors.Is(err, client.ErrNoRequest) {
 		t.Errorf("declined twice: %v", err)
 	}
 	bob.poll(t)
@@ -58,7 +58,7 @@ func TestProfile(t *testing.T) {
 	if err := bob.Accept(ctx, alice.Account.ID()); err != nil {
 		t.Fatal(err)
 	}
-	if err := bob.Decline(ctx, alice.Account.ID()); !errors.Is(err, client.ErrNoRequest) {
+	if err := bob.Decline(ctx, alice.Account.ID(), false); !errors.Is(err, client.ErrNoRequest) {
 		t.Errorf("declined what was accepted: %v", err)
 	}
 	if err := bob.MarkRead(ctx, alice.Account.ID(), until, true); err != nil {

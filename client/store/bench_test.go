@@ -21,6 +21,9 @@ func size() int {
 func filled(b *testing.B, path string) *Store {
 	b.Helper()
 	s := mustCreate(b, path)
+	for i := range 100 {
+		befriend(b, s, id(fmt.Sprint("contact ", i)))
+	}
 	words := []string{"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"}
 	rng := rand.New(rand.NewPCG(1, 1))
 	for i := 0; i < size(); i += 1000 {

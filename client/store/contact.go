@@ -88,6 +88,9 @@ func (s *Store) Block(ctx context.Context, id [33]byte, blocked bool, at time.Ti
 		if err := know(tx, id, at); err != nil {
 			return err
 		}
+		if err := decide(tx, id[:]); err != nil {
+			return err
+		}
 		return tx.Exec("UPDATE contacts SET blocked = ? WHERE id = ?", blocked, id[:]).Error
 	})
 }
@@ -101,7 +104,21 @@ func (s *Store) Unfinished(ctx context.Context, id [33]byte) (n int, err error) 
 	return n, err
 }
 
-// Forget deletes a contact and the conversation with it: what declining a request is. What waits to be sent is not sent. Whether it is blocked is not forgotten.
+// Decline deletes a request, with all that was written; with block, what they send from now on is dropped. The error is ErrNotFound if
+// there is no request, as when somebody accepted it meanwhile: then nothing has changed.
+func (s *Store) Decline(ctx context.Context, id [33]byte, block bool) error {
+	return s.update(ctx, "decline request", func(tx *gorm.DB) error {
+		if err := decide(tx, id[:]); err != nil {
+			return err
+		}
+		if err := changed(tx.Exec("UPDATE contacts SET blocked = ? WHERE id = ? AND "+asking, block, id[:])); err != nil {
+			return err
+		}
+		return forget(tx, id[:])
+	})
+}
+
+// Forget deletes a contact and the conversation with it. What waits to be sent is not sent. Whether it is blocked is not forgotten.
 // The error is ErrNotFound for a stranger.
 func (s *Store) Forget(ctx context.Context, id [33]byte) error {
 	return s.update(ctx, "forget contact", func(tx *gorm.DB) error {
@@ -110,6 +127,9 @@ func (s *Store) Forget(ctx context.Context, id [33]byte) error {
 }
 
 func forget(tx *gorm.DB, id []byte) error {
+	if err := decide(tx, id); err != nil {
+		return err
+	}
 	if err := changed(tx.Exec("UPDATE contacts SET approved = 0, approved_me = 0, nickname = '' WHERE id = ?", id)); err != nil {
 		return err
 	}
@@ -133,6 +153,11 @@ func know(tx *gorm.DB, id [33]byte, at time.Time) error {
 func approve(tx *gorm.DB, id [33]byte, at time.Time, column string) error {
 	if err := know(tx, id, at); err != nil {
 		return err
+	}
+	if column == "approved" {
+		if err := decide(tx, id[:]); err != nil {
+			return err
+		}
 	}
 	return tx.Exec("UPDATE contacts SET "+column+" = 1 WHERE id = ?", id[:]).Error
 }

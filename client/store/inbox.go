@@ -33,7 +33,9 @@ type Change interface {
 const remember = 31 * 24 * time.Hour
 
 // Receive stores what a batch means, together with its cursor, and returns how many items were new. Items that were seen before,
-// from whatever node, change nothing; what says the same as a message that is there changes nothing either.
+// from whatever node, change nothing; what says the same as a message that is there changes nothing either. Of strangers 1,000 are taken,
+// and 100 messages of each, until they are decided on: of more strangers nothing is stored, not even that it was seen, and when one is
+// decided on the cursors are forgotten, so that the others come.
 func (s *Store) Receive(ctx context.Context, b Batch, at time.Time) (fresh int, err error) {
 	err = s.update(ctx, "receive", func(tx *gorm.DB) error {
 		self, err := own(tx)
@@ -55,8 +57,14 @@ func (s *Store) Receive(ctx context.Context, b Batch, at time.Time) (fresh int, 
 					return err
 				}
 			}
-			if reason == "" {
+			switch reason {
+			case "":
 				continue
+			case manyRequests: // it is to be taken when there is room
+				fresh--
+				if err := tx.Exec("DELETE FROM seen WHERE hash = ?", i.Hash).Error; err != nil {
+					return err
+				}
 			}
 			if err := skip(tx, reason, at); err != nil {
 				return err
@@ -126,6 +134,8 @@ const (
 	knownAlready   = "known already"
 	unknownMessage = "about an unknown message"
 	notAsked       = "accepts what was not asked"
+	manyRequests   = "a request, while there are too many"
+	manyMessages   = "of a request that has too many"
 )
 
 // Arrived is a message from somebody, or a copy of one that another device of ours sent.
@@ -140,7 +150,7 @@ func (c *Arrived) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string
 	if m.Expire.Mode == AfterSend {
 		m.Expires = m.ends(at)
 	}
-	kind, stranger := Came, false
+	kind := Came
 	switch {
 	case m.Sender == self:
 		m.State, kind = Stored, Copied
@@ -161,7 +171,11 @@ func (c *Arrived) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string
 		if with.Blocked {
 			return fromBlocked, nil
 		}
-		stranger = with.ID == nil
+		if !with.Approved {
+			if reason, err := room(tx, &with, &m); err != nil || reason != "" {
+				return reason, err
+			}
+		}
 		if err = approve(tx, m.Sender, at, "approved_me"); err == nil {
 			err = introduce(tx, m.Sender, c.Profile)
 		}
@@ -179,36 +193,42 @@ func (c *Arrived) apply(tx *gorm.DB, self [33]byte, at time.Time) (reason string
 	if !fresh {
 		return knownAlready, nil
 	}
-	if stranger {
-		if err := thin(tx, at); err != nil {
-			return "", err
-		}
-	}
 	return "", tell(tx, kind, m.Chat, seq, at)
 }
 
-// maxRequests is how many strangers may wait for an answer: whoever likes makes as many accounts as they like, and each would stay.
-const maxRequests = 1000
+// Whoever likes makes as many accounts as they like, and each writes as much as they like: so of strangers so much is kept, until somebody
+// decides. What is there stays: nobody is to lose a message because others came.
+const (
+	maxRequests = 1000 // that wait for an answer
+	maxAsking   = 100  // messages of each
+)
 
-// thin declines the oldest requests of those that are too many, but none of who was given a nickname. Their items stay seen, so they do not
-// come again.
-func thin(tx *gorm.DB, at time.Time) error {
-	const asking = "approved_me = 1 AND approved = 0 AND blocked = 0"
-	var ids [][]byte
-	err := tx.Raw("SELECT id FROM contacts WHERE "+asking+` AND nickname = '' ORDER BY created, id
-		LIMIT max(0, (SELECT count(*) FROM contacts WHERE `+asking+") - ?)", maxRequests).Scan(&ids).Error
-	if err != nil {
-		return err
+// asking says in SQL that a contact's messages wait for an answer.
+const asking = "approved_me = 1 AND approved = 0 AND blocked = 0"
+
+// room returns why a message of somebody whose messages we do not take, which is not there yet, has no place, if so.
+func room(tx *gorm.DB, with *contactRow, m *Message) (reason string, err error) {
+	var there, full bool
+	err = tx.Raw("SELECT EXISTS (SELECT 1 FROM messages WHERE chat = ? AND sender = ? AND sent = ?)", m.Chat[:], m.Sender[:], unix(m.Sent)).Scan(&there).Error
+	if err != nil || there {
+		return "", err
 	}
-	for _, id := range ids {
-		if err := forget(tx, id); err != nil {
-			return err
-		}
-		if err := skip(tx, "a request, one of too many", at); err != nil {
-			return err
+	if !with.ApprovedMe {
+		if err := tx.Raw("SELECT count(*) >= ? FROM contacts WHERE "+asking, maxRequests).Scan(&full).Error; err != nil || full {
+			return manyRequests, err
 		}
 	}
-	return nil
+	if err := tx.Raw("SELECT count(*) >= ? FROM messages WHERE chat = ? AND sender = ?", maxAsking, m.Chat[:], m.Sender[:]).Scan(&full).Error; err != nil || full {
+		return manyMessages, err
+	}
+	return "", nil
+}
+
+// decide has all be fetched once more if the request of an account is one of as many as there may be, and is to be one no longer: for
+// others there was no room. Who fetches at this moment may set the cursor of a node again; other members of the swarm have it too.
+func decide(tx *gorm.DB, id []byte) error {
+	return tx.Exec("DELETE FROM cursors WHERE (SELECT count(*) FROM contacts WHERE "+asking+") >= ? AND EXISTS (SELECT 1 FROM contacts WHERE id = ? AND "+asking+")",
+		maxRequests, id).Error
 }
 
 // skip counts what means nothing here.

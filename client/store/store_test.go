@@ -97,6 +97,14 @@ func send(t testing.TB, s *Store, to [33]byte, sent int, words string) int64 {
 	}}, at(sent)))
 }
 
+// befriend takes messages of accounts from now on.
+func befriend(t testing.TB, s *Store, ids ...[33]byte) {
+	t.Helper()
+	for _, id := range ids {
+		got[int64](t)(s.Queue(context.Background(), Outgoing{Approve: id}, at(0)))
+	}
+}
+
 func TestAccount(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -715,36 +723,132 @@ func TestConsumers(t *testing.T) {
 	}
 }
 
-// TestRequests: strangers are kept while they wait for an answer, and not without bound. Who was answered or named stays, with all they wrote.
+// TestRequests: a thousand strangers wait for an answer, others come when one of them was decided on. Nobody who is there goes because of
+// others.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := mustCreate(t, tempPath(t))
+	stranger := func(i int) [33]byte { return id(fmt.Sprintf("stranger %04d", i)) }
 	var all []Item
 	for i := range 1003 {
-		from := id(fmt.Sprintf("stranger %04d", i))
-		all = append(all, item(fmt.Sprint("hash ", i), arrived(from, i, "hi")))
+		all = append(all, item(fmt.Sprint("hash ", i), arrived(stranger(i), i, "hi")))
 	}
-	receive := func(items []Item, when int) int {
+	receive := func(when int, items ...Item) int {
 		t.Helper()
 		return got[int](t)(s.Receive(ctx, Batch{Node: node1, Cursor: items[len(items)-1].Hash, Items: items}, at(when)))
 	}
-	receive(all[:2], 5000)
-	got[int64](t)(s.Queue(ctx, Outgoing{Approve: id("stranger 0000")}, at(5000)))
-	must(t, s.SetNickname(ctx, id("stranger 0001"), "one"))
-	receive(all[2:], 5001)
-	for i, want := range []bool{true, true, false, false, true} { // 1,002 wait, without the first
-		_, err := s.Contact(ctx, id(fmt.Sprintf("stranger %04d", i)))
-		list := got[[]Message](t)(s.Messages(ctx, id(fmt.Sprintf("stranger %04d", i)), 0, 10))
-		if (err == nil) != want || (len(list) == 1) != want {
-			t.Errorf("stranger %d: %v, %d messages", i, err, len(list))
+	there := func(want ...bool) {
+		t.Helper()
+		for k, i := range []int{0, 1, 2, 1000, 1001, 1002} {
+			_, err := s.Contact(ctx, stranger(i))
+			if list := got[[]Message](t)(s.Messages(ctx, stranger(i), 0, 10)); (err == nil) != want[k] || (len(list) > 0) != want[k] {
+				t.Errorf("stranger %d: %v, %d messages", i, err, len(list))
+			}
 		}
 	}
-	if n := receive(all, 9000); n != 0 {
+	receive(5000, all[:2]...)
+	befriend(t, s, stranger(0), carol)
+	if n := receive(5001, all[2:]...); n != 999 {
+		t.Errorf("%d are new", n)
+	}
+	there(true, true, true, true, false, false) // the first is none of the thousand
+	if n := receive(5002, all...); n != 0 {
 		t.Errorf("%d came again", n)
 	}
 	if got := got[string](t)(s.Cursor(ctx, node1, 0)); got != "hash 1002" {
 		t.Errorf("the cursor is %s", got)
+	}
+	if diff := cmp.Diff([]Skipped{{manyRequests, 4, at(5002)}}, got[[]Skipped](t)(s.Skipped(ctx, 10))); diff != "" {
+		t.Error(diff)
+	}
+	events := got[[]Event](t)(s.Events(ctx, 0, 2000))
+	for _, e := range events {
+		if e.Message == nil {
+			t.Fatalf("event %d has lost its message", e.Seq)
+		}
+	}
+	// Who is known, and what our other devices send, is taken meanwhile.
+	receive(6000, item("a", arrived(stranger(0), 6000, "more")), item("b", arrived(stranger(1), 6000, "more")), item("c", arrived(carol, 6000, "hello")),
+		item("d", &Arrived{Message: text(bob, me, 6000, "from there")}), item("e", arrived(bob, 6001, "to there")))
+	if n := len(got[[]Event](t)(s.Events(ctx, 0, 2000))) - len(events); n != 7 {
+		t.Errorf("%d events more, want those of 5 messages, and that bob and carol answered", n)
+	}
+	for k, decide := range []func() error{
+		func() error { return s.Decline(ctx, stranger(2), false) },
+		func() error { return s.Block(ctx, stranger(1000), true, at(7000)) },
+		func() error { befriend(t, s, stranger(3)); return nil },
+		func() error { return s.Forget(ctx, stranger(4)) }, // now there was room already
+	} {
+		must(t, decide())
+		if at, want := got[string](t)(s.Cursor(ctx, node1, 0)), []string{"", "", "", "hash 1002"}[k]; at != want {
+			t.Errorf("decision %d: the cursor is %q, want %q", k+1, at, want)
+		}
+		if n, want := receive(7001, all...), []int{1, 1, 0, 0}[k]; n != want {
+			t.Errorf("decision %d: %d are new, want %d", k+1, n, want)
+		}
+	}
+	there(true, true, false, true, true, true)
+}
+
+// TestLongRequest: of one stranger a hundred messages are kept, and of a contact as many as there are.
+func TestLongRequest(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	receive := func(from, n int) {
+		t.Helper()
+		var items []Item
+		for i := from; i < from+n; i++ {
+			items = append(items, item(fmt.Sprint("hash ", i), arrived(bob, i%1000, "hi")))
+		}
+		if fresh := got[int](t)(s.Receive(ctx, Batch{Node: node1, Items: items}, at(2000))); fresh != n {
+			t.Errorf("%d are new, want %d", fresh, n)
+		}
+	}
+	for k, step := range []struct {
+		from, n, want int
+		befriend      bool
+	}{{0, 60, 60, false}, {60, 43, 100, false}, {1000, 1, 100, false}, {103, 2, 102, true}} {
+		if step.befriend {
+			befriend(t, s, bob)
+		}
+		receive(step.from, step.n)
+		if n := len(got[[]Message](t)(s.Messages(ctx, bob, 0, 1000))); n != step.want {
+			t.Errorf("step %d: %d messages, want %d", k+1, n, step.want)
+		}
+	}
+	if diff := cmp.Diff([]Skipped{{manyMessages, 3, at(2000)}, {knownAlready, 1, at(2000)}}, got[[]Skipped](t)(s.Skipped(ctx, 10))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestDecline: a request that was answered meanwhile is none, and stays with all that waits to be sent.
+func TestDecline(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustCreate(t, tempPath(t))
+	dave := id("dave")
+	got[int](t)(s.Receive(ctx, Batch{Items: []Item{item("a", arrived(bob, 1, "hi")), item("b", arrived(carol, 2, "hi")), item("c", arrived(dave, 3, "hi"))}}, at(4)))
+	must(t, s.Decline(ctx, bob, false))
+	if _, err := s.Contact(ctx, bob); !errors.Is(err, ErrNotFound) {
+		t.Errorf("who was declined: %v", err)
+	}
+	must(t, s.Decline(ctx, carol, true))
+	if c := got[Contact](t)(s.Contact(ctx, carol)); !c.Blocked || c.ApprovedMe || len(got[[]Message](t)(s.Messages(ctx, carol, 0, 10))) != 0 {
+		t.Errorf("who was blocked is %+v", c)
+	}
+	send(t, s, dave, 5, "answer")
+	for what, who := range map[string][33]byte{"declined": bob, "blocked": carol, "answered": dave} {
+		for _, block := range []bool{false, true} {
+			if err := s.Decline(ctx, who, block); !errors.Is(err, ErrNotFound) {
+				t.Errorf("who was %s: %v", what, err)
+			}
+		}
+	}
+	c := got[Contact](t)(s.Contact(ctx, dave))
+	if n, m := len(got[[]Message](t)(s.Messages(ctx, dave, 0, 10))), len(got[[]Parcel](t)(s.Outbox(ctx, 0, 10))); n != 2 || m != 2 || !c.Approved || c.Blocked {
+		t.Errorf("who was answered is %+v, with %d messages and %d parcels", c, n, m)
 	}
 }
 

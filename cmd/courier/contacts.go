@@ -83,13 +83,18 @@ func (p program) requestsCommand(f *flags) *cobra.Command {
 		Use: "requests", Short: "Strangers who wrote to you: list, accept, decline, block",
 		Long: `Strangers who wrote to you. Until you accept, or answer, they are not told that you read them.
 
-A thousand are kept: of more the oldest are declined, but not those who have a nickname.`,
+1,000 wait at most, with 100 messages each. While so many do, others are not taken; they come when one of the 1,000 is accepted, declined or
+blocked, if that is within the 14 days for which messages are kept for you. What one of them writes beyond 100 is dropped until you accept.`,
 	}
 	cmd.AddCommand(
 		p.listContacts(f, "list", "List who waits for an answer", (*store.Contact).Request),
 		p.onContact(f, "accept WHO", "Take their messages, and tell them so", "", func(ctx context.Context, d *desk, id client.ID, word string) error {
-			if err := requestError(ctx, d, id, word); err != nil {
-				return err
+			c, err := d.store.Contact(ctx, id)
+			if errors.Is(err, store.ErrNotFound) || err == nil && !c.Request() {
+				err = client.ErrNoRequest
+			}
+			if err != nil {
+				return requestError(err, word)
 			}
 			if err := d.Accept(ctx, id); err != nil {
 				return err
@@ -97,19 +102,10 @@ A thousand are kept: of more the oldest are declined, but not those who have a n
 			return p.carryOut(ctx, d)
 		}),
 		p.onContact(f, "decline WHO", "Delete the request; they are not told, and can make another", "", func(ctx context.Context, d *desk, id client.ID, word string) error {
-			if err := requestError(ctx, d, id, word); err != nil {
-				return err
-			}
-			return d.Decline(ctx, id)
+			return requestError(d.Decline(ctx, id, false), word)
 		}),
 		p.onContact(f, "block WHO", "Delete the request, and drop whatever they send", "", func(ctx context.Context, d *desk, id client.ID, word string) error {
-			if err := requestError(ctx, d, id, word); err != nil {
-				return err
-			}
-			if err := d.store.Block(ctx, id, true, d.Now()); err != nil {
-				return err
-			}
-			return d.store.Forget(ctx, id)
+			return requestError(d.Decline(ctx, id, true), word)
 		}),
 	)
 	return cmd
@@ -203,9 +199,8 @@ func strangerError(word string, err error) error {
 	return err
 }
 
-func requestError(ctx context.Context, d *desk, id client.ID, word string) error {
-	c, err := d.store.Contact(ctx, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && !c.Request() {
+func requestError(err error, word string) error {
+	if errors.Is(err, client.ErrNoRequest) {
 		return missingf("there is no request of %s", word)
 	}
 	return err
