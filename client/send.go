@@ -294,7 +294,8 @@ func (c *Client) Approve(ctx context.Context, name string, id ID) error {
 }
 
 // Release queues what is held for a name, unless it still has to wait, and returns how much. Approve does it too, as does
-// Resolve when the name points back, and Flush for a process that ended between the two. What cannot be queued stays and does not keep the others; the error is
+// Resolve when the name points back, and Flush for a process that ended between the two. What it answers is left out unless that is in the
+// chat with who it goes to. What cannot be queued stays and does not keep the others; the error is
 // the first's, or ErrBlocked.
 func (c *Client) Release(ctx context.Context, name string) (released int, err error) {
 	n, err := ons.ParseName(ons.Session, name)
@@ -323,7 +324,11 @@ func (c *Client) Release(ctx context.Context, name string) (released int, err er
 		}
 		for _, h := range waiting {
 			after = h.ID
-			_, err := c.queue(ctx, pin.ID, Letter{Text: h.Text, Quote: h.Quote, Key: h.Key}, h.ID)
+			l := Letter{Text: h.Text, Quote: h.Quote, Key: h.Key}
+			err := c.unquote(ctx, pin.ID, &l)
+			if err == nil {
+				_, err = c.queue(ctx, pin.ID, l, h.ID)
+			}
 			switch {
 			case ctx.Err() != nil:
 				return released, ctx.Err()
@@ -334,6 +339,19 @@ func (c *Client) Release(ctx context.Context, name string) (released int, err er
 			}
 		}
 	}
+}
+
+// unquote takes from a letter that was held what it answers, unless that is in the chat that it goes to now: it would tell a new account
+// whom the old one was (ErrQuote), and to lose the text is worse than to lose what it is about.
+func (c *Client) unquote(ctx context.Context, to ID, l *Letter) error {
+	if l.Quote == nil {
+		return nil
+	}
+	is, err := c.store.Within(ctx, to, *l.Quote)
+	if err == nil && !is {
+		l.Quote = nil
+	}
+	return err
 }
 
 // releaseAll queues what is held for names that are not held any more. What is in the way of it stays for another time.
