@@ -102,7 +102,12 @@ func TestKill(t *testing.T) {
 		return s
 	}
 	for i, file := range []string{"alice", "bob"} {
-		if err := open(file, byte(i+1)).Close(); err != nil {
+		s := open(file, byte(i+1))
+		// Of a stranger not so much is kept.
+		if _, err := s.Queue(t.Context(), store.Outgoing{Approve: account(byte(2 - i)).ID()}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
