@@ -37,7 +37,7 @@ type Config struct {
 
 	Bug    func(any)        // told of a panic in a goroutine of the client's own; must not return; nil: it ends the program, as usual
 	Stored func(int64)      // told of each message that a node has, and when enough have it, by goroutines of Flush, which waits; nil: nobody is
-	Notice func(string)     // told, once, of each rule about paths that the network is too small for; may ask nothing that waits; nil: nobody is
+	Notice func(string)     // told, once, of each rule about paths that cannot be kept, a sentence; may ask nothing that waits; nil: nobody is
 	Now    func() time.Time // the machine's clock, which the network's is compared with; nil: time.Now
 	Rand   *rand.Rand       // chooses nodes, in tests; nil: as nobody can foresee. Used by one goroutine at a time
 	Log    *slog.Logger     // nil: silent
@@ -185,7 +185,7 @@ func (c *Client) bug() {
 	}
 }
 
-// relax says, once, which rule the network is too small for.
+// relax says, once, which rule about paths cannot be kept, as the network is too small or too slow for it.
 func (c *Client) relax(rule string) {
 	c.mu.Lock()
 	for _, r := range c.relaxed {
@@ -202,7 +202,7 @@ func (c *Client) relax(rule string) {
 	}
 }
 
-// Relaxed returns which rules the network was too small for so far.
+// Relaxed returns which rules about paths could not be kept so far, as the network is too small or too slow for them: sentences.
 func (c *Client) Relaxed() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

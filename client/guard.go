@@ -129,18 +129,20 @@ func (c *Client) preferred(p *pool, own *store.Node, others []*path) *store.Node
 
 // slow reports whether a guard was slower than the limit when it was tested, while there are others that may not be. c.mu is held.
 func (c *Client) slow(p *pool, key [32]byte) bool {
-	beyond := func(n *store.Node) bool { return n.Latency > c.cfg.MaxLatency }
-	if n := p.by[key]; n == nil || !beyond(n) {
+	if n := p.by[key]; n == nil || !c.beyond(n) {
 		return false
 	}
 	left := 0
 	for _, n := range p.nodes {
-		if m := c.met[n.Ed25519]; !beyond(n) && (m == nil || !m.until.After(c.cfg.Now())) {
+		if m := c.met[n.Ed25519]; !c.beyond(n) && (m == nil || !m.until.After(c.cfg.Now())) {
 			left++
 		}
 	}
 	return left >= others
 }
+
+// beyond reports whether a node was slower than the limit when it was tested.
+func (c *Client) beyond(n *store.Node) bool { return n.Latency > c.cfg.MaxLatency }
 
 // hops returns the nodes of paths.
 func (p *pool) hops(paths []*path) (list []*directory.Node) {
@@ -172,6 +174,9 @@ func (c *Client) guards(ctx context.Context, p *pool, paths []*path, n int) (fou
 		} else if c.slow(p, key) {
 			slowest = append(slowest, p.by[key])
 		} else if d := p.find(key); len(found) < n && d != nil && !clashes(d, apart) {
+			if c.beyond(p.by[key]) { // and there are too few others
+				c.soon(relaxedSlow)
+			}
 			use(p.by[key])
 		}
 	}

@@ -375,6 +375,33 @@ func TestSlowKept(t *testing.T) {
 	if !slices.Equal(r.guards(), before) {
 		t.Errorf("the guards are others, that are as slow")
 	}
+	slower := func(times int) {
+		t.Helper()
+		told := r.told()
+		if len(told) != times || slices.ContainsFunc(told, func(s string) bool { return !strings.Contains(s, "slower") }) || len(r.Relaxed()) != 1 {
+			t.Errorf("said %q, and relaxed are %q; want %d times that guards are slow", told, r.Relaxed(), times)
+		}
+	}
+	slower(1)
+	// Once nobody else is left to be tried they stay, which is said all the same.
+	praise := func(took time.Duration) {
+		t.Helper()
+		for _, node := range n.Nodes() {
+			if key := node.Ed25519(); !slices.Contains(before, key) {
+				if err := r.Store.Praise(t.Context(), key, took); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	praise(700 * time.Millisecond)
+	r.open(t)
+	r.connect(t)
+	if !slices.Equal(r.guards(), before) {
+		t.Errorf("the guards are others, though there are none")
+	}
+	slower(2)
+	praise(time.Millisecond)
 	n.inject("all:ok")
 	for i, node := range n.Nodes() {
 		if slices.Contains(before, node.Ed25519()) {

@@ -40,7 +40,7 @@ func (q *path) has(key [32]byte) bool {
 const (
 	relaxedOperator = "some nodes of a path are run by the same operator: there are not enough others"
 	relaxedNet      = "some nodes of a path are in the same /24 network: there are not enough others"
-	relaxedSlow     = "a guard is slower than the limit: there are not enough others"
+	relaxedSlow     = "a guard is slower than the limit: not enough faster ones are known"
 	relaxedOnePath  = "there is only one path: there are not enough nodes for another"
 )
 

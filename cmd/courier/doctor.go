@@ -202,7 +202,7 @@ func (x *examination) clock(ctx context.Context) []checkView {
 	return one("clock", "ok", "", "%.1f s off the network's, by %d nodes", ahead.Abs().Seconds(), heard)
 }
 
-// rules: which of those about paths the network is too small for.
+// rules: which of those about paths cannot be kept.
 func (x *examination) rules(context.Context) (list []checkView) {
 	for _, rule := range x.d.Relaxed() {
 		list = append(list, checkView{Check: "rules", State: "warn", Says: rule})

@@ -154,7 +154,7 @@ func (p program) doctorCommand(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Look at everything between you and the network, and say what to do",
 		Long: `Look at everything between you and the network, and say what to do: the proxy, seed nodes, the list of nodes and who agrees on it, guards,
-paths, the clock, rules that the network is too small for, and the swarm that keeps your messages. Each line is ok, warn or fail.
+paths, the clock, rules about paths that cannot be kept, and the swarm that keeps your messages. Each line is ok, warn or fail.
 
 Exit code 3 if anything failed.`,
 		Args: cobra.NoArgs,

@@ -86,7 +86,7 @@ func (d *desk) begin(ctx context.Context, p program, f *flags) (err error) {
 			default: // it says so already
 			}
 		},
-		Notice: func(rule string) { p.tell("the network is small: %s", rule) },
+		Notice: func(rule string) { p.tell("%s", rule) },
 	})
 	if err != nil {
 		return err
