@@ -31,8 +31,9 @@ import (
 // What is marked. Whatever is text has the word canary in it.
 const (
 	canaryPassphrase = "canary-passphrase"
-	canaryHere       = "canary-bird-here" // a registered name
-	canaryGone       = "canary-bird-gone" // one that is not
+	canaryHere       = "canary-bird-here"  // a registered name
+	canaryGone       = "canary-bird-gone"  // one that is not
+	canaryMoved      = "canary-bird-moved" // one that comes to point elsewhere
 )
 
 var canarySeeds = map[string]client.Seed{"alice": client.Seed([]byte("canary-seed-here")), "bob": client.Seed([]byte("canary-seed-gone"))}
@@ -63,7 +64,7 @@ func canaries(t *testing.T) (all []marked) {
 			marked{"the public key of " + who, false, canary.Shapes{}.Bytes(a.Public())})
 	}
 	all = append(all, marked{"the passphrase", true, canary.Text(canaryPassphrase).Bytes([]byte(canaryPassphrase))})
-	for _, plain := range []string{canaryHere, canaryGone} {
+	for _, plain := range []string{canaryHere, canaryGone, canaryMoved} {
 		n, err := ons.ParseName(ons.Session, plain)
 		if err != nil {
 			t.Fatal(err)
@@ -81,6 +82,7 @@ type canaryRun struct {
 	bob   bool
 	says  bool // it is asked to print a secret
 	code  int
+	moved bool // canaryMoved points elsewhere from then on
 }
 
 // canaryCommands has a line for each command of the program, in the order in which they are run. A new command needs one here.
@@ -109,7 +111,7 @@ var canaryCommands = []struct {
 	{"courier vault unlock", []canaryRun{{code: exitLocked}}},
 	{"courier vault passphrase", []canaryRun{{args: "--new-passphrase-file PASSPHRASE"}}},
 	{"courier names resolve", []canaryRun{
-		{args: canaryHere + " --server http://127.0.0.1:1"}, {args: canaryGone, code: exitNotFound}, {args: canaryHere + " --seeds http://127.0.0.1:1 -o json"},
+		{args: canaryHere + " --server http://127.0.0.1:1"}, {args: canaryMoved}, {args: canaryGone, code: exitNotFound}, {args: canaryHere + " --seeds http://127.0.0.1:1 -o json"},
 	}},
 	{"courier names pins", []canaryRun{{}}},
 	{"courier names receipt", []canaryRun{{args: canaryHere}, {args: canaryGone}}},
@@ -119,6 +121,7 @@ var canaryCommands = []struct {
 		{args: canaryHere + " -m canary-text-one --explain --key canary-key"}, {args: "BOB -m - --wait replicated", stdin: "canary-text-two"},
 		{args: "me -m canary-note"}, {args: canaryGone + " -m canary-text", code: exitNotFound}, {args: canaryHere + " -m canary-text --dry-run"},
 		{args: "canary-nobody@ -m canary-text", code: exitUsage},
+		{moved: true, args: canaryMoved + " -m canary-held --fresh 0s", code: exitHeld},
 	}},
 	{"courier listen", []canaryRun{
 		{bob: true, args: "--once -o jsonl --consumer canary-consumer"}, {bob: true, args: "--once --exec cat"}, {args: "--once"},
@@ -134,9 +137,9 @@ var canaryCommands = []struct {
 	{"courier messages search", []canaryRun{{bob: true, args: "canary text"}}},
 	{"courier messages show", []canaryRun{{args: "1 -o json"}, {args: "77", code: exitNotFound}}},
 	{"courier outbox list", []canaryRun{{}}},
-	{"courier outbox show", []canaryRun{{args: "77", code: exitNotFound}}},
+	{"courier outbox show", []canaryRun{{args: "h1"}, {args: "h1 -o json"}, {args: "77", code: exitNotFound}}},
 	{"courier outbox retry", []canaryRun{{}}},
-	{"courier outbox drop", []canaryRun{{args: "77", code: exitNotFound}}},
+	{"courier outbox drop", []canaryRun{{args: "h1"}, {args: "77", code: exitNotFound}}},
 	{"courier export", []canaryRun{{}}},
 	{"courier net path", []canaryRun{{}}},
 	{"courier net paths", []canaryRun{{}}},
@@ -163,7 +166,7 @@ func startAviary(t *testing.T) *aviary {
 	t.Helper()
 	a := &aviary{program: plain(t), files: t.TempDir(), passphrase: filepath.Join(t.TempDir(), "passphrase"), secrets: canaries(t)}
 	alice, bob := canarySeeds["alice"].ID().String(), canarySeeds["bob"].ID().String()
-	names, err := devnet.ParseNames(strings.NewReader("session "+canaryHere+" "+bob), ons.Fakechain)
+	names, err := devnet.ParseNames(strings.NewReader("session "+canaryHere+" "+bob+"\nsession "+canaryMoved+" "+bob), ons.Fakechain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,6 +221,9 @@ func (a *aviary) says(t *testing.T, what string, stderr []byte) {
 
 func (a *aviary) run(t *testing.T, command string, r canaryRun) {
 	t.Helper()
+	if r.moved {
+		a.move(t)
+	}
 	words := append(strings.Fields(command)[1:], strings.Fields(a.words.Replace(r.args))...)
 	if words[0] != "__complete" && !strings.Contains(r.args, "--exec") {
 		words = append(words, "--verbose", "--log-format", "json")
@@ -240,6 +246,22 @@ func (a *aviary) run(t *testing.T, command string, r canaryRun) {
 		a.search(t, what+": standard output", stdout.Bytes(), true)
 	} else if !slices.ContainsFunc(a.secrets, func(m marked) bool { return m.secret && m.In(stdout.Bytes(), stdout.Bytes()) != "" }) {
 		t.Errorf("%s: no secret is found where there is one", what) // so that what is not found elsewhere is not there
+	}
+}
+
+// move has canaryMoved point to alice.
+func (a *aviary) move(t *testing.T) {
+	t.Helper()
+	n, err := ons.ParseName(ons.Session, canaryMoved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := ons.ParseValue(ons.Session, canarySeeds["alice"].ID().String(), ons.Fakechain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Update(n, v); err != nil {
+		t.Fatal(err)
 	}
 }
 
