@@ -219,6 +219,7 @@ func (p program) offerWords(ctx context.Context, f *flags, seed client.Seed) err
 	switch {
 	case errors.Is(err, errNoTerminal):
 	case err != nil:
+		p.tell("the account was made; `courier account recovery` shows its words, without which it is lost with this machine")
 		return err
 	case show:
 		fmt.Fprintln(p.stderr, "\n  "+strings.ReplaceAll(seed.Words(), " ", "\n  ")+"\n")
