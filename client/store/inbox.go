@@ -60,7 +60,7 @@ func (s *Store) Receive(ctx context.Context, b Batch, at time.Time) (fresh int, 
 			switch reason {
 			case "":
 				continue
-			case manyRequests: // it is to be taken when there is room
+			case ManyRequests: // it is to be taken when there is room
 				fresh--
 				if err := tx.Exec("DELETE FROM seen WHERE hash = ?", i.Hash).Error; err != nil {
 					return err
@@ -128,13 +128,13 @@ func blocked(tx *gorm.DB, id [33]byte) (is bool, err error) {
 	return is, err
 }
 
-// Why a change changed nothing.
+// Why a change changed nothing. ManyRequests is the only one that may cost its owner something.
 const (
 	fromBlocked    = "from a blocked account"
 	knownAlready   = "known already"
 	unknownMessage = "about an unknown message"
 	notAsked       = "accepts what was not asked"
-	manyRequests   = "a request, while there are too many"
+	ManyRequests   = "a request, while there are too many"
 	manyMessages   = "of a request that has too many"
 )
 
@@ -215,7 +215,7 @@ func room(tx *gorm.DB, with *contactRow, m *Message) (reason string, err error) 
 	}
 	if !with.ApprovedMe {
 		if err := tx.Raw("SELECT count(*) >= ? FROM contacts WHERE "+asking, maxRequests).Scan(&full).Error; err != nil || full {
-			return manyRequests, err
+			return ManyRequests, err
 		}
 	}
 	if err := tx.Raw("SELECT count(*) >= ? FROM messages WHERE chat = ? AND sender = ?", maxAsking, m.Chat[:], m.Sender[:]).Scan(&full).Error; err != nil || full {

@@ -768,7 +768,7 @@ func TestRequests(t *testing.T) {
 	if got := got[string](t)(s.Cursor(ctx, node1, 0)); got != "hash 1002" {
 		t.Errorf("the cursor is %s", got)
 	}
-	if diff := cmp.Diff([]Skipped{{manyRequests, 4, at(5002)}}, got[[]Skipped](t)(s.Skipped(ctx, 10))); diff != "" {
+	if diff := cmp.Diff([]Skipped{{ManyRequests, 4, at(5002)}}, got[[]Skipped](t)(s.Skipped(ctx, 10))); diff != "" {
 		t.Error(diff)
 	}
 	events := got[[]Event](t)(s.Events(ctx, 0, 100))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"onsight/client"
+	"onsight/client/store"
 )
 
 const (
@@ -36,7 +37,7 @@ type examination struct {
 // run says of each thing how it is. The error is the context's, or that of who is told.
 func (x *examination) run(ctx context.Context) error {
 	for _, look := range []func(context.Context) []checkView{
-		x.seeds, x.pool, x.guards, x.path, x.clock, x.rules, x.swarm, x.proxy,
+		x.seeds, x.pool, x.guards, x.path, x.clock, x.rules, x.swarm, x.skipped, x.proxy,
 	} {
 		list := look(ctx)
 		if ctx.Err() != nil {
@@ -233,6 +234,27 @@ func (x *examination) swarm(ctx context.Context) []checkView {
 		list[0].State, list[0].Next = "warn", "courier net swarm"
 	}
 	return list
+}
+
+// skipped: what was fetched from our own swarm and is no message to us, ever. Anybody may put anything there.
+func (x *examination) skipped(ctx context.Context) []checkView {
+	list, err := x.d.store.Skipped(ctx, 10)
+	if err != nil {
+		return one("skipped", "fail", "courier net doctor", "%v", err)
+	}
+	v := one("skipped", "ok", "", "nothing")
+	for i, s := range list {
+		if i == 0 {
+			v[0].Says = ""
+		} else {
+			v[0].Says += "; "
+		}
+		v[0].Says += fmt.Sprintf("%d × %s", s.N, s.Reason)
+		if s.Reason == store.ManyRequests && time.Since(s.Last) < 24*time.Hour {
+			v[0].State, v[0].Next = "warn", "courier requests list"
+		}
+	}
+	return v
 }
 
 // proxy is judged by whether anybody was reached through it.
