@@ -95,9 +95,17 @@ func (k *clock) offset() time.Duration {
 	return all[(len(all)-1)/2]
 }
 
+// fits reports whether no node that was heard contradicts an offset.
+func (k *clock) fits(offset time.Duration) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !slices.ContainsFunc(k.samples, func(s sample) bool { return (s.offset - offset).Abs() > 2*time.Second })
+}
+
 const (
 	timeLimit = 3 * time.Second  // that sealing waits for the network's time
 	noTime    = 30 * time.Second // how long it does not after that was in vain
+	timeGood  = 10 * time.Minute // that what enough nodes said is used by processes that come later
 )
 
 // learnTime learns the network's time unless it is known, or was asked for in vain lately. It returns how long it took until there was a
@@ -112,10 +120,10 @@ func (c *Client) learnTime(ctx context.Context) (path, clock time.Duration) {
 		begun := time.Now()
 		err := c.Connect(within)
 		path = time.Since(begun)
-		if err == nil {
+		if err == nil && !c.timeStands(ctx) {
 			err = c.Sync(within)
+			clock = time.Since(begun) - path
 		}
-		clock = time.Since(begun) - path
 		if err != nil {
 			c.cfg.Log.Debug("time not learnt", "error", err)
 			c.mu.Lock()
@@ -124,6 +132,14 @@ func (c *Client) learnTime(ctx context.Context) (path, clock time.Duration) {
 		}
 	}
 	return path, clock
+}
+
+// timeStands reports whether enough nodes were heard lately by whatever process, and none heard since says otherwise: commands that send
+// one message each then need not ask for the time, which takes as long as sending.
+func (c *Client) timeStands(ctx context.Context) bool {
+	ahead, heard, err := c.store.Ahead(ctx)
+	age := c.cfg.Now().Sub(heard)
+	return err == nil && !heard.IsZero() && age >= 0 && age < timeGood && c.clock.fits(ahead)
 }
 
 // nextTime is the time of the next message, on the network's clock: whoever reads it sorts by that, and it cannot be changed when it is

@@ -621,6 +621,26 @@ func TestWrongClock(t *testing.T) {
 	}
 }
 
+// TestTimeKept: a process that comes right after another takes its word for the network's time, and one that comes later asks.
+func TestTimeKept(t *testing.T) {
+	t.Parallel()
+	n := startTown(t, devnet.Config{Seed: 37, Nodes: 16})
+	clock := &fakeClock{}
+	a := n.client(1, func(c *client.Config) { c.Now = clock.now })
+	for i, asks := range []bool{true, false, true} {
+		s, err := a.Send(t.Context(), client.Letter{To: a.Account.ID(), Text: fmt.Sprint(i)})
+		if err != nil || (s.Clock > 0) != asks {
+			t.Errorf("message %d: %v, error %v, want asked %v", i, s.Clock, err, asks)
+		}
+		if asks {
+			clock.pass(5 * time.Minute)
+		} else {
+			clock.pass(-20 * time.Minute) // set back: what was learnt is of the future then
+		}
+		a.open(t)
+	}
+}
+
 // TestClockSteps: a clock that is set while the client runs is noticed with the first refusal, and nodes that do not answer are gone around.
 func TestClockSteps(t *testing.T) {
 	t.Parallel()
