@@ -31,17 +31,20 @@ func ParseSaid(body string) (absent bool, err error) {
 	return s.absent, err
 }
 
-// Doubted tells which of those who were heard, at these heights, are discounted where the floor was known before.
-func Doubted(floor uint64, heights ...uint64) (list []int) {
+// Doubted tells which of those who were heard, at these heights, are discounted where the floor was known before, and so many are enough.
+func Doubted(floor uint64, enough int, heights ...uint64) (list []int) {
 	var heard []said
 	for _, h := range heights {
 		heard = append(heard, said{height: h})
 	}
-	doubt(heard, floor)
+	doubt(heard, floor, enough)
 	for i := range heard {
-		if heard[i].err != nil {
+		if heard[i].behind {
 			list = append(list, i)
 		}
 	}
 	return list
 }
+
+// Unknown reports whether an error of resolving a name is the network's not to know.
+func Unknown(err error) bool { return unknown(err) }

@@ -53,7 +53,7 @@ func TestExtra(t *testing.T) {
 		return ons.Sealed{}, 0, errors.Join(ons.ErrUnavailable, errors.New("refused"))
 	}}
 	r := n.client(1, func(c *client.Config) {
-		c.Extra = []client.Extra{truth, seals(t, "liar", "bob", alice), absent("nothing"), dead}
+		c.Extra = []client.Extra{truth, seals(t, "liar", "bob", alice), absent("nothing"), dead, dead}
 	})
 	for range 2 {
 		got, err := r.Resolve(t.Context(), "bob")
@@ -74,7 +74,7 @@ func TestExtra(t *testing.T) {
 		}
 		voices[a.Source] = a
 	}
-	if nodes < 3 || len(voices) != 4 {
+	if nodes < 3 || len(voices) != 5 {
 		t.Fatalf("%d nodes and %d others in the receipt: %+v", nodes, len(voices), receipts[0])
 	}
 	for who, want := range map[string]string{"chain": bob, "liar": alice} {
@@ -85,8 +85,10 @@ func TestExtra(t *testing.T) {
 	if a := voices["nothing"]; a.ID != ([33]byte{}) || a.Reason != "" || a.Height != 8 {
 		t.Errorf("nothing: got %+v", a)
 	}
-	if a := voices["dead"]; a.Reason == "" {
-		t.Errorf("dead: got %+v", a)
+	for _, who := range []string{"dead", "dead (2)"} {
+		if a := voices[who]; a.Reason == "" {
+			t.Errorf("%s: got %+v", who, a)
+		}
 	}
 
 	// Of a name that the nodes do not have, nobody else's word is taken.

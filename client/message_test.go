@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"onsight/client"
 	"onsight/client/store"
 	"onsight/internal/devnet"
+	"onsight/ons"
 )
 
 func (r *resident) id() string { return r.Account.ID().String() }
@@ -231,7 +233,10 @@ func TestHeld(t *testing.T) {
 	t.Parallel()
 	old, new := account(2).ID(), account(3).ID()
 	n := startTown(t, devnet.Config{Seed: 33, Nodes: 20}, "session bob "+old.String())
-	a, c := n.client(1, func(c *client.Config) { c.Recheck = time.Nanosecond }), n.client(3)
+	var skew time.Duration
+	a, c := n.client(1, func(c *client.Config) {
+		c.Recheck, c.Now = time.Nanosecond, func() time.Time { return time.Now().Add(skew) }
+	}), n.client(3)
 	a.send(t, "bob", "first")
 	a.flush(t)
 	was, err := a.Send(t.Context(), client.Letter{Name: name(t, "bob"), Text: "before", Key: "before"})
@@ -264,6 +269,45 @@ func TestHeld(t *testing.T) {
 	a.flush(t)
 	c.poll(t)
 	same(t, c.texts(t, a.Account.ID()), "they: secret")
+
+	// To approve is not to ask: what was said long ago is asked again.
+	if _, err := n.Update(name(t, "bob"), value(t, old.String())); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Resolve(t.Context(), "bob"); !errors.As(err, &held) {
+		t.Fatal(err)
+	}
+	skew = 30 * time.Minute
+	if err := a.Approve(t.Context(), "bob", held.New); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := a.Send(t.Context(), client.Letter{Name: name(t, "bob"), Text: "later", Recheck: 10 * time.Minute}); err != nil || s.Resolution == nil {
+		t.Errorf("nobody was asked: %+v, %v", s, err)
+	}
+}
+
+// TestUnknown: only that the network does not say what a name stands for is a reason to take the account that it is pinned to.
+func TestUnknown(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]bool{
+		client.ErrFewNodes: true, client.ErrPath: true, ons.ErrNotFound: true,
+		client.ErrBehind: false, client.ErrID: false, client.ErrUnreadable: false, client.ErrClosed: false, store.ErrDisk: false,
+	} {
+		if got := client.Unknown(fmt.Errorf("resolve: %w", err)); got != want {
+			t.Errorf("%v: %v, want %v", err, got, want)
+		}
+	}
+}
+
+// TestHeldLog: a log is told that something is held, not what.
+func TestHeldLog(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	var err error = &client.HeldError{Name: "bob", Old: account(2).ID()}
+	slog.New(slog.NewTextHandler(&log, nil)).Info("not released", "error", err)
+	if got := log.String(); !strings.HasSuffix(got, "error=held\n") {
+		t.Error(got)
+	}
 }
 
 // TestHeldFree: what is held is sent when the name points back, and when a process ended between approving and sending.

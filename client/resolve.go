@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -22,30 +23,42 @@ var (
 	ErrDisagree = errors.New("nodes do not agree on the name")
 	// ErrUnreadable means that a name is registered, and that what enough nodes say it stands for does not open under it.
 	ErrUnreadable = errors.New("the name is registered, but what it stands for cannot be read")
+	// ErrBehind means that enough nodes say the same of a name, and something else than it is pinned to, but as of a time before what is
+	// known here. Whether it is so now was not found out.
+	ErrBehind = errors.New("enough nodes say the same of the name, but as of blocks before those that are known")
 )
 
 // HeldError means that a name points to another account than when it was first used. Messages to it wait until somebody approves; if it is
-// none at all, until it points to one.
+// none at all, until it points to one. It is written to logs without its name and accounts.
 type HeldError struct {
 	Name      string
 	Old, New  ID        // New is zero where Why is set
 	Since     time.Time // since when it was the old one, here
 	NextSince time.Time // and since when the new one
 	Why       error     // ErrID or ErrUnreadable if it is no account any more; nil: it is one
+	Gone      bool      // whether the name is not even registered now; then Old can be approved
 }
 
 // Unwrap returns Why.
 func (e *HeldError) Unwrap() error { return e.Why }
 
+// LogValue says that it is held.
+func (e *HeldError) LogValue() slog.Value { return slog.StringValue("held") }
+
 func (e *HeldError) Error() string {
+	points, now := "points to another account", ""
 	switch e.Why {
 	case nil:
+		now = ", it is " + e.New.String()
 	case ErrID:
-		return fmt.Sprintf("the name %s points to no account since %s: it was %s", e.Name, e.NextSince.Format(time.DateOnly), e.Old)
+		points = "points to no account"
 	default:
-		return fmt.Sprintf("the name %s points to what cannot be read since %s: it was %s", e.Name, e.NextSince.Format(time.DateOnly), e.Old)
+		points = "points to what cannot be read"
 	}
-	return fmt.Sprintf("the name %s points to another account since %s: it was %s, it is %s", e.Name, e.NextSince.Format(time.DateOnly), e.Old, e.New)
+	if e.Gone {
+		now += "; it is not registered any more"
+	}
+	return fmt.Sprintf("the name %s %s since %s: it was %s%s", e.Name, points, e.NextSince.Format(time.DateOnly), e.Old, now)
 }
 
 // Resolution is what a name stands for, and who says so.
@@ -68,7 +81,14 @@ type said struct {
 	opened bool
 	id     ID    // zero unless it was opened and is one
 	err    error // why it does not count
+	behind bool  // its chain ends long before what is known, so it does not count either
 }
+
+// counts reports whether it is one of those whose word has come to err.
+func (s *said) counts(err error) bool { return !s.behind && errors.Is(s.err, err) }
+
+// answered reports whether it was an answer, of use or not.
+func (s *said) answered() bool { return s.err == nil || errors.Is(s.err, ErrUnreadable) }
 
 // open finds out whom the value names. One that does not open under the name does not count, as if nothing had been said.
 func (s *said) open(n ons.Name) {
@@ -101,8 +121,8 @@ func (s *said) key() (key [32]byte) {
 // Config.Extra's affair.
 //
 // Errors: ons.ErrNotFound if and only if enough nodes say that there is no such name; ErrFewNodes; ErrDisagree; ErrID if it stands for
-// no account; ErrUnreadable; a *HeldError beside the resolution if it is pinned to another account, or to one and stands for none now;
-// those about nodes and paths.
+// no account; ErrUnreadable; ErrBehind; a *HeldError beside the resolution if it is pinned to another account, or to one and stands for
+// none now; those about nodes and paths.
 func (c *Client) Resolve(ctx context.Context, name string) (Resolution, error) {
 	r, err := c.resolve(ctx, name, c.store.Confirm)
 	if err != nil {
@@ -131,15 +151,16 @@ func (c *Client) resolve(ctx context.Context, name string, confirm func(context.
 	}
 	r.Path = time.Since(begun)
 	extra := c.askExtra(ctx, n)
-	agreed, heard, asked, err := c.poll(ctx, n)
+	p, err := c.poll(ctx, n)
+	agreed := p.agreed
 	r.Took = time.Since(begun)
 	others := extra(err == nil)
-	r.Receipt = store.Receipt{Name: n.String(), At: c.Now(), Outcome: outcome(agreed, err), Need: c.need(asked), Asked: asked}
+	r.Receipt = store.Receipt{Name: n.String(), At: c.Now(), Outcome: outcome(agreed, err), Need: c.need(p.asked), Asked: p.asked}
 	if agreed != nil {
 		r.ID = agreed.id
 		r.Receipt.ID = agreed.id
 	}
-	for _, s := range heard {
+	for _, s := range p.heard {
 		r.Receipt.Answers = append(r.Receipt.Answers, testimony(n, &s, agreed))
 	}
 	slices.SortFunc(r.Receipt.Answers, func(a, b store.Answer) int { return bytes.Compare(a.Node[:], b.Node[:]) })
@@ -153,6 +174,10 @@ func (c *Client) resolve(ctx context.Context, name string, confirm func(context.
 	}
 	r.Pin = pin
 	switch {
+	case agreed == nil && p.late != nil && !p.late.absent && r.Pin.Held(): // which is to wait as before
+		return r, heldBy(r.Pin)
+	case agreed == nil && p.late != nil && !p.late.absent && (again != nil || p.late.id != pin.ID):
+		return r, fmt.Errorf("resolve: %w", ErrBehind)
 	case err != nil && agreed == nil:
 		return r, fmt.Errorf("resolve: %w", err)
 	case agreed.absent:
@@ -161,6 +186,8 @@ func (c *Client) resolve(ctx context.Context, name string, confirm func(context.
 		return r, heldBy(r.Pin)
 	case err != nil:
 		return r, fmt.Errorf("resolve: %w", err)
+	case again == nil && r.ID != pin.ID: // it did not count in the store
+		return r, fmt.Errorf("resolve: %w", ErrBehind)
 	}
 	return r, nil
 }
@@ -183,7 +210,7 @@ func outcome(agreed *said, err error) store.Outcome {
 }
 
 func heldBy(p store.Pin) *HeldError {
-	e := &HeldError{Name: p.Name, Old: p.ID, New: p.Next, Since: p.Since, NextSince: p.NextSince}
+	e := &HeldError{Name: p.Name, Old: p.ID, New: p.Next, Since: p.Since, NextSince: p.NextSince, Gone: !p.Gone.IsZero()}
 	switch p.Trouble {
 	case store.NoAccount:
 		e.Why = ErrID
@@ -199,29 +226,28 @@ func testimony(n ons.Name, s *said, agreed *said) store.Answer {
 	a := store.Answer{Node: s.key(), Source: s.source, Height: s.height}
 	same := agreed != nil && s.equal(agreed)
 	switch {
-	case s.err != nil && !errors.Is(s.err, errBehind):
+	case s.err != nil:
 	case same:
 		s.opened, s.id = agreed.opened, agreed.id
 	case !s.absent && !s.sealed.Legacy():
-		behind := s.err
-		s.err = nil
 		s.open(n)
-		s.err = cmp.Or(behind, s.err)
 	}
 	a.ID = s.id
 	switch {
-	case s.err != nil:
-		a.Reason = reason(s.err)
+	case s.behind:
+		a.Reason = "its chain is far behind"
 		if s.absent {
 			a.Reason += "; not registered"
 		}
+	case s.err != nil:
+		a.Reason = reason(s.err)
 	case s.absent:
 	case !s.opened:
 		a.Reason = "says something else"
 	case s.id == ID{}:
 		a.Reason = "says what is no account"
 	}
-	a.Agrees = s.node != nil && same && errors.Is(s.err, agreed.err)
+	a.Agrees = s.node != nil && same && s.counts(agreed.err)
 	return a
 }
 
@@ -235,8 +261,6 @@ func reason(err error) string {
 		return "too slow"
 	case errors.Is(err, ErrUnreadable):
 		return "says what cannot be opened"
-	case errors.Is(err, errBehind):
-		return "its chain is far behind"
 	case errors.As(err, &status):
 		return status.Error()
 	case errors.Is(err, ErrProxy):
@@ -266,8 +290,12 @@ func nameRequest(n ons.Name) []byte {
 // one another.
 const maxBehind = 10
 
-// errBehind means that a node's chain ends long before that of others.
-var errBehind = errors.New("node is behind")
+const (
+	// blockTime is how often there is a block (chain.md).
+	blockTime = 2 * time.Minute
+	// maxRise is how much faster than that the height that is known rises at most: it may rest upon those who say more than is true.
+	maxRise = 30
+)
 
 // need is how many of those who were asked must say the same: Config.Agree, and more than half. Who did not answer counts as asked: that it
 // did not may be the doing of hops on the way, who could so choose who is heard.
@@ -279,149 +307,211 @@ func (c *Client) need(asked int) int {
 	return max(c.cfg.Agree, asked/2+1)
 }
 
-// poll asks Config.Ask nodes at once, others when too few are left to agree, and returns what enough equal answers say: need, of asked.
-// heard is all that was said by then; those that are still asked are not waited for. Where the value is of use to nobody the error, ErrUnreadable
-// or ErrID, comes with it.
-func (c *Client) poll(ctx context.Context, n ons.Name) (agreed *said, heard []said, asked int, err error) {
+// round is what came of asking nodes for a name.
+type round struct {
+	agreed *said  // what enough of those who count say; nil: there is nothing of the kind
+	late   *said  // what enough say if those whose chains are behind are counted too, where agreed is nil; nil: there is nothing of the kind
+	heard  []said // all that was said by then
+	asked  int
+}
+
+// poll asks Config.Ask nodes at once, others when too few are left to agree, until enough say the same: need, of asked. Those that are
+// still asked are not waited for. Where the value is of use to nobody the error, ErrUnreadable or ErrID, comes with it.
+func (c *Client) poll(ctx context.Context, n ons.Name) (r round, err error) {
 	p, err := c.known(ctx)
 	if err != nil {
-		return nil, nil, 0, err
+		return round{}, err
 	}
 	nodes := c.distinct(p, 2*c.cfg.Ask, nil)
 	if len(nodes) < c.cfg.Agree {
-		return nil, nil, 0, fmt.Errorf("%w: %d, of which %d must agree", ErrFewNodes, len(nodes), c.cfg.Agree)
+		return round{}, fmt.Errorf("%w: %d, of which %d must agree", ErrFewNodes, len(nodes), c.cfg.Agree)
 	}
-	floor, err := c.store.Height(ctx)
+	floor, noted, err := c.store.Height(ctx)
 	if err != nil {
-		return nil, nil, 0, err
+		return round{}, err
 	}
+	all := min(2*c.cfg.Ask, len(p.nodes))
+	r = c.hear(ctx, n, nodes, floor)
+	if r.agreed == nil && ctx.Err() == nil {
+		r.late = c.belated(n, &r)
+		if r.asked >= all {
+			c.lower(ctx, &r, floor)
+		}
+	}
+	unreadable, votes := leading(r.heard, func(s *said) bool { return s.counts(ErrUnreadable) })
+	if r.agreed == nil && ctx.Err() == nil && votes >= c.need(r.asked) {
+		r.agreed, err = &unreadable, ErrUnreadable
+	}
+	if r.agreed != nil {
+		c.remember(ctx, &r, floor, noted)
+		if err == nil && !r.agreed.absent && r.agreed.id == (ID{}) {
+			err = ErrID
+		}
+		return r, err
+	}
+	answered := 0
+	var first error // why the first of those who do not count does not
+	for i := range r.heard {
+		switch s := &r.heard[i]; {
+		case s.counts(nil):
+			answered++
+		case s.behind:
+			first = cmp.Or(first, errBehind)
+		default:
+			first = cmp.Or(first, s.err)
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return r, ctx.Err()
+	case answered >= c.need(r.asked):
+		return r, ErrDisagree
+	}
+	// What is wrong with one node, such as that it has what cannot be opened, is not what came of it.
+	return r, fmt.Errorf("%w: only %d of %d answer, and %d must agree: %v", ErrFewNodes, answered, r.asked, c.need(r.asked), first)
+}
+
+// hear asks, and finds out what enough of those who count agree on.
+func (c *Client) hear(ctx context.Context, n ons.Name, nodes []*store.Node, floor uint64) (r round) {
 	within, cancel := context.WithCancel(ctx)
 	defer cancel()
 	request := nameRequest(n)
 	answers := make(chan said, len(nodes)) // so that nobody waits
 	ask := func() {
-		node := nodes[asked]
-		asked++
+		node := nodes[r.asked]
+		r.asked++
 		go func() {
 			defer c.bug()
 			answers <- c.askName(within, node, request)
 		}()
 	}
-	for asked < min(c.cfg.Ask, len(nodes)) {
+	for r.asked < min(c.cfg.Ask, len(nodes)) {
 		ask()
 	}
-	for len(heard) < asked {
+	for len(r.heard) < r.asked {
 		s := <-answers
 		if s.err == nil && !s.absent && !s.sealed.Legacy() {
 			s.open(n)
 		}
-		for i := range heard { // what did not open, does not
-			if errors.Is(heard[i].err, ErrUnreadable) && s.err == nil && s.equal(&heard[i]) {
+		for i := range r.heard { // what did not open, does not
+			if errors.Is(r.heard[i].err, ErrUnreadable) && s.err == nil && s.equal(&r.heard[i]) {
 				s.err = ErrUnreadable
 			}
 		}
-		heard = append(heard, s)
-		if agreed != nil || ctx.Err() != nil {
+		r.heard = append(r.heard, s)
+		if r.agreed != nil || ctx.Err() != nil {
 			continue
 		}
-		doubt(heard, floor)
-		most, votes := leading(heard, nil)
-		for votes >= c.need(asked) && !most.absent && !most.opened { // of 2020: opened once, as that takes time and memory
-			if most.open(n); most.err != nil {
-				for i := range heard {
-					if heard[i].err == nil && heard[i].equal(&most) {
-						heard[i].err = most.err
-					}
-				}
-				most, votes = leading(heard, nil)
-			}
-		}
-		if votes >= c.need(asked) {
-			agreed = &most
+		doubt(r.heard, floor, c.enough(&r))
+		most, votes := c.majority(n, &r, func(s *said) bool { return s.counts(nil) })
+		if votes >= c.need(r.asked) {
+			r.agreed = &most
 			cancel() // and wait only for them to notice
 			continue
 		}
-		for asked < len(nodes) && votes+asked-len(heard) < c.need(asked) {
+		for r.asked < len(nodes) && votes+r.asked-len(r.heard) < c.need(r.asked) {
 			ask()
 		}
 	}
-	answered := 0
-	for i := range heard {
-		if heard[i].err == nil {
-			answered++
-		}
-		err = cmp.Or(err, heard[i].err)
-	}
-	if agreed != nil || answered >= c.need(asked) {
-		c.remember(ctx, heard, max(2, asked/2+1, c.need(asked)), floor) // one node's word is not enough for what stays, whoever says so
-	}
-	unreadable, votes := leading(heard, ErrUnreadable)
-	switch {
-	case agreed != nil && !agreed.absent && agreed.id == ID{}:
-		return agreed, heard, asked, ErrID
-	case agreed != nil:
-		return agreed, heard, asked, nil
-	case ctx.Err() != nil:
-		return nil, heard, asked, ctx.Err()
-	case votes >= c.need(asked):
-		return &unreadable, heard, asked, ErrUnreadable
-	case answered >= c.need(asked):
-		return nil, heard, asked, ErrDisagree
-	}
-	return nil, heard, asked, fmt.Errorf("%w: only %d of %d answer, and %d must agree: %w", ErrFewNodes, answered, asked, c.need(asked), err)
+	return r
 }
 
-// remember stores the height that enough of those who were heard know of, if it is above the floor. So nodes that are behind are known as such by who asks next, also
-// if they answer first.
-func (c *Client) remember(ctx context.Context, heard []said, enough int, floor uint64) {
-	var heights []uint64
-	for i := range heard {
-		if heard[i].err == nil {
-			heights = append(heights, heard[i].height)
+// majority returns what most of those say who are counted, and how many they are; if that is enough, it was opened.
+func (c *Client) majority(n ons.Name, r *round, counted func(*said) bool) (most said, votes int) {
+	most, votes = leading(r.heard, counted)
+	for votes >= c.need(r.asked) && !most.absent && !most.opened { // of 2020: opened once, as that takes time and memory
+		if most.open(n); most.err != nil {
+			for i := range r.heard {
+				if r.heard[i].err == nil && r.heard[i].equal(&most) {
+					r.heard[i].err = most.err
+				}
+			}
+			most, votes = leading(r.heard, counted)
 		}
 	}
-	if len(heights) < enough {
+	return most, votes
+}
+
+// belated returns what enough of those who answered say, also those whose chains are behind; or nil.
+func (c *Client) belated(n ons.Name, r *round) *said {
+	if most, votes := c.majority(n, r, func(s *said) bool { return s.err == nil }); votes >= c.need(r.asked) {
+		return &most
+	}
+	if most, votes := leading(r.heard, func(s *said) bool { return errors.Is(s.err, ErrUnreadable) }); votes >= c.need(r.asked) {
+		return &most
+	}
+	return nil
+}
+
+// errBehind means that a node's chain ends long before what is known.
+var errBehind = errors.New("its chain is far behind")
+
+// enough is how many have to know of a height for it to be known here. One node's word is not enough for what stays, whoever says so.
+func (c *Client) enough(r *round) int { return max(2, r.asked/2+1, c.need(r.asked)) }
+
+// remember stores the height that enough of those who were heard know of, if it is above the floor: so nodes that are behind are known as
+// such by who asks next, also if they answer first. It rises no faster than a chain does.
+func (c *Client) remember(ctx context.Context, r *round, floor uint64, noted time.Time) {
+	height := reached(r.heard, c.enough(r))
+	now := c.Now()
+	if floor > 0 {
+		height = min(height, floor+uint64(max(0, now.Sub(noted))/blockTime)+maxRise)
+	}
+	if height <= floor {
 		return
 	}
-	slices.Sort(heights)
-	if heights[len(heights)-enough] <= floor {
-		return
-	}
-	if err := c.store.SetHeight(ctx, heights[len(heights)-enough]); err != nil {
+	if err := c.store.SetHeight(ctx, floor, height, now); err != nil {
 		c.cfg.Log.Debug("height not stored", "error", err)
 	}
 }
 
-// doubt discounts who is far behind the second highest of those who were heard, or behind the floor, a height that enough others knew of
-// before: what it does not know may be long so. One alone that claims to be ahead puts nobody in doubt.
-func doubt(heard []said, floor uint64) {
-	var first, second uint64
-	for i := range heard {
-		switch h := heard[i].height; {
-		case heard[i].err != nil || h <= second:
-		case h > first:
-			first, second = h, first
-		default:
-			second = h
-		}
+// lower stores the height that enough of those who were heard know of if none of them knows of the floor: then that is what is wrong,
+// because some who agreed said more than was true, or the chain of a test network began anew. What is asked next counts again.
+func (c *Client) lower(ctx context.Context, r *round, floor uint64) {
+	height := reached(r.heard, c.enough(r))
+	if height == 0 || floor <= maxBehind || reached(r.heard, 1) >= floor-maxBehind {
+		return
 	}
-	known := max(second, floor)
-	for i := range heard {
-		if heard[i].err == nil && known > maxBehind && heard[i].height < known-maxBehind {
-			heard[i].err = errBehind
-		}
+	c.cfg.Log.Info("height of the chain was too high", "was", floor, "is", height)
+	if err := c.store.SetHeight(ctx, floor, height, c.Now()); err != nil {
+		c.cfg.Log.Debug("height not stored", "error", err)
 	}
 }
 
-// leading returns what most of those say whose word has come to err, and how many they are.
-func leading(heard []said, err error) (most said, votes int) {
+// doubt discounts who is far behind the height that enough of those who were heard know of, or behind the floor, one that enough others knew
+// of before: what it does not know may be long so. Fewer that claim to be ahead put nobody in doubt.
+func doubt(heard []said, floor uint64, enough int) {
+	known := max(reached(heard, enough), floor)
 	for i := range heard {
-		if !errors.Is(heard[i].err, err) {
+		s := &heard[i]
+		s.behind = s.answered() && known > maxBehind && s.height < known-maxBehind
+	}
+}
+
+// reached returns the height that so many of those who answered know of, or 0 if there are fewer.
+func reached(heard []said, enough int) uint64 {
+	var heights []uint64
+	for i := range heard {
+		if heard[i].answered() {
+			heights = append(heights, heard[i].height)
+		}
+	}
+	if enough > len(heights) {
+		return 0
+	}
+	slices.Sort(heights)
+	return heights[len(heights)-enough]
+}
+
+// leading returns what most of those say who are counted, and how many they are.
+func leading(heard []said, counted func(*said) bool) (most said, votes int) {
+	for i := range heard {
+		if !counted(&heard[i]) {
 			continue
 		}
 		n := 0
 		for j := range heard {
-			if errors.Is(heard[j].err, err) && heard[j].equal(&heard[i]) {
+			if counted(&heard[j]) && heard[j].equal(&heard[i]) {
 				n++
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"onsight/client/internal/envelope"
@@ -45,8 +46,8 @@ type Sent struct {
 }
 
 // Send accepts a text. When it has returned without an error, the text will be sent by Flush, whatever happens to the process: the bytes
-// that it will be sent as are stored. A name is resolved unless that was done lately; while that is not possible, it is who it is pinned
-// to. If it points to another account than that, the text is held, and the error is a *HeldError.
+// that it will be sent as are stored. A name is resolved unless that was done lately; while the network does not say, or says that there is
+// no such name, it is who it is pinned to. If it points to another account than that, the text is held, and the error is a *HeldError.
 //
 // Errors beside Resolve's: ErrBlocked, ErrQuote, envelope's about the text, such as that it is too long.
 func (c *Client) Send(ctx context.Context, l Letter) (Sent, error) {
@@ -120,16 +121,28 @@ func (c *Client) recipient(ctx context.Context, l *Letter, resolve func(context.
 	s = Sent{To: r.ID, Resolution: &r}
 	var held *HeldError
 	switch {
-	case err == nil || errors.As(err, &held) || ctx.Err() != nil || !pinned:
+	case err == nil || errors.As(err, &held) || ctx.Err() != nil || !pinned || !unknown(err):
 		return s, err
 	}
 	// That it cannot be found out, or that nobody has the name now, is no reason to take the one we know for another.
 	c.cfg.Log.Debug("name not checked", "error", err)
+	if r.Pin.Name != "" { // else nobody could be asked
+		pin = r.Pin
+	}
 	if pin.Held() {
 		return s, heldBy(pin)
 	}
 	s.To = pin.ID
 	return s, nil
+}
+
+// unknown reports whether an error of resolving says that the network does not know what a name stands for, or that it is not to be reached.
+// What it does say, but is older than what is known, or could not be stored, is something else.
+func unknown(err error) bool {
+	return slices.ContainsFunc([]error{
+		ons.ErrNotFound, ErrFewNodes, ErrDisagree, ErrSeeds, ErrCertificate, ErrNodes, ErrPath, ErrNode, ErrProxy, ErrStored, ons.ErrUnavailable,
+		context.DeadlineExceeded,
+	}, func(of error) bool { return errors.Is(err, of) })
 }
 
 // admit returns why a letter is not to be sent to an account, or nil.
@@ -278,7 +291,8 @@ func (c *Client) Accept(ctx context.Context, id ID) error {
 }
 
 // Approve pins a name to the account that it points to now, and queues what was held for it, also if it was approved before or points
-// back. The error is store.ErrPin if that is another one than was approved.
+// back. A name that is not registered any more can be left pinned to the account that it was. The error is store.ErrPin if that is another
+// one than was approved.
 func (c *Client) Approve(ctx context.Context, name string, id ID) error {
 	n, err := ons.ParseName(ons.Session, name)
 	if err != nil {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gorm.io/gorm"
@@ -24,16 +25,17 @@ func (a Account) String() string { return "store.Account" }
 func (a Account) GoString() string { return a.String() }
 
 type accountRow struct {
-	ID      int `gorm:"primaryKey;autoIncrement:false"`
-	Seed    []byte
-	Own     []byte
-	Network string
-	Name    string
-	Renamed int64
-	Created int64
-	Ahead   int64
-	Heard   int64
-	Height  int64
+	ID       int `gorm:"primaryKey;autoIncrement:false"`
+	Seed     []byte
+	Own      []byte
+	Network  string
+	Name     string
+	Renamed  int64
+	Created  int64
+	Ahead    int64
+	Heard    int64
+	Height   int64
+	HeightAt int64
 }
 
 func (accountRow) TableName() string { return "account" }
@@ -107,18 +109,33 @@ func (s *Store) Ahead(ctx context.Context) (ahead time.Duration, heard time.Time
 	return time.Duration(r.Ahead) * time.Millisecond, fromUnix(r.Heard), nil
 }
 
-// SetHeight notes a height of the chain that enough nodes know of. A lower one than before changes nothing.
-func (s *Store) SetHeight(ctx context.Context, height uint64) error {
+// SetHeight notes a height of the chain that enough nodes know of, unless it is not old any more that was noted before. If it is lowered,
+// so is what changes of names have to be newer than.
+func (s *Store) SetHeight(ctx context.Context, old, height uint64, at time.Time) error {
 	return s.update(ctx, "note the height", func(tx *gorm.DB) error {
-		return tx.Exec("UPDATE account SET height = max(height, ?)", int64(min(height, 1<<62))).Error
+		err := changed(tx.Exec("UPDATE account SET height = ?, height_at = ? WHERE height = ?", sqlHeight(height), unix(at), sqlHeight(old)))
+		if errors.Is(err, ErrNotFound) {
+			return nil // another process was faster
+		}
+		if err == nil && height < old {
+			err = tx.Exec("UPDATE pins SET height = ? WHERE height > ?", sqlHeight(height), sqlHeight(height)).Error
+		}
+		return err
 	})
 }
 
-// Height returns the highest that SetHeight noted, or 0.
-func (s *Store) Height(ctx context.Context) (height uint64, err error) {
-	err = s.view(ctx, "read the height", func(tx *gorm.DB) error { return tx.Raw("SELECT height FROM account").Scan(&height).Error })
-	return height, err
+// Height returns what SetHeight noted last, and when, or zeros.
+func (s *Store) Height(ctx context.Context) (height uint64, at time.Time, err error) {
+	var r accountRow
+	err = s.view(ctx, "read the height", func(tx *gorm.DB) error { return tx.Raw("SELECT height, height_at FROM account").Scan(&r).Error })
+	if err != nil || r.HeightAt == 0 {
+		return 0, time.Time{}, err
+	}
+	return uint64(r.Height), fromUnix(r.HeightAt), nil
 }
+
+// sqlHeight is a height as it is stored. None that is real is cut.
+func sqlHeight(height uint64) int64 { return int64(min(height, 1<<62)) }
 
 // Hasten makes parcels due that wait for longer than they may: the clock was wrong when that was decided.
 func (s *Store) Hasten(ctx context.Context, now time.Time, longest time.Duration) error {

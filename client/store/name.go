@@ -1,8 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -21,6 +23,7 @@ type Pin struct {
 	Next      [33]byte  // the account that they say now; zero: the same
 	NextSince time.Time // since when that or Trouble is so
 	Trouble   Outcome   // NoAccount or Unreadable: what it says now stands for no account; zero: it does
+	Gone      time.Time // when the nodes said that it is not registered, if they have said nothing else since; zero: not so
 }
 
 // Held reports whether messages to the name have to wait for a decision, or until it stands for an account again.
@@ -40,20 +43,72 @@ const (
 )
 
 type pinRow struct {
-	Name      string
-	ID        []byte
-	Since     int64
-	Checked   int64
-	Next      []byte
-	NextSince *int64
-	Trouble   uint8
+	Name        string `gorm:"primaryKey"`
+	ID          []byte
+	Since       int64
+	Checked     int64
+	Next        []byte
+	NextSince   *int64
+	NextChecked *int64 // when the nodes last said next or trouble
+	Trouble     uint8
+	Height      int64 // of the chain when the latest change was agreed on
+	Gone        *int64
+	Receipt     int64 // that made id
+	NextReceipt *int64
 }
+
+func (pinRow) TableName() string { return "pins" }
 
 func (r *pinRow) pin() Pin {
 	return Pin{
 		Name: r.Name, ID: array[[33]byte](r.ID), Since: fromUnix(r.Since), Checked: fromUnix(r.Checked),
-		Next: array[[33]byte](r.Next), NextSince: fromUnixOrNull(r.NextSince), Trouble: Outcome(r.Trouble),
+		Next: array[[33]byte](r.Next), NextSince: fromUnixOrNull(r.NextSince), Trouble: Outcome(r.Trouble), Gone: fromUnixOrNull(r.Gone),
 	}
+}
+
+// turn is how long what was found out may have taken to be stored, and much more. What seems older than that was, or what was stored last,
+// is of a wrong clock.
+const turn = time.Hour
+
+// learn takes over what came of asking, of which there is a receipt, and reports whether that says anything. What was found out before what
+// is known already, by the time or by the chain, says nothing: else answers that are older than a change would undo it. known is the height
+// of the chain that enough nodes know of: that of the change is no more, so that those who say more than is true do not rule out what comes
+// after.
+func (r *pinRow) learn(said *Receipt, receipt int64, known int64) bool {
+	at := unix(said.At)
+	last := r.Checked
+	if r.NextChecked != nil {
+		last = max(last, *r.NextChecked)
+	}
+	height := sqlHeight(said.height())
+	switch {
+	case said.Outcome > Unreadable || at < last && last-at < turn.Milliseconds():
+		return false
+	case said.Outcome == Absent:
+		r.Gone = &at
+		return true
+	case height < r.Height:
+		return false
+	}
+	r.Gone = nil
+	id, trouble := said.ID[:], uint8(0)
+	if said.Outcome != Agreed {
+		id, trouble = nil, uint8(said.Outcome)
+	}
+	height = min(height, known)
+	switch {
+	case trouble == 0 && bytes.Equal(id, r.ID):
+		if r.NextSince != nil { // it points back, which is no change of what is pinned
+			r.Height = max(r.Height, height)
+		}
+		r.Checked, r.Next, r.NextSince, r.NextChecked, r.NextReceipt, r.Trouble = at, nil, nil, nil, nil, 0
+	case r.NextSince != nil && trouble == r.Trouble && bytes.Equal(id, r.Next):
+		r.NextChecked = &at
+	default:
+		r.Height = max(r.Height, height)
+		r.Next, r.Trouble, r.NextSince, r.NextChecked, r.NextReceipt = id, trouble, &at, &at, &receipt
+	}
+	return true
 }
 
 // Receipt is who said what of a name. It is our own note, not a proof to others.
@@ -67,6 +122,21 @@ type Receipt struct {
 	Answers []Answer // in the order of their nodes' keys, those of others after them
 }
 
+// height is that of the chain which so many of those who agree know of as had to agree; 0 if they do not.
+func (r *Receipt) height() uint64 {
+	var list []uint64
+	for _, a := range r.Answers {
+		if a.Agrees {
+			list = append(list, a.Height)
+		}
+	}
+	if r.Need < 1 || len(list) < r.Need {
+		return 0
+	}
+	slices.Sort(list)
+	return list[len(list)-r.Need]
+}
+
 // Answer is what one node said, or one of those who were asked beside the nodes.
 type Answer struct {
 	Node   [32]byte // Ed25519 key
@@ -78,8 +148,9 @@ type Answer struct {
 }
 
 // Confirm stores what came of asking for a name, and returns what the name is pinned to. The first account that a name points to is
-// pinned. When it points to another later, or to none, the pin stays and is held. A name that is not registered, or that nothing was
-// found out of, changes no pin; without one the error is ErrNotFound.
+// pinned. When it points to another later, or to none, the pin stays and is held. That the name is not registered is noted, and changes
+// nothing else; nor does it that nothing was found out, or what was found out before the latest change. Without a pin the error is
+// ErrNotFound.
 func (s *Store) Confirm(ctx context.Context, r Receipt) (Pin, error) { return s.settle(ctx, r, true) }
 
 // Witness is Confirm, but pins nothing: it is for who looks and does not use the name.
@@ -89,35 +160,33 @@ func (s *Store) settle(ctx context.Context, r Receipt, first bool) (Pin, error) 
 	var row pinRow
 	var none bool
 	err := s.update(ctx, "store receipt", func(tx *gorm.DB) error {
-		if err := file(tx, &r); err != nil {
+		receipt, err := file(tx, &r)
+		if err != nil {
 			return err
 		}
-		fields := map[string]any{"name": r.Name, "id": r.ID[:], "at": unix(r.At), "outcome": r.Outcome}
-		var err error
-		switch r.Outcome {
-		case Agreed:
-			if first {
-				err = tx.Exec("INSERT INTO pins (name, id, since, checked) VALUES (@name, @id, @at, @at) ON CONFLICT DO NOTHING", fields).Error
+		var known int64
+		if err := tx.Raw("SELECT height FROM account").Scan(&known).Error; err != nil {
+			return err
+		}
+		row = pinRow{}
+		err = one(tx.Raw("SELECT * FROM pins WHERE name = ?", r.Name), &row)
+		none = errors.Is(err, ErrNotFound)
+		switch {
+		case none && first && r.Outcome == Agreed:
+			none = false
+			row = pinRow{
+				Name: r.Name, ID: r.ID[:], Since: unix(r.At), Checked: unix(r.At), Height: min(sqlHeight(r.height()), known), Receipt: receipt,
 			}
-			if err == nil { // a name that points back has not changed
-				err = tx.Exec(`UPDATE pins SET
-					checked = CASE id WHEN @id THEN @at ELSE checked END,
-					next_since = CASE WHEN id = @id THEN NULL WHEN next = @id THEN next_since ELSE @at END,
-					next = CASE id WHEN @id THEN NULL ELSE @id END, trouble = 0 WHERE name = @name`, fields).Error
-			}
-		case NoAccount, Unreadable:
-			err = tx.Exec(`UPDATE pins SET next = NULL, trouble = @outcome,
-				next_since = CASE trouble WHEN @outcome THEN next_since ELSE @at END WHERE name = @name`, fields).Error
+			err = tx.Create(&row).Error
+		case none:
+			err = nil // the receipt stays
+		case err == nil && row.learn(&r, receipt, known):
+			err = tx.Save(&row).Error
 		}
 		if err != nil {
 			return err
 		}
-		err = one(tx.Raw("SELECT * FROM pins WHERE name = ?", r.Name), &row)
-		none = errors.Is(err, ErrNotFound)
-		if none {
-			return nil // the receipt stays
-		}
-		return err
+		return prune(tx, r.Name, none)
 	})
 	if err == nil && none {
 		err = ErrNotFound
@@ -128,17 +197,16 @@ func (s *Store) settle(ctx context.Context, r Receipt, first bool) (Pin, error) 
 	return row.pin(), nil
 }
 
-// file stores a receipt. Of each name the newest hundred are kept.
-func file(tx *gorm.DB, r *Receipt) error {
+// file stores a receipt, and returns its number.
+func file(tx *gorm.DB, r *Receipt) (id int64, err error) {
 	var agreed []byte
 	if r.ID != ([33]byte{}) {
 		agreed = r.ID[:]
 	}
-	var id int64
-	err := one(tx.Raw("INSERT INTO receipts (name, at, outcome, agreed, need, asked) VALUES (?, ?, ?, ?, ?, ?) RETURNING id",
+	err = one(tx.Raw("INSERT INTO receipts (name, at, outcome, agreed, need, asked) VALUES (?, ?, ?, ?, ?, ?) RETURNING id",
 		r.Name, unix(r.At), r.Outcome, agreed, r.Need, r.Asked), &id)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, a := range r.Answers {
 		var value []byte
@@ -148,10 +216,27 @@ func file(tx *gorm.DB, r *Receipt) error {
 		err := tx.Exec("INSERT INTO answers (receipt, node, source, height, value, reason, agrees) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			id, a.Node[:], a.Source, int64(min(a.Height, 1<<62)), value, a.Reason, a.Agrees).Error
 		if err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return tx.Exec("DELETE FROM receipts WHERE name = ? AND id NOT IN (SELECT id FROM receipts WHERE name = ? ORDER BY id DESC LIMIT 100)", r.Name, r.Name).Error
+	return id, nil
+}
+
+const (
+	maxReceipts = 100 // of a name that is pinned, beside those that made the pin what it is
+	maxUnpinned = 200 // of all other names together
+)
+
+// prune deletes the receipts that are too many, the oldest first.
+func prune(tx *gorm.DB, name string, unpinned bool) error {
+	if unpinned {
+		return tx.Exec(`DELETE FROM receipts WHERE name NOT IN (SELECT name FROM pins)
+			AND id <= (SELECT id FROM receipts WHERE name NOT IN (SELECT name FROM pins) ORDER BY id DESC LIMIT 1 OFFSET ?)`, maxUnpinned).Error
+	}
+	return tx.Exec(`DELETE FROM receipts WHERE name = @name
+		AND id NOT IN (SELECT id FROM receipts WHERE name = @name ORDER BY id DESC LIMIT @max)
+		AND id NOT IN (SELECT receipt FROM pins WHERE name = @name UNION SELECT coalesce(next_receipt, 0) FROM pins WHERE name = @name)`,
+		map[string]any{"name": name, "max": maxReceipts}).Error
 }
 
 // Pin returns what a name is pinned to, or ErrNotFound.
@@ -176,11 +261,16 @@ func (s *Store) Pins(ctx context.Context, after string, limit int) (list []Pin, 
 	return list, err
 }
 
-// Approve pins a name to the account that it points to now. The error is ErrPin if that is another one.
+// Approve pins a name to the account that it points to now, which was last asked when it was, not when it is approved; or, while the name
+// is not registered, to the one that it was pinned to, so that it is not held any more. The error is ErrPin if that is another one.
 func (s *Store) Approve(ctx context.Context, name string, id [33]byte, at time.Time) error {
 	return s.update(ctx, "approve pin", func(tx *gorm.DB) error {
-		err := changed(tx.Exec("UPDATE pins SET id = next, since = ?, checked = ?, next = NULL, next_since = NULL, trouble = 0 WHERE name = ? AND next = ?",
-			unix(at), unix(at), name, id[:]))
+		const settled = "next = NULL, next_since = NULL, next_checked = NULL, next_receipt = NULL, trouble = 0"
+		err := changed(tx.Exec("UPDATE pins SET id = next, since = ?, checked = next_checked, receipt = next_receipt, "+settled+" WHERE name = ? AND next = ?",
+			unix(at), name, id[:]))
+		if errors.Is(err, ErrNotFound) {
+			err = changed(tx.Exec("UPDATE pins SET "+settled+" WHERE name = ? AND id = ? AND next_since IS NOT NULL AND gone IS NOT NULL", name, id[:]))
+		}
 		if errors.Is(err, ErrNotFound) {
 			return ErrPin
 		}

@@ -874,6 +874,12 @@ func TestNames(t *testing.T) {
 		}
 		return r
 	}
+	for _, step := range []struct{ old, height, want uint64 }{{0, 100, 100}, {99, 200, 100}, {100, 1 << 63, 1 << 62}, {1 << 62, 100, 100}} {
+		must(t, s.SetHeight(ctx, step.old, step.height, at(int(step.want))))
+		if h, when, err := s.Height(ctx); err != nil || h != step.want || step.want == 100 && !when.Equal(at(100)) {
+			t.Errorf("got height %d of %v, %v, want %d", h, when, err, step.want)
+		}
+	}
 	if _, err := s.Witness(ctx, said(1, bob)); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a name that was only looked at: %v", err)
 	}
@@ -889,7 +895,7 @@ func TestNames(t *testing.T) {
 		{3, bob, Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(3)}},
 		{4, carol, Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(3), Next: carol, NextSince: at(4)}},
 		{5, carol, Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(3), Next: carol, NextSince: at(4)}},
-		{6, [33]byte{}, Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(3), Next: carol, NextSince: at(4)}},
+		{6, [33]byte{}, Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(3), Next: carol, NextSince: at(4), Gone: at(6)}},
 		{7, id("eve"), Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(3), Next: id("eve"), NextSince: at(7)}},
 		{8, bob, Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(8)}},
 		{9, carol, Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(8), Next: carol, NextSince: at(9)}},
@@ -907,39 +913,83 @@ func TestNames(t *testing.T) {
 	for i, o := range []Outcome{NoAccount, NoAccount, Disagreed, Unanswered, Absent} {
 		r := said(10+i, [33]byte{})
 		r.Outcome = o
+		if o == Absent {
+			want.Gone = r.At
+		}
 		if diff := cmp.Diff(want, got[Pin](t)(s.Confirm(ctx, r))); diff != "" || !want.Held() {
 			t.Errorf("%d: %s", o, diff)
 		}
 	}
 	r := said(16, [33]byte{})
 	r.Outcome, r.Answers[0].Height = Unreadable, ^uint64(0)
-	want.Trouble, want.NextSince = Unreadable, at(16)
+	want.Trouble, want.NextSince, want.Gone = Unreadable, at(16), time.Time{}
 	if diff := cmp.Diff(want, got[Pin](t)(s.Witness(ctx, r))); diff != "" {
 		t.Error(diff)
 	}
-	must(t, s.SetHeight(ctx, 100))
-	must(t, s.SetHeight(ctx, 99))
-	if h := got[uint64](t)(s.Height(ctx)); h != 100 {
-		t.Errorf("got height %d", h)
+	got[Pin](t)(s.Confirm(ctx, said(17, bob)))
+	got[Pin](t)(s.Confirm(ctx, said(18, carol)))
+	got[Pin](t)(s.Confirm(ctx, said(19, carol)))
+	// What was found out before that, by the time or by the chain, undoes nothing.
+	stale, before := said(18, bob), said(20, bob)
+	before.Answers[0].Height = 98
+	later := said(30, carol)
+	later.Answers[0].Height = 100
+	for _, r := range []Receipt{stale, before, later} {
+		p := got[Pin](t)(s.Confirm(ctx, r))
+		if diff := cmp.Diff(Pin{Name: "bob", ID: bob, Since: at(2), Checked: at(17), Next: carol, NextSince: at(18)}, p); diff != "" {
+			t.Error(diff)
+		}
 	}
-	got[Pin](t)(s.Confirm(ctx, said(8, bob)))
-	got[Pin](t)(s.Confirm(ctx, said(9, carol)))
-	if err := s.Approve(ctx, "bob", id("eve"), at(10)); !errors.Is(err, ErrPin) {
+	if err := s.Approve(ctx, "bob", id("eve"), at(40)); !errors.Is(err, ErrPin) {
 		t.Errorf("approved what it does not point to: %v", err)
 	}
-	must(t, s.Approve(ctx, "bob", carol, at(10)))
-	if diff := cmp.Diff([]Pin{{Name: "bob", ID: carol, Since: at(10), Checked: at(10)}}, got[[]Pin](t)(s.Pins(ctx, "", 10))); diff != "" {
+	if err := s.Approve(ctx, "bob", bob, at(40)); !errors.Is(err, ErrPin) {
+		t.Errorf("kept what is registered to another: %v", err)
+	}
+	must(t, s.Approve(ctx, "bob", carol, at(40)))
+	if diff := cmp.Diff([]Pin{{Name: "bob", ID: carol, Since: at(40), Checked: at(30)}}, got[[]Pin](t)(s.Pins(ctx, "", 10))); diff != "" {
 		t.Error(diff)
 	}
 	receipts := got[[]Receipt](t)(s.Receipts(ctx, "bob", 2))
-	if diff := cmp.Diff([]Receipt{said(9, carol), said(8, bob)}, receipts); diff != "" {
+	if diff := cmp.Diff([]Receipt{later, before}, receipts); diff != "" {
 		t.Error(diff)
 	}
+	// Of those that found nothing out a hundred are kept, and those that made the pin, and what it points to now, what they are.
+	got[Pin](t)(s.Confirm(ctx, said(41, bob)))
 	for i := range 150 {
-		got[Pin](t)(s.Confirm(ctx, said(20+i, carol)))
+		r := said(50+i, carol)
+		r.Outcome = Unanswered
+		got[Pin](t)(s.Confirm(ctx, r))
 	}
-	if n := len(got[[]Receipt](t)(s.Receipts(ctx, "bob", 1000))); n != 100 {
-		t.Errorf("%d receipts are kept", n)
+	receipts = got[[]Receipt](t)(s.Receipts(ctx, "bob", 1000))
+	if n := len(receipts); n != 102 || !receipts[100].At.Equal(at(41)) || !receipts[101].At.Equal(at(18)) {
+		t.Errorf("%d receipts are kept, the last %+v", n, receipts[n-1])
+	}
+	// While the name is not registered what it was pinned to can be kept.
+	gone := got[Pin](t)(s.Confirm(ctx, said(300, [33]byte{})))
+	if !gone.Gone.Equal(at(300)) || !gone.Held() {
+		t.Errorf("gone: %+v", gone)
+	}
+	must(t, s.Approve(ctx, "bob", carol, at(301)))
+	if p := got[Pin](t)(s.Pin(ctx, "bob")); p.Held() || p.ID != carol || !p.Checked.Equal(at(30)) || !p.Since.Equal(at(40)) {
+		t.Errorf("kept: %+v", p)
+	}
+	// A clock that was ahead once does not keep what comes after from counting.
+	got[Pin](t)(s.Confirm(ctx, said(int(2*turn.Milliseconds()), carol)))
+	if p := got[Pin](t)(s.Confirm(ctx, said(302, bob))); p.Next != bob {
+		t.Errorf("after a wrong clock: %+v", p)
+	}
+	for i := range maxUnpinned + 5 {
+		r := said(310, [33]byte{})
+		r.Name, r.Answers = fmt.Sprint("n", i), nil
+		if _, err := s.Confirm(ctx, r); !errors.Is(err, ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]int{"n4": 0, "n5": 1, "bob": 101} {
+		if n := len(got[[]Receipt](t)(s.Receipts(ctx, name, 1000))); n != want {
+			t.Errorf("%d receipts of %s are kept, want %d", n, name, want)
+		}
 	}
 	must(t, s.Unpin(ctx, "bob"))
 	if err := s.Unpin(ctx, "bob"); !errors.Is(err, ErrNotFound) {

@@ -107,7 +107,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &held), errors.Is(err, errChanged), errors.Is(err, store.ErrPin):
 		return exitHeld
-	case errors.Is(err, client.ErrUnreadable):
+	case errors.Is(err, client.ErrUnreadable), errors.Is(err, client.ErrID), errors.Is(err, client.ErrBehind):
 		return exitUnavailable
 	case errors.Is(err, errLate):
 		return exitLate
@@ -134,9 +134,13 @@ func hintFor(err error) string {
 	var held *client.HeldError
 	var usage usageError
 	switch {
+	case errors.As(err, &held) && held.Gone:
+		return "`courier names approve " + shownName(held.Name) + " " + held.Old.String() + "` sends what waits to the account that it was"
 	case errors.As(err, &held) && held.Why != nil:
 		return "what is sent waits until the name stands for an account; `courier names receipt " + shownName(held.Name) + "` says who said what"
-	case errors.Is(err, client.ErrUnreadable):
+	case errors.Is(err, client.ErrBehind):
+		return "try again in a while; `courier names receipt` says who said what"
+	case errors.Is(err, client.ErrUnreadable) && !errors.Is(err, client.ErrFewNodes):
 		return "its owner has to store another value; `courier names receipt` says who said what"
 	case errors.As(err, &held):
 		return "ask them by another way whether that is so; then `courier names approve " + shownName(held.Name) + "` sends what waits, to the new account"

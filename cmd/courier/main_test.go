@@ -178,7 +178,10 @@ func TestNoAccount(t *testing.T) {
 		hint string
 	}{
 		{client.ErrUnreadable, exitUnavailable, "another value"},
-		{client.ErrID, exitError, "something else than an account"},
+		{client.ErrID, exitUnavailable, "something else than an account"},
+		{client.ErrBehind, exitUnavailable, "try again in a while"},
+		{fmt.Errorf("%w: %w", client.ErrFewNodes, client.ErrUnreadable), exitUnavailable, "ask more nodes"},
+		{&client.HeldError{Name: "bob", Why: client.ErrID, Gone: true}, exitHeld, "`courier names approve bob 0000"},
 		{&client.HeldError{Name: "05ab", Why: client.ErrUnreadable}, exitHeld, "`courier names receipt name:05ab`"},
 		{&client.HeldError{Name: "bob", Why: client.ErrID}, exitHeld, "waits until the name stands for an account"},
 		{&client.HeldError{Name: "bob"}, exitHeld, "`courier names approve bob`"},

@@ -61,6 +61,7 @@ type pinView struct {
 	Next      *client.ID `json:"next,omitempty"`    // the account that it points to now
 	Trouble   string     `json:"trouble,omitempty"` // no_account, unreadable: it points to none now
 	NextSince *string    `json:"next_since,omitempty"`
+	Gone      *string    `json:"gone,omitempty"` // when nodes said that it is not registered, if nothing else since
 }
 
 // resolvedView is what a name was found to stand for.
@@ -116,7 +117,7 @@ func newReceiptView(r *store.Receipt) receiptView {
 func newPinView(pin store.Pin) *pinView {
 	v := &pinView{
 		Name: pin.Name, ID: pin.ID, Since: clock(pin.Since), Checked: clock(pin.Checked), Held: pin.Held(),
-		Next: idOrNone(pin.Next), NextSince: clock(pin.NextSince),
+		Next: idOrNone(pin.Next), NextSince: clock(pin.NextSince), Gone: clock(pin.Gone),
 	}
 	if pin.Trouble != 0 {
 		v.Trouble = outcomes[pin.Trouble]
@@ -286,6 +287,9 @@ func nextCell(v *pinView) terminal.Cell {
 	if !v.Held {
 		return terminal.Cell{}
 	}
+	if v.Gone != nil {
+		return terminal.Cell{Text: "held: not registered any more", Colour: terminal.Red}
+	}
 	if v.Next == nil {
 		return terminal.Cell{Text: fmt.Sprintf("held: %s since %s", outcomeWords[v.Trouble], momentOf(v.NextSince)), Colour: terminal.Red}
 	}
@@ -326,8 +330,8 @@ Not counted is who did not answer, whose value does not open under the name, and
 	return cmd
 }
 
-// maxReceipts is how many the store keeps of a name.
-const maxReceipts = 100
+// maxReceipts is how many the store keeps of a name: a hundred, and those of the first use and of the latest change.
+const maxReceipts = 102
 
 func (p program) printReceipts(f *flags, receipts []store.Receipt) error {
 	l := newList(p, f, nil, func(t *terminal.Table, v receiptView) {
@@ -436,7 +440,8 @@ func (p program) approveCommand(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use: "approve NAME [ID]", Short: "Accept the account that a name stands for now, and send what waits",
 		Long: `Say that a name rightly stands for another account now, and send what waits. It shows both accounts and asks; with the ID of the new
-one as a second word it does not. Nobody is asked for the name: what was seen last is approved, and nothing else.`,
+one as a second word it does not. Nobody is asked for the name: what was seen last is approved, and nothing else. If that is that the name is
+not registered any more, it is the old account that is approved, and asked for.`,
 		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: firstWord(p.pinnedNames(f)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := parseName(args[0])
@@ -470,7 +475,15 @@ func (p program) approve(ctx context.Context, f *flags, d *desk, name string, id
 		}
 		return missingf("%s: there is nothing to approve: it stands for %s", name, client.ID(pin.ID))
 	}
-	if pin.Trouble != 0 {
+	old := client.ID(pin.ID)
+	if !pin.Gone.IsZero() && id == (client.ID{}) {
+		p.tell("%s stood for %s since %s, and is not registered any more", name, old, moment(pin.Since))
+		if err := p.sure(ctx, f, "Is that account still the right one?", name, old); err != nil {
+			return err
+		}
+		id = old
+	}
+	if pin.Trouble != 0 && (pin.Gone.IsZero() || id != old) {
 		_, err := d.Release(ctx, name) // which says why not
 		return err
 	}
@@ -478,13 +491,8 @@ func (p program) approve(ctx context.Context, f *flags, d *desk, name string, id
 	if id == (client.ID{}) {
 		p.tell("%s stood for %s since %s", name, client.ID(pin.ID), moment(pin.Since))
 		p.tell("%s points to  %s since %s", name, next, moment(pin.NextSince))
-		switch sure, err := p.confirm(ctx, f, "Is the second account the right one?"); {
-		case errors.Is(err, errNoTerminal):
-			return fmt.Errorf("%w: say `courier names approve %s %s` if you are sure", err, name, next)
-		case err != nil:
+		if err := p.sure(ctx, f, "Is the second account the right one?", name, next); err != nil {
 			return err
-		case !sure:
-			return errors.New("nothing was approved")
 		}
 		id = next
 	}
@@ -492,6 +500,19 @@ func (p program) approve(ctx context.Context, f *flags, d *desk, name string, id
 		return err
 	}
 	return p.carryOut(ctx, d)
+}
+
+// sure asks whether a name is to stand for an account. The error says why not, if not.
+func (p program) sure(ctx context.Context, f *flags, question, name string, id client.ID) error {
+	switch sure, err := p.confirm(ctx, f, question); {
+	case errors.Is(err, errNoTerminal):
+		return fmt.Errorf("%w: say `courier names approve %s %s` if you are sure", err, name, id)
+	case err != nil:
+		return err
+	case !sure:
+		return errors.New("nothing was approved")
+	}
+	return nil
 }
 
 // pinnedNames completes to names that were used.

@@ -148,6 +148,8 @@ func heldView(h *store.Held, pin store.Pin) outboxView {
 	switch {
 	case !pin.Held():
 		v.Reason = "the name is approved: courier outbox retry says what is in the way"
+	case !pin.Gone.IsZero():
+		v.Reason = "the name is not registered any more: courier names approve " + name
 	case pin.Trouble != 0:
 		v.Reason = "the name " + outcomeWords[outcomes[pin.Trouble]] + " now: courier names receipt " + name
 	}

@@ -49,7 +49,7 @@ can read what stands after -m in the list of processes: what they are not to see
 
 A name that points to another account than when it was first used is held: nothing is sent until you approve (exit code 5). Nodes are asked
 for a name unless they were within --fresh, so a change may be noticed that much later. What cannot be found out then goes to the account
-that was first used.`,
+that was first used, unless enough nodes say another of which it is not known whether that is so now (exit code 3).`,
 		Example: `  courier send alice -m "hi"
   echo "disk full" | courier send alice bob -m -
   courier send me -m "milk" --wait replicated --explain`,
@@ -175,8 +175,11 @@ func (p program) send(ctx context.Context, f *flags, d *desk, opt sendOptions, w
 	var quote *store.Ref
 	if opt.reply != 0 {
 		m, err := d.store.Message(ctx, opt.reply)
+		if errors.Is(err, store.ErrNotFound) {
+			return usagef("--reply-to %d: there is no such message", opt.reply)
+		}
 		if err != nil {
-			return missingf("--reply-to %d: there is no such message", opt.reply)
+			return err
 		}
 		for _, w := range to { // before anything is sent, too
 			id := w.id

@@ -189,7 +189,8 @@ then: where a state change has to wait for one, blocks are made until it has.
 
 ACT is decommission, recommission, deregister, unlock, move (to another address) or stake (again).
 FAULT is down, slow=2s, lossy=0.3, clock=-90s, drop-onions, lie-ons, lie-swarm, lie-signature, lie-nodes, status=503,
-no-oxend (its daemon does not answer it), backwards=5 (its daemon is so many blocks behind), or ok to end them.`,
+no-oxend (its daemon does not answer it), backwards=5 (its daemon is so many blocks behind),
+ahead=5 (it says that it is so many ahead), or ok to end them.`,
 		Example: "  devnet node 3 down\n  devnet node 4 slow=2s lie-ons\n  devnet node 5 decommission --reason uptime",
 		Args:    atLeast(2),
 	}, func(cmd *cobra.Command, args []string) error {

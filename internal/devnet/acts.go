@@ -210,6 +210,7 @@ func (f NodeFaults) names() []string {
 	add(f.DropOnions, "drop-onions")
 	add(f.NoOxend, "no-oxend")
 	add(f.Backwards > 0, "backwards="+strconv.FormatUint(f.Backwards, 10))
+	add(f.Ahead > 0, "ahead="+strconv.FormatUint(f.Ahead, 10))
 	add(f.Lies.ONS, "lie-ons")
 	add(f.Lies.Swarm, "lie-swarm")
 	add(f.Lies.Signature, "lie-signature")

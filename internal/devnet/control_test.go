@@ -77,7 +77,7 @@ func TestControl(t *testing.T) {
 		{"/node", `{"node":3}`, 0, `no act ""`},
 		{"/node", `{"node":3,"act":"deregister","reasons":["mood"]}`, 0, "use uptime"},
 		{"/faults", `{"faults":"3:down,oxend:slow=1ms"}`, 0, ""},
-		{"/faults", `{"faults":"3:sleepy"}`, 0, "use one of backwards, clock, down"},
+		{"/faults", `{"faults":"3:sleepy"}`, 0, "use one of ahead, backwards, clock, down"},
 		{"/faults", `{"faults":"99:down"}`, 0, "the nodes are 0 to 11"},
 		{"/faults", `{"faults":""}`, 0, "no faults named"},
 		{"/faults", ``, 0, "no faults named"},

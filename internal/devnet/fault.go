@@ -13,8 +13,8 @@ import (
 // Fault is something wrong with one part of a network, by name. As text it is TARGET:NAME or TARGET:NAME=VALUE.
 //
 //	TARGET  oxend, oxend2 … (a daemon), a node's number, 2-5 (several), all (every node)
-//	NAME    of nodes: down, slow=2s, lossy=0.3, clock=-90s, drop-onions, no-oxend, backwards=5, lie-ons, lie-swarm,
-//	        lie-signature, lie-nodes, status=503
+//	NAME    of nodes: down, slow=2s, lossy=0.3, clock=-90s, drop-onions, no-oxend, backwards=5, ahead=5, lie-ons,
+//	        lie-swarm, lie-signature, lie-nodes, status=503
 //	        of daemons: error, busy, stall, truncate, huge, garbage, backwards=5, silent, lie-ons, slow=2s, lossy=0.3, fork=3
 //	        of both: ok, which ends all of them
 //
@@ -108,6 +108,7 @@ var nodeFaults = map[string]func(f *NodeFaults, value string) error{
 	"drop-onions":   func(f *NodeFaults, v string) error { f.DropOnions = true; return none(v) },
 	"no-oxend":      func(f *NodeFaults, v string) error { f.NoOxend = true; return none(v) },
 	"backwards":     func(f *NodeFaults, v string) (err error) { f.Backwards, err = count(v); return err },
+	"ahead":         func(f *NodeFaults, v string) (err error) { f.Ahead, err = count(v); return err },
 	"lie-ons":       func(f *NodeFaults, v string) error { f.Lies.ONS = true; return none(v) },
 	"lie-swarm":     func(f *NodeFaults, v string) error { f.Lies.Swarm = true; return none(v) },
 	"lie-signature": func(f *NodeFaults, v string) error { f.Lies.Signature = true; return none(v) },

@@ -36,10 +36,10 @@ func TestParseFaults(t *testing.T) {
 	for text, want := range map[string]string{
 		"down":              "write TARGET:NAME",
 		":down":             "write TARGET:NAME",
-		"3:":                "use one of backwards, clock, down",
+		"3:":                "use one of ahead, backwards, clock, down",
 		"3:sleepy":          `no fault "sleepy"`,
 		"oxend:down":        "use one of backwards, busy",
-		"3:stall":           "use one of backwards, clock, down",
+		"3:stall":           "use one of ahead, backwards, clock, down",
 		"nobody:down":       "use oxend, oxend2, a node's number, 2-5 or all",
 		"oxend0:stall":      "no target",
 		"oxend-1:stall":     "no target",
@@ -96,7 +96,7 @@ func FuzzParseFaults(f *testing.F) {
 func TestFaultNames(t *testing.T) {
 	t.Parallel()
 	n := startNetwork(t, Config{Nodes: 2, Past: 60})
-	const text = "1:down,1:slow=2s,1:lossy=0.3,1:clock=-1m30s,1:drop-onions,1:no-oxend,1:backwards=3," +
+	const text = "1:down,1:slow=2s,1:lossy=0.3,1:clock=-1m30s,1:drop-onions,1:no-oxend,1:backwards=3,1:ahead=4," +
 		"1:lie-ons,1:lie-swarm,1:lie-signature,1:lie-nodes,1:status=503"
 	faults, err := ParseFaults(text)
 	if err != nil {
@@ -201,6 +201,10 @@ func TestNodeFaultsByName(t *testing.T) {
 		"backwards=1": func() bool {
 			text := told(resolve) // which was registered in the last block
 			return strings.Contains(text, `"result":{}`) && !strings.Contains(text, "encrypted_value")
+		},
+		"ahead=4000000000": func() bool {
+			heights := told(`{"method":"oxend_request","params":{"endpoint":"get_service_nodes","params":{"fields":{"height":true},"limit":1}}}`)
+			return strings.Contains(heights, fmt.Sprintf(`"height":%d`, n.Chain().Height()-1+4000000000)) && told(resolve) == truth["resolve"]
 		},
 		"lie-nodes": func() bool { return told(list) != truth["list"] && told(resolve) == truth["resolve"] },
 		"lie-ons":   func() bool { return told(resolve) != truth["resolve"] && told(swarm) == truth["swarm"] },

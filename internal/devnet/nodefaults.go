@@ -27,6 +27,8 @@ type NodeFaults struct {
 	NoOxend bool
 	// Backwards is how many blocks its daemon is behind.
 	Backwards uint64
+	// Ahead is how many blocks more its daemon says that it has than it has.
+	Ahead uint64
 	// Lies the storage server tells.
 	Lies storage.Lies
 	// Status, if not zero, is what every request to a route is answered with, and the text the real server has for it: 429, 500,

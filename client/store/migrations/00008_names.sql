@@ -1,14 +1,21 @@
 -- +goose Up
 -- Names that were used, and the account each stands for. next: the one that it points to now, if that differs.
--- trouble: the outcome of asking if that is no account at all; 0: it is one.
+-- trouble: the outcome of asking if that is no account at all; 0: it is one. next_checked: when nodes last said so, next_since: first.
+-- height: of the chain when the latest change was agreed on. gone: when nodes said that the name is not registered; NULL: not lately.
+-- receipt, next_receipt: those that made id and next or trouble.
 CREATE TABLE pins (
-    name       TEXT   NOT NULL PRIMARY KEY,
-    id         BLOB   NOT NULL,
-    since      BIGINT NOT NULL,
-    checked    BIGINT NOT NULL,
-    next       BLOB,
-    next_since BIGINT,
-    trouble    INTEGER NOT NULL DEFAULT 0
+    name         TEXT    NOT NULL PRIMARY KEY,
+    id           BLOB    NOT NULL,
+    since        BIGINT  NOT NULL,
+    checked      BIGINT  NOT NULL,
+    next         BLOB,
+    next_since   BIGINT,
+    next_checked BIGINT,
+    trouble      INTEGER NOT NULL DEFAULT 0,
+    height       BIGINT  NOT NULL,
+    gone         BIGINT,
+    receipt      INTEGER NOT NULL,
+    next_receipt INTEGER
 ) WITHOUT ROWID;
 
 -- What came of asking for a name. agreed: the account; NULL with every outcome but the first. need of asked had to agree.
