@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"internal/gate":                 0,
 	"internal/spy":                  0,
 	"internal/canary":               0,
+	"internal/beside":               0,
 	"internal/terminal":             0,
 	"ons":                           1,
 	"client/internal/envelope/wire": 1,

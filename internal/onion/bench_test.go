@@ -4,8 +4,21 @@ import (
 	"strconv"
 	"testing"
 
+	"onsight/internal/beside"
 	"onsight/internal/onion"
 )
+
+// BenchmarkBeside measures a request of 1,000 bytes by way of three hops beside libsodium, which has no AES for every machine.
+func BenchmarkBeside(b *testing.B) {
+	hops, _ := chain(b, 4)
+	rpc := make([]byte, 1000)
+	b.Run("onion", func(b *testing.B) {
+		beside.Run(b, "onion", 1000, func(int) error {
+			_, _, err := onion.Wrap(nil, onion.XChaCha20, hops[:3], hops[3], rpc)
+			return err
+		})
+	})
+}
 
 func BenchmarkWrap(b *testing.B) {
 	hops, _ := chain(b, 4)

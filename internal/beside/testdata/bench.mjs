@@ -1,4 +1,4 @@
-// What our Go is measured beside: the same with libsodium-wrappers-sumo. node bench.mjs seal|open|id ROUNDS prints ns per round.
+// What our Go is measured beside: the same with libsodium-wrappers-sumo. node bench.mjs seal|open|id|onion ROUNDS prints ns per round.
 import sodium from 'libsodium-wrappers-sumo'
 
 await sodium.ready
@@ -32,9 +32,36 @@ const seal = () => {
   return sodium.crypto_box_seal(join(padded, alice.ed.publicKey, signature), bob.x.public)
 }
 const box = seal()
+// An onion as internal/onion makes it: the node that is asked, and three hops.
+const hops = [3, 4, 5, 6].map(pair)
+const text = s => new TextEncoder().encode(s)
+const frame = (payload, control) => {
+  const length = new Uint8Array(4)
+  new DataView(length.buffer).setUint32(0, payload.length, true)
+  return join(length, payload, text(JSON.stringify(control)))
+}
+const rpc = new Uint8Array(1000)
+const layer = (plain, to) => {
+  const own = sodium.crypto_box_keypair()
+  const shared = sodium.crypto_scalarmult(own.privateKey, to)
+  const key = sodium.crypto_generichash(32, join(shared, own.publicKey, to))
+  const nonce = sodium.randombytes_buf(24)
+  const sealed = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(plain, null, null, nonce, key)
+  return { sealed: join(nonce, sealed), part: { enc_type: 'xchacha20', ephemeral_key: sodium.to_hex(own.publicKey) } }
+}
+const onion = () => {
+  let { sealed, part } = layer(frame(rpc, { headers: '' }), hops[3].x.public)
+  let next = hops[3].ed.publicKey
+  for (let i = 2; i >= 0; i--) {
+    ;({ sealed, part } = layer(frame(sealed, { destination: sodium.to_hex(next), ...part }), hops[i].x.public))
+    next = hops[i].ed.publicKey
+  }
+  return frame(sealed, part)
+}
 const seed = new Uint8Array(32)
 const run = {
   seal,
+  onion,
   open: () => {
     const plain = sodium.crypto_box_seal_open(box, bob.x.public, bob.x.secret)
     const n = plain.length - 96
