@@ -97,7 +97,7 @@ func (c *Client) receipt(ctx context.Context, to ID, read []time.Time) (store.Pa
 	return store.Parcel{Swarm: to, Data: data, Sent: sent, TTL: ttl}, nil
 }
 
-// Forsake gives up what of a message was not sent yet. It stays, as one that failed, and can be tried again (store.Retry). The error is
+// Forsake gives up what of a message was not sent yet. It stays, as one that failed, and is tried again only by its number (store.Retry). The error is
 // store.ErrNotFound if nothing of it waits.
 func (c *Client) Forsake(ctx context.Context, message int64) error {
 	found := false
@@ -112,7 +112,7 @@ func (c *Client) Forsake(ctx context.Context, message int64) error {
 			if p.Message != message || p.State != store.Pending {
 				continue
 			}
-			switch err := c.store.GiveUp(ctx, p.ID, "dropped", c.Now()); {
+			switch err := c.store.Forsake(ctx, p.ID, c.Now()); {
 			case err == nil:
 				found = true
 			case !errors.Is(err, store.ErrNotFound): // what followed it is given up with it
