@@ -248,7 +248,7 @@ func (l *listener) says(v eventView) string {
 		// An event has its message as it is now, so there may be several that say this.
 		if m := v.Message; m != nil && m.State == stateName(store.Failed) && !l.failed[m.Seq] {
 			l.failed[m.Seq] = true
-			return fmt.Sprintf("* message %d to %s was given up: see courier outbox list\n", m.Seq, terminal.Line(v.With))
+			return fmt.Sprintf("* message %d to %s was given up: see courier messages show %d\n", m.Seq, terminal.Line(v.With), m.Seq)
 		}
 	case eventAccepted:
 		return "* " + terminal.Line(v.With) + " accepts your messages\n"
