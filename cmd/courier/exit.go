@@ -135,7 +135,10 @@ const whole = "put back a copy of its folder, or make a new one from its 13 word
 func hintFor(err error) string {
 	var held *client.HeldError
 	var usage usageError
+	var taken *heldError
 	switch {
+	case errors.As(err, &taken):
+		return "end that one, or follow under another name with --consumer: events that one has dealt with are not given to the other"
 	case errors.As(err, &held) && held.Why != nil:
 		return "what is sent waits until the name stands for an account; `courier names receipt " + shownName(held.Name) + "` says who said what"
 	case errors.Is(err, client.ErrUnreadable):
