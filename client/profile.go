@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"onsight/client/internal/envelope"
 	"onsight/client/store"
@@ -28,10 +29,16 @@ func CheckText(text string) error {
 	if err := envelope.CheckText(text); err != nil {
 		return err
 	}
-	if strings.TrimSpace(text) == "" || strings.ContainsRune(text, 0) {
+	if !strings.ContainsFunc(text, shows) || strings.ContainsRune(text, 0) {
 		return ErrBlank
 	}
 	return nil
+}
+
+// shows reports whether a rune can be seen, alone.
+func shows(r rune) bool {
+	const braille = '\u2800' // its pattern without a dot, which Unicode has among the symbols
+	return r != braille && !unicode.IsSpace(r) && !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
 // Rename changes the name that others are shown. It travels with what is sent from then on. The error is CheckProfileName's or the
