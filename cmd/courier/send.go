@@ -36,6 +36,7 @@ func (o *sendOptions) until() store.State {
 
 func (p program) sendCommand(f *flags) *cobra.Command {
 	var opt sendOptions
+	var reply string
 	cmd := &cobra.Command{
 		Use:   "send TO… -m TEXT",
 		Short: "Send a text to a name, an id, a contact, or yourself",
@@ -54,7 +55,12 @@ that was first used.`,
 		Example: `  courier send alice -m "hi"
   echo "disk full" | courier send alice bob -m -
   courier send me -m "milk" --wait replicated --explain`,
-		Args:              cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("say who it is for: courier send TO -m TEXT")
+			}
+			return nil
+		},
 		ValidArgsFunction: p.knownWords(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !cmd.Flags().Changed("message") {
@@ -72,26 +78,32 @@ that was first used.`,
 			case opt.fresh == 0:
 				opt.fresh = -1
 			}
-			if opt.text == "-" {
-				b, err := p.input(cmd.Context(), maxText)
-				if errors.Is(err, errLong) {
-					return usagef("-m: %w", client.ErrLongText)
-				}
-				if err != nil {
-					return err
-				}
-				opt.text = strings.TrimSuffix(string(b), "\n")
-			}
 			if cmd.Flags().Changed("key") && opt.key == "" {
 				return usagef("--key: is empty, which would be no key at all")
 			}
-			if opt.text == "" {
-				return usagef("the text is empty")
+			if cmd.Flags().Changed("reply-to") {
+				if strings.HasPrefix(reply, "h") {
+					return usagef("--reply-to: %s is held, and nobody has it yet: a message has a number without h", reply)
+				}
+				var err error
+				if opt.reply, err = number(reply); err != nil {
+					return usagef("--reply-to: %w", err)
+				}
 			}
-			if err := client.CheckText(opt.text); err != nil {
-				return usagef("-m: %w", err)
+			last := opt.text == "-" && terminal.Is(p.stdin) // a passphrase is asked for first, else what is typed for it becomes the text
+			if !last {
+				if err := p.text(cmd.Context(), &opt); err != nil {
+					return err
+				}
 			}
-			return p.at(cmd.Context(), f, func(d *desk) error { return p.send(cmd.Context(), f, d, opt, args) })
+			return p.at(cmd.Context(), f, func(d *desk) error {
+				if last {
+					if err := p.text(cmd.Context(), &opt); err != nil {
+						return err
+					}
+				}
+				return p.send(cmd.Context(), f, d, opt, args)
+			})
 		},
 	}
 	fl := cmd.Flags()
@@ -102,9 +114,30 @@ that was first used.`,
 	fl.DurationVar(&opt.fresh, "fresh", 10*time.Minute, "how long what a name stands for is believed without asking again; 0: not at all")
 	fl.BoolVar(&opt.explain, "explain", false, "say what took how long, and who said what the name is")
 	fl.StringVar(&opt.key, "key", "", "`NAME` of this send: with one that was used before for the same TO, nothing is sent again")
-	fl.Int64Var(&opt.reply, "reply-to", 0, "`NUMBER` of the message that it answers")
+	fl.StringVar(&reply, "reply-to", "", "`NUMBER` of the message that it answers")
 	fixed(cmd, "wait", "queued", "stored", "replicated")
 	return cmd
+}
+
+// text reads the text from standard input, if that is where it is, and checks it.
+func (p program) text(ctx context.Context, opt *sendOptions) error {
+	if opt.text == "-" {
+		b, err := p.input(ctx, maxText)
+		if errors.Is(err, errLong) {
+			return usagef("-m: %w", client.ErrLongText)
+		}
+		if err != nil {
+			return err
+		}
+		opt.text = strings.TrimSuffix(string(b), "\n")
+	}
+	if opt.text == "" {
+		return usagef("the text is empty")
+	}
+	if err := client.CheckText(opt.text); err != nil {
+		return usagef("-m: %w", err)
+	}
+	return nil
 }
 
 // sentView is the JSON of what became of a text to one of its readers.
