@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"onsight/client/internal/envelope"
 	"onsight/client/store"
@@ -28,10 +29,16 @@ func CheckText(text string) error {
 	if err := envelope.CheckText(text); err != nil {
 		return err
 	}
-	if strings.TrimSpace(text) == "" || strings.ContainsRune(text, 0) {
+	if !strings.ContainsFunc(text, shows) || strings.ContainsRune(text, 0) {
 		return ErrBlank
 	}
 	return nil
+}
+
+// shows reports whether a rune can be seen, alone.
+func shows(r rune) bool {
+	const braille = '\u2800' // its pattern without a dot, which Unicode has among the symbols
+	return r != braille && !unicode.IsSpace(r) && !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
 // Rename changes the name that others are shown. It travels with what is sent from then on. The error is CheckProfileName's or the
@@ -97,7 +104,7 @@ func (c *Client) receipt(ctx context.Context, to ID, read []time.Time) (store.Pa
 	return store.Parcel{Swarm: to, Data: data, Sent: sent, TTL: ttl}, nil
 }
 
-// Forsake gives up what of a message was not sent yet. It stays, as one that failed, and can be tried again (store.Retry). The error is
+// Forsake gives up what of a message was not sent yet. It stays, as one that failed, and is tried again only by its number (store.Retry). The error is
 // store.ErrNotFound if nothing of it waits.
 func (c *Client) Forsake(ctx context.Context, message int64) error {
 	found := false
@@ -112,7 +119,7 @@ func (c *Client) Forsake(ctx context.Context, message int64) error {
 			if p.Message != message || p.State != store.Pending {
 				continue
 			}
-			switch err := c.store.GiveUp(ctx, p.ID, "dropped", c.Now()); {
+			switch err := c.store.Forsake(ctx, p.ID, c.Now()); {
 			case err == nil:
 				found = true
 			case !errors.Is(err, store.ErrNotFound): // what followed it is given up with it

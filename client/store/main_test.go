@@ -181,7 +181,7 @@ func script() []func(context.Context, *Store) error {
 		receive(11, node1, item("a", arrived(bob, 5, "hi")), item("b", arrived(carol, 6, "let me in")), Item{Hash: "c", Reason: "rubbish"}),
 		receive(12, node2, item("b", arrived(carol, 6, "let me in")), item("a", arrived(bob, 5, "hi"))),
 		func(ctx context.Context, s *Store) error { return s.Deliver(ctx, 1, node1, "h1", at(13)) },
-		claim(14),
+		claim(1020), // what was claimed and not told of: the copy
 		func(ctx context.Context, s *Store) error { return s.Deliver(ctx, 2, node2, "h2", at(15)) },
 		func(ctx context.Context, s *Store) error {
 			return s.MarkRead(ctx, bob, at(5), at(16), Parcel{Swarm: bob, Data: []byte("receipt"), Sent: at(16), TTL: time.Hour})

@@ -17,7 +17,7 @@ type Parcel struct {
 	Data      []byte
 	Sent      time.Time // what the server is told, and what TTL counts from
 	TTL       time.Duration
-	Copy      bool // for the own other devices: waits until the parcel before it is stored
+	Copy      bool // for the own other devices; goes with the parcel before it, and not once that was given up
 
 	State    ParcelState
 	Attempts int       // how often it was claimed
@@ -34,6 +34,7 @@ const (
 	Pending   ParcelState = 1
 	Delivered ParcelState = 2
 	GivenUp   ParcelState = 3
+	Dropped   ParcelState = 4 // given up by somebody, who may think better of it: it waits for nothing else
 )
 
 type parcelRow struct {
@@ -174,27 +175,25 @@ func write(tx *gorm.DB, m Message, key string, now time.Time) (seq int64, err er
 	return seq, tell(tx, Changed, m.Chat, seq, now)
 }
 
-// Claim returns up to limit parcels that are due, those that waited longest first. They are not due again before lease has
+// Claim returns up to limit parcels that are due, those that waited longest first. A copy goes with its message and does not wait for it:
+// official clients send it after that (messaging.md E.4), which who reads cannot tell, and which takes twice as long. They are not due again before lease has
 // passed, so that two processes do not send the same at once; if they do, that is harmless. Each must be told of with Deliver,
 // Postpone or GiveUp. Whether a parcel's TTL is over is for the caller to see.
 func (s *Store) Claim(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]Parcel, error) {
 	var rows []parcelRow
 	err := s.update(ctx, "claim parcels", func(tx *gorm.DB) error {
 		return tx.Raw(`UPDATE outbox SET next = ?, attempts = attempts + 1 WHERE id IN (
-				SELECT id FROM outbox o WHERE state = ? AND next <= ?
-				AND (follows IS NULL OR EXISTS (SELECT 1 FROM outbox f WHERE f.id = o.follows AND f.state = ?))
-				ORDER BY next, id LIMIT ?
-			) RETURNING *`, unix(now.Add(lease)), Pending, unix(now), Delivered, limit).Scan(&rows).Error
+				SELECT id FROM outbox WHERE state = ? AND next <= ? ORDER BY next, id LIMIT ?
+			) RETURNING *`, unix(now.Add(lease)), Pending, unix(now), limit).Scan(&rows).Error
 	})
 	return parcels(rows), err
 }
 
-// NextDue returns when a parcel will be due, or the zero Time if none will. A copy that waits for another parcel is not.
+// NextDue returns when a parcel will be due, or the zero Time if none will.
 func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
 	var next *int64
 	err := s.view(ctx, "look for parcels", func(tx *gorm.DB) error {
-		return tx.Raw(`SELECT min(next) FROM outbox o WHERE state = ?
-			AND (follows IS NULL OR EXISTS (SELECT 1 FROM outbox f WHERE f.id = o.follows AND f.state = ?))`, Pending, Delivered).Scan(&next).Error
+		return tx.Raw("SELECT min(next) FROM outbox WHERE state = ?", Pending).Scan(&next).Error
 	})
 	return fromUnixOrNull(next), err
 }
@@ -243,12 +242,21 @@ func (s *Store) Postpone(ctx context.Context, id int64, next time.Time, reason s
 
 // GiveUp notes that a parcel will not be sent any more, nor what follows it. The error is ErrNotFound unless it is pending.
 func (s *Store) GiveUp(ctx context.Context, id int64, reason string, at time.Time) error {
+	return s.end(ctx, id, GivenUp, reason, at)
+}
+
+// Forsake is GiveUp because somebody says so.
+func (s *Store) Forsake(ctx context.Context, id int64, at time.Time) error {
+	return s.end(ctx, id, Dropped, "dropped", at)
+}
+
+func (s *Store) end(ctx context.Context, id int64, state ParcelState, reason string, at time.Time) error {
 	return s.update(ctx, "give up parcel", func(tx *gorm.DB) error {
 		var p parcelRow
-		if err := one(tx.Raw("UPDATE outbox SET state = ?, reason = ? WHERE id = ? AND state = ? RETURNING *", GivenUp, reason, id, Pending), &p); err != nil {
+		if err := one(tx.Raw("UPDATE outbox SET state = ?, reason = ? WHERE id = ? AND state = ? RETURNING *", state, reason, id, Pending), &p); err != nil {
 			return err
 		}
-		if err := tx.Exec("UPDATE outbox SET state = ?, reason = ? WHERE follows = ? AND state = ?", GivenUp, reason, id, Pending).Error; err != nil {
+		if err := tx.Exec("UPDATE outbox SET state = ?, reason = ? WHERE follows = ? AND state = ?", state, reason, id, Pending).Error; err != nil {
 			return err
 		}
 		if p.Message == nil || p.Follows != nil {
@@ -261,8 +269,8 @@ func (s *Store) GiveUp(ctx context.Context, id int64, reason string, at time.Tim
 	})
 }
 
-// Retry makes the parcels of a message due now, the same bytes: those that wait for their next attempt, and those that were given up. The
-// error is ErrNotFound if there are none.
+// Retry makes the parcels of a message due now, the same bytes: those that wait for their next attempt, and those that were given up or
+// dropped. The error is ErrNotFound if there are none.
 func (s *Store) Retry(ctx context.Context, message int64, at time.Time) error {
 	return s.update(ctx, "retry message", func(tx *gorm.DB) error {
 		err := changed(tx.Exec("UPDATE outbox SET state = ?, next = ?, reason = '' WHERE message = ? AND state <> ?", Pending, unix(at), message, Delivered))
@@ -277,11 +285,11 @@ func (s *Store) Retry(ctx context.Context, message int64, at time.Time) error {
 	})
 }
 
-// Outbox returns up to limit parcels that are pending or were given up, after the one with the given number.
+// Outbox returns up to limit parcels that are pending or were given up, but not dropped, after the one with the given number.
 func (s *Store) Outbox(ctx context.Context, after int64, limit int) ([]Parcel, error) {
 	var rows []parcelRow
 	err := s.view(ctx, "list parcels", func(tx *gorm.DB) error {
-		return tx.Raw("SELECT * FROM outbox WHERE id > ? AND state <> ? ORDER BY id LIMIT ?", after, Delivered, limit).Scan(&rows).Error
+		return tx.Raw("SELECT * FROM outbox WHERE id > ? AND state IN (?, ?) ORDER BY id LIMIT ?", after, Pending, GivenUp, limit).Scan(&rows).Error
 	})
 	return parcels(rows), err
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/ncruces/go-sqlite3"
 	"gorm.io/gorm"
 )
 
@@ -132,7 +133,7 @@ func (s *Store) update(ctx context.Context, what string, f func(tx *gorm.DB) err
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, ended(ctx, err))
 	}
 	s.step("after-commit")
 	return nil
@@ -141,9 +142,17 @@ func (s *Store) update(ctx context.Context, what string, f func(tx *gorm.DB) err
 // view runs f in one transaction that reads: all it reads belongs to one moment.
 func (s *Store) view(ctx context.Context, what string, f func(tx *gorm.DB) error) error {
 	if err := s.read.WithContext(ctx).Transaction(f, &sql.TxOptions{ReadOnly: true}); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, ended(ctx, err))
 	}
 	return nil
+}
+
+// ended returns the context's error where it is that which ended a statement: SQLite says that it was interrupted.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, sqlite3.INTERRUPT) {
+		return ctx.Err()
+	}
+	return err
 }
 
 // one fills row with the one row that a query gives, or returns ErrNotFound.

@@ -139,7 +139,11 @@ func TestSend(t *testing.T) {
 	seq := send(t, s, bob, 10, "hello")
 
 	claimed := got[[]Parcel](t)(s.Claim(ctx, at(10), time.Second, 10))
-	want := []Parcel{{ID: 1, Message: seq, Swarm: bob, Data: []byte("sealed hello"), Sent: at(10), TTL: time.Hour, State: Pending, Attempts: 1, Next: at(1010)}}
+	// The copy goes with it.
+	want := []Parcel{
+		{ID: 1, Message: seq, Swarm: bob, Data: []byte("sealed hello"), Sent: at(10), TTL: time.Hour, State: Pending, Attempts: 1, Next: at(1010)},
+		{ID: 2, Message: seq, Swarm: me, Data: []byte("copy hello"), Sent: at(10), TTL: time.Hour, Copy: true, State: Pending, Attempts: 1, Next: at(1010)},
+	}
 	if diff := cmp.Diff(want, claimed); diff != "" {
 		t.Errorf("claimed: %s", diff)
 	}
@@ -147,6 +151,7 @@ func TestSend(t *testing.T) {
 		t.Errorf("claimed twice: %v", again)
 	}
 	must(t, s.Postpone(ctx, 1, at(2000), "path broke"))
+	must(t, s.Postpone(ctx, 2, at(2100), "path broke"))
 	if due := got[time.Time](t)(s.NextDue(ctx)); !due.Equal(at(2000)) {
 		t.Errorf("due at %v", due)
 	}
@@ -158,7 +163,6 @@ func TestSend(t *testing.T) {
 	if m := got[Message](t)(s.Message(ctx, seq)); m.State != Stored || m.Hash != "hash" {
 		t.Errorf("stored: %+v", m)
 	}
-	// Now the copy is due.
 	if again := got[[]Parcel](t)(s.Claim(ctx, at(2100), time.Second, 10)); len(again) != 1 || !again[0].Copy || again[0].Swarm != me {
 		t.Errorf("claimed %+v", again)
 	}
@@ -273,6 +277,15 @@ func TestGiveUp(t *testing.T) {
 	if m := got[Message](t)(s.Message(ctx, seq)); m.State != Failed {
 		t.Errorf("failed: %+v", m)
 	}
+	// What somebody has dropped is not listed, but there.
+	dropped := send(t, s, bob, 20, "dropped")
+	must(t, s.Forsake(ctx, 3, at(21)))
+	if err := s.Forsake(ctx, 3, at(21)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("dropped twice: %v", err)
+	}
+	if m := got[Message](t)(s.Message(ctx, dropped)); m.State != Failed {
+		t.Errorf("dropped: %+v", m)
+	}
 	if left := got[[]Parcel](t)(s.Outbox(ctx, 0, 10)); len(left) != 2 || left[0].State != GivenUp || left[1].State != GivenUp || left[0].Reason != "refused" {
 		t.Errorf("outbox %+v", left)
 	}
@@ -280,7 +293,7 @@ func TestGiveUp(t *testing.T) {
 	must(t, s.Postpone(ctx, 1, at(1000), "no answer"))
 	must(t, s.Retry(ctx, seq, at(30))) // nor does it wait then
 	again := got[[]Parcel](t)(s.Claim(ctx, at(30), time.Second, 10))
-	if len(again) != 1 || string(again[0].Data) != string(before.Data) || !again[0].Sent.Equal(before.Sent) {
+	if len(again) != 2 || string(again[0].Data) != string(before.Data) || !again[0].Sent.Equal(before.Sent) {
 		t.Errorf("other bytes are sent: %+v", again)
 	}
 	must(t, s.Deliver(ctx, 1, node1, "hash", at(40)))

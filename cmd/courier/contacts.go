@@ -184,7 +184,7 @@ func checkNickname(nick string) error {
 	switch {
 	case nick == "":
 		return nil
-	case nick == "me" || likeID(nick) || strings.HasPrefix(nick, "@") || strings.HasPrefix(nick, "-") || strings.HasPrefix(nick, "name:"):
+	case strings.EqualFold(nick, "me") || likeID(nick) || strings.HasPrefix(nick, "@") || strings.HasPrefix(nick, "-") || strings.HasPrefix(nick, "name:"):
 		return usagef("%q means something else already", nick)
 	case len(nick) > 100 || strings.TrimSpace(nick) != nick || !utf8.ValidString(nick) || strings.IndexFunc(nick, terminal.Steers) >= 0:
 		return usagef("%q: a nickname is up to 100 bytes, without control characters or blanks around it", nick)

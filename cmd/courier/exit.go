@@ -71,6 +71,8 @@ var (
 	errLong = errors.New("standard input is longer")
 	// errLate means that a message was not stored in the time that was given.
 	errLate = errors.New("not stored in time: it stays in the outbox")
+	// errNoAnswer means that a name was not found out in the time that was given.
+	errNoAnswer = errors.New("what the name stands for was not found out in time: nothing was queued")
 	// errGivenUp means that a message will not be sent any more, unless somebody says so.
 	errGivenUp = errors.New("given up")
 )
@@ -120,7 +122,7 @@ func exitCode(err error) int {
 		return exitNotFound
 	case errors.Is(err, ons.ErrUnavailable), errors.Is(err, client.ErrFewNodes), errors.Is(err, client.ErrDisagree), errors.Is(err, client.ErrSeeds),
 		errors.Is(err, client.ErrCertificate), errors.Is(err, client.ErrNode), errors.Is(err, client.ErrPath), errors.Is(err, client.ErrNodes),
-		errors.Is(err, errIll), errors.Is(err, client.ErrSwarm), errors.Is(err, client.ErrStored), errors.Is(err, client.ErrProxy), errors.Is(err, context.DeadlineExceeded):
+		errors.Is(err, errIll), errors.Is(err, errNoAnswer), errors.Is(err, client.ErrSwarm), errors.Is(err, client.ErrStored), errors.Is(err, client.ErrProxy), errors.Is(err, context.DeadlineExceeded):
 		return exitUnavailable
 	}
 	return exitError
@@ -133,9 +135,12 @@ const whole = "put back a copy of its folder, or make a new one from its 13 word
 func hintFor(err error) string {
 	var held *client.HeldError
 	var usage usageError
+	var taken *heldError
 	switch {
 	case errors.As(err, &held) && held.Gone:
 		return "`courier names approve " + shownName(held.Name) + " " + held.Old.String() + "` sends what waits to the account that it was"
+	case errors.As(err, &taken):
+		return "end that one, or follow under another name with --consumer: events that one has dealt with are not given to the other"
 	case errors.As(err, &held) && held.Why != nil:
 		return "what is sent waits until the name stands for an account; `courier names receipt " + shownName(held.Name) + "` says who said what"
 	case errors.Is(err, client.ErrBehind):

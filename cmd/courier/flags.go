@@ -133,6 +133,9 @@ func (f *flags) complete(cmd *cobra.Command, env func(string) string) error {
 		}
 	}
 	f.local = staysHome(cmd.CommandPath())
+	if tells, err := cmd.Flags().GetBool("receipt"); err == nil && tells { // of messages read
+		f.local = false
+	}
 	if f.proxy != "" && f.proxy != noProxy {
 		u, err := url.Parse(f.proxy)
 		if err != nil || u.Host == "" || u.Scheme != "socks5" && u.Scheme != "socks5h" && u.Scheme != "http" {

@@ -95,6 +95,10 @@ func (p program) init(ctx context.Context, f *flags, opt initOptions, piped bool
 	if err != nil {
 		return fmt.Errorf("make a profile: %w", err)
 	}
+	release, err := claim(folder, "init") // for as long as this process lives, it is not swept away
+	if err == nil {
+		defer release()
+	}
 	err = p.furnish(ctx, f, opt, folder, account)
 	if err == nil {
 		err = os.Rename(folder, f.folder())
@@ -192,11 +196,19 @@ func (p program) newVault(ctx context.Context, f *flags, opt initOptions, path s
 	return vault.Create(nil, path, passphrase)
 }
 
-// sweep removes profiles whose init was killed: those that were begun a day ago, since it may be asking something.
+// sweep removes profiles whose init was killed: it holds no lock any more. One that locks nothing may be asking something for a day.
 func sweep(home string, now time.Time) {
 	left, _ := filepath.Glob(filepath.Join(home, ".init-*")) // the pattern is sound
 	for _, folder := range left {
-		if info, err := os.Lstat(folder); err == nil && now.Sub(info.ModTime()) > 24*time.Hour {
+		info, err := os.Lstat(folder)
+		dead := err == nil && now.Sub(info.ModTime()) > 24*time.Hour
+		if err == nil && exists(filepath.Join(folder, locksFile)) {
+			release, err := claim(folder, "init")
+			if dead = err == nil; dead {
+				defer release()
+			}
+		}
+		if dead {
 			_ = discard(folder) // the next init tries again
 		}
 	}

@@ -140,6 +140,11 @@ func TestListenStopped(t *testing.T) {
 		lines := bufio.NewScanner(says)
 		for lines.Scan() && !strings.Contains(lines.Text(), "listening") {
 		}
+		// No other follows under its name meanwhile. (That one may once it was killed is what TestListenKilled sees.)
+		second, err := h.command(t.Context(), "alice", "listen", "--once").CombinedOutput()
+		if want := fmt.Sprintf("consumer listen is followed by another process (pid %d)", cmd.Process.Pid); err == nil || !strings.Contains(string(second), want) {
+			t.Errorf("a second listener: %v: %s", err, second)
+		}
 		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +38,8 @@ func (p program) listenCommand(f *flags) *cobra.Command {
 		Long: `Fetch and print what comes, and send what is due, until Ctrl-C; with --once in one round.
 
 Each event has a number that rises and stays. It counts as dealt with once it was printed, or CMD has ended with 0; until then it is given
-again, so a program that follows sees each at least once. --consumer keeps several that follow apart.
+again, so a program that follows sees each at least once. --consumer keeps several that follow apart; what one process follows under a
+name, no other does at the same time.
 
 With --exec, CMD is run with ARGS for each message that comes from somebody else, one after another, without a shell. It gets the event as one line
 of JSON on standard input. If it fails, or takes longer than --exec-timeout, after which it is killed with all that it has started, the same message is given again: with --once by the next listen, else after a pause.`,
@@ -64,8 +66,8 @@ of JSON on standard input. If it fails, or takes longer than --exec-timeout, aft
 			if opt.count < 0 {
 				return usagef("--count: must not be less than 0")
 			}
-			if opt.consumer == "" || len(opt.consumer) > 64 {
-				return usagef("--consumer: use 1 to 64 characters")
+			if opt.consumer == "" || len(opt.consumer) > 64 || strings.ContainsFunc(opt.consumer, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				return usagef("--consumer: use 1 to 64 characters that can be printed")
 			}
 			return p.at(cmd.Context(), f, func(d *desk) error { return p.listen(cmd.Context(), f, d, opt) })
 		},
@@ -97,6 +99,16 @@ type listener struct {
 }
 
 func (p program) listen(ctx context.Context, f *flags, d *desk, opt listenOptions) (err error) {
+	release, err := claim(f.folder(), "consumer "+opt.consumer)
+	var taken *heldError
+	switch {
+	case errors.As(err, &taken):
+		return err
+	case err == nil:
+		defer func() { err = errors.Join(err, release()) }()
+	case !errors.Is(err, errNoLocks): // some file systems have none either
+		p.tell("warning: it is not known whether another process follows: %v", err)
+	}
 	l := &listener{p: p, f: f, d: d, opt: opt, out: newList[eventView](p, f, nil, nil), failed: map[int64]bool{}}
 	defer func() {
 		if opt.command == "" && f.output == "json" {
@@ -248,7 +260,7 @@ func (l *listener) says(v eventView) string {
 		// An event has its message as it is now, so there may be several that say this.
 		if m := v.Message; m != nil && m.State == stateName(store.Failed) && !l.failed[m.Seq] {
 			l.failed[m.Seq] = true
-			return fmt.Sprintf("* message %d to %s was given up: see courier outbox list\n", m.Seq, terminal.Line(v.With))
+			return fmt.Sprintf("* message %d to %s was given up: see courier messages show %d\n", m.Seq, terminal.Line(v.With), m.Seq)
 		}
 	case eventAccepted:
 		return "* " + terminal.Line(v.With) + " accepts your messages\n"

@@ -12,6 +12,7 @@ import (
 	"onsight/client/store"
 	"onsight/client/vault"
 	"onsight/internal/stack"
+	"onsight/internal/terminal"
 	"onsight/ons"
 )
 
@@ -134,6 +135,16 @@ func (p program) unlock(ctx context.Context, f *flags, v *vault.Vault) (unlockin
 			return unlocking{}, err
 		}
 		locked = err
+	}
+	if f.passphrase == "" { // what is typed while a key is derived may be the next try
+		if in, done, err := p.terminal(f); err == nil {
+			defer done()
+			show, err := terminal.Hush(in)
+			if err != nil {
+				return unlocking{}, err
+			}
+			defer func() { _ = show() }() // there is nothing else that could be done about it
+		}
 	}
 	for try := 1; ; try++ {
 		got, err := p.typed(ctx, f, v)

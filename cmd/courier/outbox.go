@@ -61,7 +61,8 @@ func (p program) outboxCommand(f *flags) *cobra.Command {
 		Long: `What is still to be sent, was given up, or is held because its name points to another account than before.
 
 What is pending is sent by whichever courier runs next and its time has come; retry does not wait for that. What is held has numbers with
-an h, such as h1; it becomes a message when the name is approved.`,
+an h, such as h1; it becomes a message when the name is approved. What was dropped waits no more, and is not listed; courier messages show
+has it still, and retry with its number sends it after all.`,
 	}
 	var all bool
 	retry := &cobra.Command{
@@ -94,9 +95,9 @@ an h, such as h1; it becomes a message when the name is approved.`,
 			})
 		},
 	}
-	retry.Flags().BoolVar(&all, "all", false, "all that waits or was given up")
+	retry.Flags().BoolVar(&all, "all", false, "all that waits or was given up, but for what was dropped")
 	drop := &cobra.Command{
-		Use: "drop NUMBER", Short: "Give up a message that waits, or delete one that is held",
+		Use: "drop NUMBER", Short: "Never send a message that waits, or delete one that is held",
 		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()

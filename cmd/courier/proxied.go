@@ -16,8 +16,8 @@ const proxiedFile = "proxied"
 const noProxy = "none"
 
 // stayHome are the commands that ask nobody anything.
-var stayHome = []string{"account", "chats", "export", "messages search", "messages show", "contacts list", "requests list", "outbox list",
-	"outbox drop", "names pins", "names receipt", "vault"}
+var stayHome = []string{"account", "chats", "export", "messages read", "messages search", "messages show", "contacts list", "requests list", "outbox list",
+	"outbox show", "outbox drop", "names pins", "names receipt", "vault"}
 
 // staysHome reports whether a command asks nobody anything.
 func staysHome(path string) bool {

@@ -190,6 +190,9 @@ func dress(cmd *cobra.Command) {
 			if usage := (usageError{}); err == nil || errors.As(err, &usage) {
 				return err
 			}
+			if len(args) == 0 {
+				return usagef("something is missing: %s", cmd.UseLine())
+			}
 			return usagef("so many words are not taken (%d): %s", len(args), cmd.UseLine())
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -35,6 +36,7 @@ func (o *sendOptions) until() store.State {
 
 func (p program) sendCommand(f *flags) *cobra.Command {
 	var opt sendOptions
+	var reply string
 	cmd := &cobra.Command{
 		Use:   "send TO… -m TEXT",
 		Short: "Send a text to a name, an id, a contact, or yourself",
@@ -53,7 +55,12 @@ that was first used, unless enough nodes say another of which it is not known wh
 		Example: `  courier send alice -m "hi"
   echo "disk full" | courier send alice bob -m -
   courier send me -m "milk" --wait replicated --explain`,
-		Args:              cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("say who it is for: courier send TO -m TEXT")
+			}
+			return nil
+		},
 		ValidArgsFunction: p.knownWords(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !cmd.Flags().Changed("message") {
@@ -71,39 +78,66 @@ that was first used, unless enough nodes say another of which it is not known wh
 			case opt.fresh == 0:
 				opt.fresh = -1
 			}
-			if opt.text == "-" {
-				b, err := p.input(cmd.Context(), maxText)
-				if errors.Is(err, errLong) {
-					return usagef("-m: %w", client.ErrLongText)
-				}
-				if err != nil {
-					return err
-				}
-				opt.text = strings.TrimSuffix(string(b), "\n")
-			}
 			if cmd.Flags().Changed("key") && opt.key == "" {
 				return usagef("--key: is empty, which would be no key at all")
 			}
-			if opt.text == "" {
-				return usagef("the text is empty")
+			if cmd.Flags().Changed("reply-to") {
+				if strings.HasPrefix(reply, "h") {
+					return usagef("--reply-to: %s is held, and nobody has it yet: a message has a number without h", reply)
+				}
+				var err error
+				if opt.reply, err = number(reply); err != nil {
+					return usagef("--reply-to: %w", err)
+				}
 			}
-			if err := client.CheckText(opt.text); err != nil {
-				return usagef("-m: %w", err)
+			last := opt.text == "-" && terminal.Is(p.stdin) // a passphrase is asked for first, else what is typed for it becomes the text
+			if !last {
+				if err := p.text(cmd.Context(), &opt); err != nil {
+					return err
+				}
 			}
-			return p.at(cmd.Context(), f, func(d *desk) error { return p.send(cmd.Context(), f, d, opt, args) })
+			return p.at(cmd.Context(), f, func(d *desk) error {
+				if last {
+					if err := p.text(cmd.Context(), &opt); err != nil {
+						return err
+					}
+				}
+				return p.send(cmd.Context(), f, d, opt, args)
+			})
 		},
 	}
 	fl := cmd.Flags()
 	fl.StringVarP(&opt.text, "message", "m", "", "the `TEXT`, which all users of this machine can see, or - for standard input")
 	fl.StringVar(&opt.wait, "wait", "stored", "wait until it is `STATE`: queued, stored or replicated")
-	fl.DurationVar(&opt.timeout, "timeout", 30*time.Second, "how long to wait")
+	fl.DurationVar(&opt.timeout, "timeout", 30*time.Second, "how long all of it may take, once the profile is unlocked")
 	fl.BoolVar(&opt.dryRun, "dry-run", false, "say whom it would go to, or why not, and send nothing")
 	fl.DurationVar(&opt.fresh, "fresh", 10*time.Minute, "how long what a name stands for is believed without asking again; 0: not at all")
 	fl.BoolVar(&opt.explain, "explain", false, "say what took how long, and who said what the name is")
 	fl.StringVar(&opt.key, "key", "", "`NAME` of this send: with one that was used before for the same TO, nothing is sent again")
-	fl.Int64Var(&opt.reply, "reply-to", 0, "`NUMBER` of the message that it answers")
+	fl.StringVar(&reply, "reply-to", "", "`NUMBER` of the message that it answers")
 	fixed(cmd, "wait", "queued", "stored", "replicated")
 	return cmd
+}
+
+// text reads the text from standard input, if that is where it is, and checks it.
+func (p program) text(ctx context.Context, opt *sendOptions) error {
+	if opt.text == "-" {
+		b, err := p.input(ctx, maxText)
+		if errors.Is(err, errLong) {
+			return usagef("-m: %w", client.ErrLongText)
+		}
+		if err != nil {
+			return err
+		}
+		opt.text = strings.TrimSuffix(string(b), "\n")
+	}
+	if opt.text == "" {
+		return usagef("the text is empty")
+	}
+	if err := client.CheckText(opt.text); err != nil {
+		return usagef("-m: %w", err)
+	}
+	return nil
 }
 
 // sentView is the JSON of what became of a text to one of its readers.
@@ -116,6 +150,7 @@ type sentView struct {
 	Copies  int          `json:"copies,omitempty"`
 	Error   string       `json:"error,omitempty"`
 	Name    *nameView    `json:"name,omitempty"`
+	Recheck *recheckView `json:"recheck,omitempty"` // that the name could not be asked for again
 	Timings *timingsView `json:"timings,omitempty"`
 
 	err    error
@@ -133,6 +168,25 @@ type nameView struct {
 	Held   bool   `json:"held"`
 }
 
+// recheckView is why a name that was used before could not be asked for again, so that what is sent goes to whom it stood for.
+type recheckView struct {
+	Outcome   string  `json:"outcome"`   // unasked, absent, disagreed, unanswered
+	Confirmed *string `json:"confirmed"` // when that was last so
+}
+
+// says why.
+func (v *recheckView) says() string {
+	switch v.Outcome {
+	case "unasked":
+		return "nobody could be asked in time"
+	case "unanswered":
+		return "too few nodes answered"
+	case "absent":
+		return "it is not registered now"
+	}
+	return outcomeWords[v.Outcome]
+}
+
 // timingsView is what took how long.
 type timingsView struct {
 	Key     float64 `json:"key_ms"`  // to unlock the profile: derivation, or the keyring
@@ -142,7 +196,6 @@ type timingsView struct {
 	Clock   float64 `json:"clock_ms"` // to learn the network's time, which the message bears
 	Encrypt float64 `json:"encrypt_ms"`
 	Store   float64 `json:"store_ms"`
-	Copy    float64 `json:"copy_ms"`  // for one's other devices, after that: what waits for the message does not wait for it
 	Total   float64 `json:"total_ms"` // from the start until the text had come as far as was waited for
 }
 
@@ -192,25 +245,29 @@ func (p program) send(ctx context.Context, f *flags, d *desk, opt sendOptions, w
 		}
 		quote = &store.Ref{Sender: m.Sender, Sent: m.Sent}
 	}
+	limited, done := context.WithTimeout(ctx, opt.timeout)
+	defer done()
 	views := make([]*sentView, len(to))
 	for i, w := range to {
-		views[i] = d.post(ctx, opt, w, quote)
+		views[i] = d.post(ctx, limited, opt, w, quote, b.pins[w.name.String()])
+		if r := views[i].Recheck; r != nil {
+			goes := "sent"
+			if opt.dryRun {
+				goes = "it would go"
+			}
+			p.tell("%s could not be asked again (%s); %s to the account of %s", w.word, r.says(), goes, momentOf(r.Confirmed))
+		}
+		if err := p.other(ctx, d, opt, views[i]); err != nil {
+			return err
+		}
 	}
 	settle := func() {}
 	if !opt.dryRun {
-		settle = d.carry(ctx, opt, views)
+		settle = d.carry(ctx, limited, opt, views)
 		defer settle()
 	}
 	for _, v := range views {
 		v.Timings.Total = ms(time.Since(d.begun))
-	}
-	if opt.explain {
-		settle()
-		for _, v := range views {
-			if err := d.copied(ctx, v); err != nil {
-				return err
-			}
-		}
 	}
 	l := newList(p, f, nil, func(t *terminal.Table, v *sentView) {
 		switch {
@@ -231,32 +288,100 @@ func (p program) send(ctx context.Context, f *flags, d *desk, opt sendOptions, w
 				p.tell("error: %v", err)
 			}
 		}
-		if opt.explain {
-			if err := p.explain(d, v); err != nil {
-				return err
-			}
-		}
 		if err := l.add(v); err != nil {
 			return err
 		}
 	}
-	err = l.close() // what is asked for is said before the rest is done
-	return errors.Join(err, first)
+	if err := l.close(); err != nil || !opt.explain { // what is asked for is said before the rest is done
+		return errors.Join(err, first)
+	}
+	begun := time.Now()
+	settle()
+	waited := time.Since(begun)
+	for _, v := range views {
+		copied, err := d.copied(ctx, v)
+		if err == nil {
+			err = p.explain(d, v, waited, copied)
+		}
+		if err != nil {
+			return errors.Join(err, first)
+		}
+	}
+	return first
 }
 
-// post queues the text for one reader.
-func (d *desk) post(ctx context.Context, opt sendOptions, w whom, quote *store.Ref) *sentView {
+// other says so if a key was used before, and for another text.
+func (p program) other(ctx context.Context, d *desk, opt sendOptions, v *sentView) error {
+	if opt.key == "" {
+		return nil
+	}
+	text := opt.text
+	switch {
+	case v.Seq != 0:
+		m, err := d.store.Message(ctx, v.Seq)
+		if err != nil && !errors.Is(err, store.ErrNotFound) { // it has disappeared since, as it was to
+			return err
+		}
+		if err == nil {
+			text = m.Text
+		}
+	case v.Held != 0:
+		h, err := d.store.Held(ctx, v.Held)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err == nil {
+			text = h.Text
+		}
+	}
+	if text != opt.text {
+		p.tell("note: %s: another text was sent under this --key, and this one is not: %s", v.To, waitNumber(v.Seq, v.Held))
+	}
+	return nil
+}
+
+// How long it may take to put a text into the outbox once the time that was given is over.
+const (
+	leastTime = 100 * time.Millisecond // to notice that it is over
+	queueTime = 5 * time.Second
+)
+
+// post queues the text for one reader. What is to be learnt from the network for it ends with limited; a name that was used before then
+// stands for whom it stood for, and one that was not is not found out.
+func (d *desk) post(ctx, limited context.Context, opt sendOptions, w whom, quote *store.Ref, pin store.Pin) *sentView {
 	v := &sentView{To: w.word, State: "error", Timings: &timingsView{Key: ms(d.unlocked), Open: ms(d.opened)}}
 	var s client.Sent
 	l := client.Letter{To: w.id, Name: w.name, Text: opt.text, Quote: quote, Recheck: opt.fresh}
 	if opt.key != "" {
 		l.Key = opt.key + " " + w.String()
 	}
+	v.queued = time.Now()
+	send := d.Send
 	if opt.dryRun {
-		s, v.err = d.Rehearse(ctx, l)
-	} else {
-		v.queued = time.Now()
-		s, v.err = d.Send(ctx, l)
+		send = d.Rehearse
+	}
+	// try reports whether it was the time that kept it from being queued.
+	try := func(within context.Context, done context.CancelFunc) (ended bool) {
+		defer done()
+		asked := s.Resolution
+		if s, v.err = send(within, l); s.Resolution == nil {
+			s.Resolution = asked
+		}
+		return v.err != nil && within.Err() != nil && ctx.Err() == nil && s.Seq == 0 && s.Held == 0
+	}
+	end, _ := limited.Deadline()
+	asking := time.Until(end)
+	if pin.Name != "" {
+		asking /= 2 // the rest is for sending it: to whom is known
+	}
+	ended := try(context.WithTimeout(ctx, asking))
+	l.Recheck = math.MaxInt64 // the name is not asked for again
+	known := l.To != (client.ID{}) || pin.Name != "" && !pin.Held() || s.To != (client.ID{})
+	if ended && known { // what is left is for the network's time; who has asked for that in vain does not at once again
+		ended = try(context.WithTimeout(ctx, max(time.Until(end), leastTime))) && try(context.WithTimeout(ctx, queueTime))
+	}
+	if ended && l.To == (client.ID{}) {
+		v.err = errNoAnswer
 	}
 	switch {
 	case errors.Is(v.err, client.ErrQuote):
@@ -271,7 +396,10 @@ func (d *desk) post(ctx context.Context, opt sendOptions, w whom, quote *store.R
 		if r.Receipt.Need != 0 {
 			v.Name = newNameView(r)
 		}
-		v.Timings.Path, v.Timings.Resolve = ms(r.Path), ms(r.Took-r.Path)
+		v.Timings.Path, v.Timings.Resolve = ms(r.Path), ms(max(0, r.Took-r.Path))
+		if v.err == nil && r.ID != s.To {
+			v.Recheck = &recheckView{outcomes[r.Receipt.Outcome], clock(pin.Checked)}
+		}
 	}
 	v.Timings.Path += ms(s.Path)
 	v.Timings.Clock, v.Timings.Encrypt = ms(s.Clock), ms(s.Sealing)
@@ -294,7 +422,7 @@ func replyError(word string) error {
 
 // carry sends what is queued until each text has come as far as is waited for. What is under way then, such as copies for one's other
 // devices, goes on; settle waits for it.
-func (d *desk) carry(ctx context.Context, opt sendOptions, views []*sentView) (settle func()) {
+func (d *desk) carry(ctx, timed context.Context, opt sendOptions, views []*sentView) (settle func()) {
 	settle = func() {}
 	until := opt.until()
 	if until == store.Queued {
@@ -309,7 +437,7 @@ func (d *desk) carry(ctx context.Context, opt sendOptions, views []*sentView) (s
 	if len(waiting) == 0 {
 		return settle
 	}
-	limited, done := context.WithTimeout(ctx, opt.timeout)
+	limited, done := context.WithCancel(timed)
 	begun := time.Now()
 	_ = d.Connect(limited) // what keeps it from that keeps Flush from sending, which says why
 	path := time.Since(begun)
@@ -352,7 +480,7 @@ func (d *desk) carry(ctx context.Context, opt sendOptions, views []*sentView) (s
 }
 
 // settleTime is how long the end of a command waits for what nobody waits for.
-const settleTime = 5 * time.Second
+const settleTime = 2 * time.Second
 
 // until sends what is due, round for round, until done says so, and returns what the last round met with, and what is closed when the
 // round ends that is still under way. Another process may be sending the same, so it is looked at more often than there is something
@@ -381,8 +509,8 @@ func (d *desk) until(ctx context.Context, done func() bool) (flushing <-chan str
 				waits = false
 			}
 		}
-		if err != nil && (trouble == nil || ctx.Err() == nil) {
-			trouble = err // not that we ended it, if there is a better reason
+		if err != nil && ctx.Err() == nil {
+			trouble = err // not that we ended it
 		}
 		if done() {
 			return over, nil
@@ -397,22 +525,19 @@ func (d *desk) until(ctx context.Context, done func() bool) (flushing <-chan str
 	}
 }
 
-// copied reads how long the copy for one's other devices took.
-func (d *desk) copied(ctx context.Context, v *sentView) error {
-	if v.Seq == 0 {
-		return nil
+// copied says what became of the copy for one's other devices; nothing if there is none.
+func (d *desk) copied(ctx context.Context, v *sentView) (says string, err error) {
+	if v.Seq == 0 || v.State == stateName(store.Failed) || idOf(v.ID) == d.account.ID {
+		return "", nil
 	}
 	lines, err := d.store.Ledger(ctx, v.Seq, page)
-	var stored time.Time
+	says = "left in the outbox"
 	for _, line := range lines {
-		switch line.Step {
-		case "stored":
-			stored = line.At
-		case "copied":
-			v.Timings.Copy = max(0, ms(line.At.Sub(stored)))
+		if line.Step == "copied" {
+			says = "stored"
 		}
 	}
-	return err
+	return says, err
 }
 
 // track reads how far a message has come.
@@ -452,7 +577,7 @@ func (d *desk) track(ctx context.Context, v *sentView, until store.State) (come 
 }
 
 // explain says what took how long.
-func (p program) explain(d *desk, v *sentView) error {
+func (p program) explain(d *desk, v *sentView, waited time.Duration, copied string) error {
 	t := &terminal.Table{}
 	row := func(step string, took float64, says string) {
 		t.Add(terminal.Cell{Text: "  " + step}, terminal.Cell{Text: fmt.Sprintf("%.1f ms", took), Right: true}, terminal.Cell{Text: says})
@@ -469,7 +594,9 @@ func (p program) explain(d *desk, v *sentView) error {
 	row("encrypt", v.Timings.Encrypt, "and put into the outbox")
 	row("store", v.Timings.Store, fmt.Sprintf("%s, %d copies", v.State, v.Copies))
 	row("total", v.Timings.Total, "")
-	row("copy", v.Timings.Copy, "for your other devices, after that")
+	if copied != "" {
+		row("copy", ms(waited), "waited for after that, for your other devices: "+copied)
+	}
 	p.tell("%s", v.To)
 	return t.Write(p.stderr)
 }

@@ -163,7 +163,7 @@ func (w whom) String() string {
 
 // whom finds out what a word means, without asking anybody. longHelp says how.
 func (b *book) whom(word string) (whom, error) {
-	if word == "me" {
+	if strings.EqualFold(word, "me") {
 		return whom{word: word, id: b.self}, nil
 	}
 	if id, err := client.ParseID(word); err == nil {

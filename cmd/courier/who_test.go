@@ -32,7 +32,7 @@ func TestWhom(t *testing.T) {
 	b.contacts[dave] = store.Contact{ID: dave, Nickname: "carol"}
 	b.contacts[testID(8)] = store.Contact{ID: testID(8), Nickname: "TWIN"}
 	for word, want := range map[string]string{
-		"me": self.String(), "name:me": "me", bob.String(): bob.String(), strings.ToUpper(bob.String()): bob.String(),
+		"me": self.String(), "ME": self.String(), "name:me": "me", "name:ME": "me", bob.String(): bob.String(), strings.ToUpper(bob.String()): bob.String(),
 		"@bobby": bob.String(), "name:bobby": "bobby", "bobby": "could be any", // a nickname of one, a name of another
 		"fresh": testID(6).String(), "@FRESH": testID(6).String(), "name:fresh": "fresh",
 		"unheard": "unheard", "UnHeard": "unheard",
@@ -57,7 +57,7 @@ func TestWhom(t *testing.T) {
 		}
 	}
 	for nick, ok := range map[string]bool{
-		"": true, "Zoë": true, "שלום": true, "me": false, "@x": false, "-x": false, "name:x": false, " x": false, "\x1b[31m": false, "a\u202eb": false,
+		"": true, "Zoë": true, "שלום": true, "me": false, "Me": false, "@x": false, "-x": false, "name:x": false, " x": false, "\x1b[31m": false, "a\u202eb": false,
 		bob.String(): false, "05ab": false, strings.Repeat("x", 101): false, "\xff": false,
 	} {
 		if err := checkNickname(nick); (err == nil) != ok {

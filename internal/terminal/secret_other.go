@@ -25,3 +25,6 @@ func Secret(f *os.File, enough func(typed []byte) bool) (typed []byte, err error
 		typed = append(typed, '\n')
 	}
 }
+
+// Hush does nothing here: what is typed while nobody reads is shown.
+func Hush(*os.File) (show func() error, err error) { return func() error { return nil }, nil }

@@ -16,16 +16,9 @@ import (
 // ended (Ctrl-D) before anything was typed; golang.org/x/term's ReadPassword waits on then.
 func Secret(f *os.File, enough func(typed []byte) bool) (typed []byte, err error) {
 	fd := int(f.Fd())
-	before, err := unix.IoctlGetTermios(fd, ioctlGet)
+	before, err := hide(fd)
 	if err != nil {
-		return nil, fmt.Errorf("hide what is typed: %w", err)
-	}
-	hidden := *before
-	hidden.Lflag &^= unix.ECHO
-	hidden.Lflag |= unix.ICANON | unix.ISIG
-	hidden.Iflag |= unix.ICRNL
-	if err := unix.IoctlSetTermios(fd, ioctlSet, &hidden); err != nil {
-		return nil, fmt.Errorf("hide what is typed: %w", err)
+		return nil, err
 	}
 	restore := uint(ioctlSet)
 	if enough != nil {
@@ -50,4 +43,30 @@ func Secret(f *os.File, enough func(typed []byte) bool) (typed []byte, err error
 		}
 		typed = append(typed, b[0])
 	}
+}
+
+// Hush has a terminal show nothing of what is typed, whether somebody reads it or not, until show is called.
+func Hush(f *os.File) (show func() error, err error) {
+	fd := int(f.Fd())
+	before, err := hide(fd)
+	if err != nil {
+		return nil, err
+	}
+	return func() error { return unix.IoctlSetTermios(fd, ioctlSet, before) }, nil
+}
+
+// hide stops the echo, and returns how the terminal was before.
+func hide(fd int) (before *unix.Termios, err error) {
+	before, err = unix.IoctlGetTermios(fd, ioctlGet)
+	if err != nil {
+		return nil, fmt.Errorf("hide what is typed: %w", err)
+	}
+	hidden := *before
+	hidden.Lflag &^= unix.ECHO
+	hidden.Lflag |= unix.ICANON | unix.ISIG
+	hidden.Iflag |= unix.ICRNL
+	if err := unix.IoctlSetTermios(fd, ioctlSet, &hidden); err != nil {
+		return nil, fmt.Errorf("hide what is typed: %w", err)
+	}
+	return before, nil
 }

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package main
+
+func lock(string, int64) (release func() error, pid int, err error) { return nil, 0, errNoLocks }
