@@ -175,10 +175,11 @@ func write(tx *gorm.DB, m Message, key string, now time.Time) (seq int64, err er
 	return seq, tell(tx, Changed, m.Chat, seq, now)
 }
 
-// Claim returns up to limit parcels that are due, those that waited longest first. A copy goes with its message and does not wait for it:
-// official clients send it after that (messaging.md E.4), which who reads cannot tell, and which takes twice as long. They are not due again before lease has
-// passed, so that two processes do not send the same at once; if they do, that is harmless. Each must be told of with Deliver,
-// Postpone or GiveUp. Whether a parcel's TTL is over is for the caller to see.
+// Claim returns up to limit parcels that are due, those that waited longest first. They are not due again before lease has passed, so that
+// two processes do not send the same at once; if they do, that is harmless. Each must be told of with Deliver, Postpone or GiveUp. Whether a
+// parcel's TTL is over is for the caller to see.
+//
+// A copy does not wait for its message, as it does in official clients (messaging.md E.4): who reads cannot tell, and it takes half the time.
 func (s *Store) Claim(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]Parcel, error) {
 	var rows []parcelRow
 	err := s.update(ctx, "claim parcels", func(tx *gorm.DB) error {
