@@ -34,6 +34,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("RECORDINGS", recordings)
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // else each process sleeps for a second before it ends
 			return nil
 		},
 	})

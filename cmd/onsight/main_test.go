@@ -65,6 +65,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata", UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("XDG_DATA_HOME", env.WorkDir+"/data")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // else each process sleeps for a second before it ends
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
