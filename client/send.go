@@ -158,7 +158,13 @@ func (c *Client) admit(ctx context.Context, to ID, l *Letter) error {
 		return err
 	case contact.Blocked:
 		return ErrBlocked
-	case l.Quote == nil:
+	}
+	return c.admitQuote(ctx, to, l)
+}
+
+// admitQuote returns ErrQuote if what a letter answers is not in the chat with an account.
+func (c *Client) admitQuote(ctx context.Context, to ID, l *Letter) error {
+	if l.Quote == nil {
 		return nil
 	}
 	is, err := c.store.Within(ctx, to, *l.Quote)
@@ -339,7 +345,10 @@ func (c *Client) Release(ctx context.Context, name string) (released int, err er
 		for _, h := range waiting {
 			after = h.ID
 			l := Letter{Text: h.Text, Quote: h.Quote, Key: h.Key}
-			err := c.unquote(ctx, pin.ID, &l)
+			err := c.admitQuote(ctx, pin.ID, &l)
+			if errors.Is(err, ErrQuote) { // to lose the text is worse than to lose what it is about
+				l.Quote, err = nil, nil
+			}
 			if err == nil {
 				_, err = c.queue(ctx, pin.ID, l, h.ID)
 			}
@@ -353,19 +362,6 @@ func (c *Client) Release(ctx context.Context, name string) (released int, err er
 			}
 		}
 	}
-}
-
-// unquote takes from a letter that was held what it answers, unless that is in the chat that it goes to now: it would tell a new account
-// whom the old one was (ErrQuote), and to lose the text is worse than to lose what it is about.
-func (c *Client) unquote(ctx context.Context, to ID, l *Letter) error {
-	if l.Quote == nil {
-		return nil
-	}
-	is, err := c.store.Within(ctx, to, *l.Quote)
-	if err == nil && !is {
-		l.Quote = nil
-	}
-	return err
 }
 
 // releaseAll queues what is held for names that are not held any more. What is in the way of it stays for another time.

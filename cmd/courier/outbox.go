@@ -99,36 +99,22 @@ has it still, and retry with its number sends it after all.`,
 	drop := &cobra.Command{
 		Use: "drop NUMBER", Short: "Never send a message that waits, or delete one that is held",
 		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			seq, held, err := parseWait(args[0])
-			if err != nil {
-				return err
+		RunE: p.onWaiting(f, func(ctx context.Context, d *desk, word string, seq, held int64) error {
+			if held != 0 {
+				return waitsError(word, d.store.Drop(ctx, held))
 			}
-			return p.at(ctx, f, func(d *desk) error {
-				if held != 0 {
-					return waitsError(args[0], d.store.Drop(ctx, held))
-				}
-				return waitsError(args[0], d.Forsake(ctx, seq))
-			})
-		},
+			return waitsError(word, d.Forsake(ctx, seq))
+		}),
 	}
 	show := &cobra.Command{
 		Use: "show NUMBER", Short: "Show a message that waits, and what happened to it on its way",
 		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			seq, held, err := parseWait(args[0])
-			if err != nil {
-				return err
+		RunE: p.onWaiting(f, func(ctx context.Context, d *desk, word string, seq, held int64) error {
+			if held != 0 {
+				return waitsError(word, p.showHeld(ctx, f, d, held))
 			}
-			return p.at(ctx, f, func(d *desk) error {
-				if held != 0 {
-					return waitsError(args[0], p.showHeld(ctx, f, d, held))
-				}
-				return p.showMessage(ctx, f, d, seq)
-			})
-		},
+			return p.showMessage(ctx, f, d, seq)
+		}),
 	}
 	cmd.AddCommand(
 		&cobra.Command{
@@ -140,6 +126,17 @@ has it still, and retry with its number sends it after all.`,
 		show, retry, drop,
 	)
 	return cmd
+}
+
+// onWaiting runs a command about one message that waits, or, if seq is 0, about what is held.
+func (p program) onWaiting(f *flags, do func(ctx context.Context, d *desk, word string, seq, held int64) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		seq, held, err := parseWait(args[0])
+		if err != nil {
+			return err
+		}
+		return p.at(cmd.Context(), f, func(d *desk) error { return do(cmd.Context(), d, args[0], seq, held) })
+	}
 }
 
 // heldView says what is held, and why.
